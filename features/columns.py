@@ -1,0 +1,191 @@
+"""Records of one kind side by side: one array a field, so that a million rows and one row take the
+same path.
+
+Texts are object arrays holding ``str`` or None, moments are ``int64`` microseconds, numbers are
+``float64`` with NaN for missing, lists and attributes are object arrays of tuples and dicts.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features import instants
+from features.records import (
+    CalendarEntry,
+    Change,
+    ChangeEvent,
+    Incident,
+    Item,
+    Link,
+    Record,
+    Relation,
+)
+
+RECORD_TYPES: tuple[type, ...] = (
+    Change,
+    Incident,
+    Link,
+    ChangeEvent,
+    Item,
+    Relation,
+    CalendarEntry,
+)
+"""Every kind of fact a history holds."""
+
+Array = NDArray[np.generic]
+
+
+@cache
+def kinds(record_type: type) -> dict[str, str]:
+    """Kind of every field of a record type: ``text, time, number, flag, list`` or ``map``."""
+    hints = typing.get_type_hints(record_type)
+    return {f.name: _kind(hints[f.name]) for f in fields(record_type)}
+
+
+def _kind(hint: object) -> str:
+    options = [hint]
+    if isinstance(hint, types.UnionType):
+        options = [option for option in typing.get_args(hint) if option is not type(None)]
+    inner = typing.get_origin(options[0]) or options[0]
+    names = {
+        str: "text",
+        datetime: "time",
+        int: "number",
+        float: "number",
+        bool: "flag",
+        tuple: "list",
+    }
+    return names.get(inner, "map")  # type: ignore[call-overload, no-any-return]
+
+
+def array_of(kind: str, values: Sequence[object]) -> Array:
+    """One field's values, as records or the store hold them, as its array.
+
+    Parameters
+    ----------
+    kind : str
+        As in :func:`kinds`. A ``time`` may be an aware datetime, microseconds or None.
+    """
+    if kind == "time":
+        return np.fromiter((_micros(value) for value in values), np.int64, len(values))
+    if kind in ("number", "flag"):
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _micros(value: object) -> int:
+    if isinstance(value, int):
+        return value
+    if value is None or isinstance(value, datetime):
+        return instants.to_micros(value)
+    raise TypeError(f"expected a datetime, microseconds or None, got {type(value).__name__}")
+
+
+class Columns:
+    """A table of records of one kind.
+
+    Parameters
+    ----------
+    record_type : type
+        One of ``RECORD_TYPES``.
+    data : mapping of str to ndarray
+        An array for every field of the record type, all of one length, and for rows that come from
+        a store ``batch``, the number of the write that brought them.
+    """
+
+    def __init__(self, record_type: type, data: Mapping[str, Array]) -> None:
+        lengths = {len(array) for array in data.values()}
+        missing = set(kinds(record_type)) - set(data)
+        if missing or len(lengths) != 1:
+            raise ValueError(
+                f"{record_type.__name__}: expected arrays of one length for every field, "
+                f"got lengths {sorted(lengths)}, missing {sorted(missing)}"
+            )
+        self.record_type = record_type
+        self.data = dict(data)
+
+    @classmethod
+    def from_records(cls, record_type: type, records: Iterable[Record]) -> Columns:
+        """A table of the given records, in their order."""
+        rows = list(records)
+        return cls(
+            record_type,
+            {
+                name: array_of(kind, [getattr(row, name) for row in rows])
+                for name, kind in kinds(record_type).items()
+            },
+        )
+
+    @classmethod
+    def empty(cls, record_type: type) -> Columns:
+        """A table without rows."""
+        return cls.from_records(record_type, [])
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[Columns]) -> Columns:
+        """The rows of several tables of one record type, one after another."""
+        first = tables[0]
+        names = [name for name in first.data if all(name in t.data for t in tables)]
+        return cls(
+            first.record_type, {n: np.concatenate([t.data[n] for t in tables]) for n in names}
+        )
+
+    def __len__(self) -> int:
+        return len(next(iter(self.data.values())))
+
+    def __getitem__(self, name: str) -> Array:
+        return self.data[name]
+
+    def times(self, name: str) -> NDArray[np.int64]:
+        """A field's moments, microseconds, ``instants.MISSING`` where empty."""
+        return self.data[name].astype(np.int64, copy=False)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A field's numbers, NaN where empty."""
+        return self.data[name].astype(np.float64, copy=False)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Columns:
+        """The chosen rows, by mask or position."""
+        return Columns(self.record_type, {name: array[rows] for name, array in self.data.items()})
+
+    def record(self, row: int) -> Record:
+        """One row as its record."""
+        values: dict[str, object] = {}
+        for name, kind in kinds(self.record_type).items():
+            values[name] = _plain(kind, self.data[name][row])
+        if self.record_type is Incident and values["priority"] is not None:
+            values["priority"] = int(typing.cast(float, values["priority"]))
+        return typing.cast(Record, self.record_type(**values))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table for people: moments as UTC timestamps, missing numbers as NaN."""
+        moments = {name for name, kind in kinds(self.record_type).items() if kind == "time"}
+        return pd.DataFrame(
+            {
+                name: instants.micros_to_series(self.times(name)) if name in moments else array
+                for name, array in self.data.items()
+            }
+        )
+
+
+def _plain(kind: str, value: object) -> object:
+    if kind == "time":
+        return instants.from_micros(typing.cast(int, value))
+    if kind == "number":
+        number = typing.cast(float, value)
+        return None if np.isnan(number) else float(number)
+    if kind == "flag":
+        flag = typing.cast(float, value)
+        return None if np.isnan(flag) else bool(flag)
+    return value

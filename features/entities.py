@@ -1,0 +1,172 @@
+"""What a change belongs to: its items, service, team, model; each a name in a vocabulary.
+
+An *entity* is a way to read names off a change; a *vocabulary* is the kind of thing named. Two
+entities may share one: ``ci`` is the item the change is about, ``affected`` every item it names,
+and both are looked up among items.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Columns
+from features.index import Ints
+
+ORGANISATION = "*"
+"""The one name of the whole organisation."""
+
+_VARIABLE = re.compile(r"[0-9a-f]{7,}|\d+|\b[\w-]+(?:\.[\w-]+)+\b")
+_SPACE = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class Named:
+    """Names read off a table of changes: name ``names[i]`` belongs to row ``row[i]``; rows ascend."""
+
+    row: Ints
+    names: NDArray[np.object_]
+
+
+class Vocabulary:
+    """Names to whole numbers, growing."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+        self.names: list[str] = []
+
+    def learn(self, names: Iterable[str]) -> Ints:
+        """Codes of names, new ones added."""
+        codes = self._codes
+        found = []
+        for name in names:
+            code = codes.get(name)
+            if code is None:
+                code = codes[name] = len(self.names)
+                self.names.append(name)
+            found.append(code)
+        return np.array(found, np.int64)
+
+    def find(self, names: Iterable[str]) -> Ints:
+        """Codes of names, -1 for one never seen."""
+        get = self._codes.get
+        return np.array([get(name, -1) for name in names], np.int64)
+
+
+def masked_title(title: str) -> str:
+    """A title with its numbers, hashes and dotted names masked, so that repeats look alike.
+
+    Examples
+    --------
+    >>> masked_title("Upgrade PostgreSQL 15.4 to 15.8 on pay-db-01")
+    'upgrade postgresql to on pay db'
+    """
+    return _SPACE.sub(" ", _VARIABLE.sub(" ", title.lower())).strip()
+
+
+def _single(field: str) -> Callable[[Columns], Named]:
+    def read(changes: Columns) -> Named:
+        values = changes[field]
+        rows = np.flatnonzero([value is not None and value != "" for value in values])
+        return Named(rows, values[rows])
+
+    return read
+
+
+def _several(read_row: Callable[[Columns, int], Sequence[str]]) -> Callable[[Columns], Named]:
+    def read(changes: Columns) -> Named:
+        lists = [read_row(changes, row) for row in range(len(changes))]
+        row = np.repeat(np.arange(len(lists)), [len(names) for names in lists])
+        names = np.empty(len(row), dtype=object)
+        names[:] = [name for one in lists for name in one]
+        return Named(row, names)
+
+    return read
+
+
+def affected_cis(changes: Columns, row: int) -> tuple[str, ...]:
+    """Every item a change names, each once, the first one first."""
+    first = changes["ci"][row]
+    rest = changes["affected_cis"][row]
+    return tuple(dict.fromkeys([*((first,) if first else ()), *(ci for ci in rest if ci)]))
+
+
+def change_model(changes: Columns, row: int) -> tuple[str, ...]:
+    """The change model or template; where there is none, the masked title stands in for it."""
+    model = changes["change_model"][row]
+    if model:
+        return (str(model),)
+    title = changes["short_description"][row]
+    masked = masked_title(title) if title else ""
+    return (f"~{masked}",) if masked else ()
+
+
+def _team_ci(changes: Columns, row: int) -> tuple[str, ...]:
+    team, ci = changes["assignment_group"][row], changes["ci"][row]
+    return (f"{team}\x1f{ci}",) if team and ci else ()
+
+
+def _references(changes: Columns, row: int) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in changes["references"][row] if name))
+
+
+def _organisation(changes: Columns) -> Named:
+    names = np.empty(len(changes), dtype=object)
+    names[:] = ORGANISATION
+    return Named(np.arange(len(changes)), names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entity:
+    """A way to read names off changes.
+
+    Parameters
+    ----------
+    vocabulary : str
+        The kind of thing named.
+    label : str
+        What people call it, with ``{name}`` where it has one.
+    """
+
+    vocabulary: str
+    label: str
+    read: Callable[[Columns], Named]
+
+
+ENTITIES: dict[str, Entity] = {
+    "ci": Entity(vocabulary="ci", label="{name}", read=_single("ci")),
+    "affected": Entity(
+        vocabulary="ci", label="the affected item with the most", read=_several(affected_cis)
+    ),
+    "service": Entity(vocabulary="service", label="service {name}", read=_single("service")),
+    "team": Entity(vocabulary="team", label="team {name}", read=_single("assignment_group")),
+    "change_model": Entity(
+        vocabulary="change_model", label="this kind of change", read=_several(change_model)
+    ),
+    "category": Entity(vocabulary="category", label="category {name}", read=_single("category")),
+    "team_ci": Entity(
+        vocabulary="team_ci", label="this team on this item", read=_several(_team_ci)
+    ),
+    "reference": Entity(
+        vocabulary="reference", label="the same ticket", read=_several(_references)
+    ),
+    "organisation": Entity(vocabulary="organisation", label="all changes", read=_organisation),
+}
+"""Every entity the catalogue may name."""
+
+EMITTED = (
+    "affected",
+    "service",
+    "team",
+    "change_model",
+    "category",
+    "team_ci",
+    "reference",
+    "organisation",
+)
+"""The entities under which a change enters the record, one for each vocabulary: a change counts for
+every item it names, not only for the first."""

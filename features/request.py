@@ -1,0 +1,217 @@
+"""Features said by the ticket itself: what is asked for, how well it is described, and when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features import instants
+from features.columns import Columns
+from features.entities import affected_cis
+from features.instants import MISSING
+
+Floats = NDArray[np.float64]
+
+BOILERPLATE = frozenset(
+    [
+        "n/a",
+        "na",
+        "none",
+        "nil",
+        "tbc",
+        "tbd",
+        "todo",
+        "test",
+        "see",
+        "above",
+        "see",
+        "attached",
+        "as",
+        "usual",
+        "standard",
+        "not",
+        "applicable",
+        "not",
+        "required",
+        "no",
+        "rollback",
+        "rollback",
+        "revert",
+        "x",
+        "-",
+    ]
+) | {
+    "see above",
+    "see attached",
+    "as usual",
+    "not applicable",
+    "not required",
+    "no rollback",
+    "same as above",
+    "roll back",
+}
+"""Whole texts that say nothing; a plan made of one of them counts as missing."""
+
+LEVELS: dict[str, float] = {
+    **dict.fromkeys(("very low", "minor", "tiny", "none"), 1.0),
+    **dict.fromkeys(("low", "minor change"), 1.0),
+    **dict.fromkeys(("moderate", "medium", "business change"), 2.0),
+    **dict.fromkeys(("high", "major", "major business change", "significant"), 3.0),
+    **dict.fromkeys(("very high", "very_high", "critical", "extensive"), 4.0),
+}
+"""Words people declare a risk with, as an order."""
+
+ATTRIBUTES = (
+    "lines_added",
+    "lines_deleted",
+    "files_changed",
+    "components_changed",
+    "new_files",
+    "binary_files",
+    "message_lines",
+    "depends_on",
+    "is_revert",
+    "review_hours",
+    "planned_downtime_hours",
+)
+"""Names under ``attributes`` that the catalogue reads; others are kept but not used."""
+
+DESCRIBED_BY = (
+    "ci",
+    "service",
+    "assignment_group",
+    "category",
+    "description",
+    "justification",
+    "implementation_plan",
+    "backout_plan",
+    "test_plan",
+    "planned_start",
+    "planned_end",
+)
+"""The fields whose absence makes a record incomplete."""
+
+_WORD = re.compile(r"\w+")
+_LEADING_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)")
+
+Reader = Callable[[Columns], Floats]
+
+
+def words(text: str | None) -> int:
+    """Number of words of a text; 0 for none or boilerplate."""
+    if not text or text.strip().lower().rstrip(".") in BOILERPLATE:
+        return 0
+    return len(_WORD.findall(text))
+
+
+def level(text: str | None) -> float:
+    """A declared level as a number: a leading number as it is, a known word by its order, else NaN.
+
+    Examples
+    --------
+    >>> level("3 - Moderate"), level("Moderate"), level("purple")
+    (3.0, 2.0, nan)
+    """
+    if not text:
+        return np.nan
+    number = _LEADING_NUMBER.match(text)
+    return float(number.group(1)) if number else LEVELS.get(text.strip().lower(), np.nan)
+
+
+def start(changes: Columns) -> NDArray[np.int64]:
+    """Planned start, or the submission where none is planned."""
+    planned, submitted = changes.times("planned_start"), changes.times("submitted_at")
+    return np.where(planned != MISSING, planned, submitted)
+
+
+def end(changes: Columns) -> NDArray[np.int64]:
+    """Planned end; where it is missing or before the start, the start."""
+    return np.maximum(changes.times("planned_end"), start(changes))
+
+
+def _each(field: str, function: Callable[[str | None], float]) -> Reader:
+    return lambda changes: np.array([function(value) for value in changes[field]], np.float64)
+
+
+def _is(field: str, wanted: str) -> Reader:
+    def read(value: str | None) -> float:
+        return np.nan if not value else float(value.strip().lower() == wanted)
+
+    return _each(field, read)
+
+
+def _hours_between(first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:
+    known = (first != MISSING) & (last != MISSING)
+    span = np.where(known, last, 0) - np.where(known, first, 0)
+    return np.where(known, span / instants.HOUR, np.nan)
+
+
+def _calendar(read: Callable[[pd.DatetimeIndex], object]) -> Reader:
+    """A reading of the planned start, in UTC; NaN where there is no start."""
+
+    def values(changes: Columns) -> Floats:
+        moments = pd.DatetimeIndex(start(changes).astype("datetime64[us]"))
+        found = np.asarray(read(moments), np.float64)
+        return np.where(moments.isna(), np.nan, found)
+
+    return values
+
+
+def _attribute(name: str) -> Reader:
+    return lambda changes: np.array(
+        [attributes.get(name, np.nan) for attributes in changes["attributes"]], np.float64
+    )
+
+
+def _missing(changes: Columns) -> Floats:
+    total = np.zeros(len(changes))
+    for name in DESCRIBED_BY:
+        values = changes[name]
+        if name.startswith("planned"):
+            total += values == MISSING
+        else:
+            total += [not value for value in values]
+    return total
+
+
+def _count(field: str) -> Reader:
+    return lambda changes: np.array([len(set(names)) for names in changes[field]], np.float64)
+
+
+VALUES: dict[str, Reader] = {
+    "affected_ci_count": lambda changes: np.array(
+        [len(affected_cis(changes, row)) for row in range(len(changes))], np.float64
+    ),
+    "impacted_service_count": _count("impacted_services"),
+    "reference_count": _count("references"),
+    "is_emergency": _is("change_type", "emergency"),
+    "is_standard": _is("change_type", "standard"),
+    "declared_risk_level": _each("declared_risk", level),
+    "impact_level": _each("impact", level),
+    "urgency_level": _each("urgency", level),
+    "priority_level": _each("priority", level),
+    "cab_required": lambda changes: changes.numbers("cab_required"),
+    "title_words": _each("short_description", words),
+    "description_words": _each("description", words),
+    "justification_words": _each("justification", words),
+    "implementation_plan_words": _each("implementation_plan", words),
+    "backout_plan_words": _each("backout_plan", words),
+    "test_plan_words": _each("test_plan", words),
+    "missing_field_count": _missing,
+    "lead_time_hours": lambda changes: _hours_between(
+        changes.times("submitted_at"), changes.times("planned_start")
+    ),
+    "duration_hours": lambda changes: _hours_between(
+        changes.times("planned_start"), changes.times("planned_end")
+    ),
+    "start_hour": _calendar(lambda moments: moments.hour),
+    "start_weekday": _calendar(lambda moments: moments.dayofweek),
+    "start_on_weekend": _calendar(lambda moments: moments.dayofweek >= 5),
+    "days_to_month_end": _calendar(lambda moments: moments.days_in_month - moments.day),
+    **{name: _attribute(name) for name in ATTRIBUTES},
+}
+"""How each request feature is read, by its name in the catalogue."""

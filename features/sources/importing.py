@@ -1,0 +1,158 @@
+"""Importing: read a source, store what is new in one transaction, account for the rest."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from features.records import Incident, Link, Record
+from features.sources import bpic14, wikimedia
+from features.sources.reading import Progress, Reading, coverage
+from features.store import Store
+
+Reader = Callable[[Path, Reading], Iterator[Record]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A kind of data this project can read.
+
+    Parameters
+    ----------
+    label : str
+        The label that fits it, used when the store has none yet.
+    history_from : str or None
+        Changes submitted before this date (ISO) have no complete history and are not trained on.
+    """
+
+    read: Reader
+    label: str
+    means: str
+    history_from: str | None = None
+
+
+SOURCES: dict[str, Source] = {
+    "bpic14": Source(
+        read=bpic14.read,
+        label="incident_rise",
+        means="BPI Challenge 2014: Rabobank's changes and incidents (detail_*.zip)",
+        history_from="2013-11-01T00:00:00+00:00",
+    ),
+    "wikimedia-config": Source(
+        read=wikimedia.read_config,
+        label="failed",
+        means="Wikimedia site configuration (mediawiki_config_*.parquet)",
+        history_from="2013-01-01T00:00:00+00:00",
+    ),
+    "wikimedia-puppet": Source(
+        read=wikimedia.read_puppet,
+        label="failed",
+        means="Wikimedia server configuration (puppet_*.parquet)",
+        history_from="2013-01-01T00:00:00+00:00",
+    ),
+}
+"""Every source by its name on the command line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """What an import read, stored and could not use.
+
+    Parameters
+    ----------
+    stored : mapping of str to int
+        Facts that were new, by table; facts the store held already are not stored again.
+    coverage : mapping
+        Share of the records read in which each field is filled, by record type.
+    incidents_linked : float or None
+        Share of the incidents read that some link names; None without incidents.
+    """
+
+    source: str
+    rows_read: Mapping[str, int]
+    records_read: Mapping[str, int]
+    stored: Mapping[str, int]
+    rejected: Mapping[str, int]
+    rejected_file: str | None
+    coverage: Mapping[str, Mapping[str, float]]
+    incidents_linked: float | None
+    notes: list[str] = field(default_factory=list)
+
+
+def import_source(
+    store: Store,
+    name: str,
+    path: Path,
+    *,
+    now: datetime,
+    rejects: Path,
+    progress: Progress = lambda stage, done, total: None,
+    options: Mapping[str, Any] | None = None,
+) -> ImportReport:
+    """Read a source and store the facts that are new, all together or, if interrupted, none.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the export.
+    now : datetime
+        Time of the import, for the record of writes.
+    rejects : Path
+        Folder for the file of rejected rows (JSON lines).
+
+    Raises
+    ------
+    SourceError
+        If the folder does not hold what the source expects.
+    StoreUnavailableError
+        If the store cannot be written.
+    """
+    source = SOURCES[name]
+    reading = Reading(progress=progress, options=options or {})
+    records = list(source.read(path, reading))
+    with store.write(f"import {name}", now=now) as writer:
+        progress("store", 0, len(records))
+        stored = writer.add(records, lambda done: progress("store", done, len(records)))
+        progress("store", len(records), len(records))
+    if sum(stored.values()) and store.setting("source") is None:
+        store.set_setting("source", name)
+        store.set_setting("label", {"name": source.label})
+        store.set_setting("history_from", source.history_from)
+    return ImportReport(
+        source=name,
+        rows_read=dict(reading.rows_read),
+        records_read=dict(Counter(type(record).__name__ for record in records)),
+        stored=stored,
+        rejected=dict(Counter(reject.reason for reject in reading.rejected)),
+        rejected_file=_keep(reading, rejects, name),
+        coverage=coverage(records),
+        incidents_linked=_linked(records),
+        notes=reading.notes,
+    )
+
+
+def _keep(reading: Reading, folder: Path, name: str) -> str | None:
+    """Write the rejected rows, replacing those of an earlier run of the same source."""
+    path = folder / f"{name}.jsonl"
+    if not reading.rejected:
+        path.unlink(missing_ok=True)
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = io.BytesIO()
+    for reject in reading.rejected:
+        lines.write(orjson.dumps(reject, option=orjson.OPT_APPEND_NEWLINE))
+    path.write_bytes(lines.getvalue())
+    return str(path)
+
+
+def _linked(records: list[Record]) -> float | None:
+    incidents = {record.incident_id for record in records if isinstance(record, Incident)}
+    linked = {record.incident_id for record in records if isinstance(record, Link)}
+    return len(incidents & linked) / len(incidents) if incidents else None

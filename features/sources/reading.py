@@ -1,0 +1,81 @@
+"""What one reading of a source found: rows, rejects and how well each field is filled."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.columns import kinds
+from features.records import Record
+
+Progress = Callable[[str, int, int | None], None]
+"""Told a stage, how much of it is done, and how much there is (None where unknown)."""
+
+
+class SourceError(Exception):
+    """A source cannot be read at all; the message says what was expected and what came."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """A row that could not become a record, kept so that it can be mended and read again."""
+
+    file: str
+    row: int
+    reason: str
+    content: Mapping[str, Any]
+
+
+@dataclass
+class Reading:
+    """The account a source keeps while it reads.
+
+    Parameters
+    ----------
+    progress : callable
+        Told of every stage; see ``Progress``.
+    options : mapping
+        Settings of the source, such as the path of a mapping file.
+    """
+
+    progress: Progress = lambda stage, done, total: None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    rows_read: Counter[str] = field(default_factory=Counter)
+    rejected: list[Rejected] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def reject(self, file: str, row: int, reason: str, content: Mapping[str, Any]) -> None:
+        """Keep a row that could not be read, with the reason."""
+        plain = {k: None if _empty(v) else _plain(v) for k, v in content.items()}
+        self.rejected.append(Rejected(file=file, row=row, reason=reason, content=plain))
+
+
+def _empty(value: object) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NaT
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def coverage(records: list[Record]) -> dict[str, dict[str, float]]:
+    """Share of records in which each field is filled, by record type and field."""
+    by_type: dict[type, list[Record]] = defaultdict(list)
+    for record in records:
+        by_type[type(record)].append(record)
+    return {
+        kind.__name__: {
+            name: sum(_filled(getattr(row, name)) for row in rows) / len(rows)
+            for name in kinds(kind)
+        }
+        for kind, rows in by_type.items()
+    }
+
+
+def _filled(value: object) -> bool:
+    return value is not None and value != () and value != {} and value != ""

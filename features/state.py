@@ -1,0 +1,113 @@
+"""The indexed history: answers questions about any moment, and grows as facts arrive."""
+
+from __future__ import annotations
+
+from features.columns import Columns
+from features.entities import Vocabulary
+from features.history import History
+from features.index import MERGE_AT, EventIndex, OverlapIndex, Windows
+from features.policy import LabelPolicy
+from features.records import Change, ChangeEvent, Incident, Link
+from features.streams import Vocabularies, planned_windows, streams
+from features.verdicts import Revisions, mentioned_numbers
+
+
+class FeatureState:
+    """A history sorted for counting.
+
+    Parameters
+    ----------
+    history : History
+        All facts known; each counts only for moments after it became known.
+    policy : LabelPolicy
+        What counts as a failure.
+
+    Attributes
+    ----------
+    watermark : int
+        The last write of the store whose facts count.
+    """
+
+    def __init__(self, history: History, policy: LabelPolicy) -> None:
+        self.policy = policy
+        self.watermark = history.watermark
+        self._parts = [history]
+        self._names = Vocabularies()
+        self._events = {
+            key: EventIndex(events) for key, events in streams(history, policy, self._names).items()
+        }
+        planned = planned_windows(Revisions.of(history[Change]), self._names)
+        self._schedule = {kind: [OverlapIndex(windows)] for kind, windows in planned.items()}
+        self._tails: dict[str, list[Windows]] = {kind: [] for kind in planned}
+
+    @property
+    def history(self) -> History:
+        """All facts taken in so far."""
+        while len(self._parts) > 1:
+            last = self._parts.pop()
+            self._parts[-1] = self._parts[-1].plus(last)
+        return self._parts[0]
+
+    def events(self, stream: str, vocabulary: str) -> EventIndex:
+        """The index of one stream for one kind of entity."""
+        return self._events[stream, vocabulary]
+
+    def schedule(self, vocabulary: str) -> list[OverlapIndex]:
+        """The indexes of planned windows for one kind of entity."""
+        return self._schedule[vocabulary]
+
+    def vocabulary(self, kind: str) -> Vocabulary:
+        """The names of one kind of entity, of ``change`` or of ``incident``."""
+        return self._names[kind]
+
+    def extended(self, newer: History) -> FeatureState:
+        """The state that also holds the facts of later writes.
+
+        New changes and incidents are laid over the index, in place. Facts that can turn what was
+        counted already (links, back-outs, revisions, resolutions, incidents that name a change)
+        make a new index, so that a reader of the old one is never disturbed.
+        """
+        if self._turns(newer):
+            return FeatureState(self.history.plus(newer), self.policy)
+        if len(newer):
+            self._append(newer)
+        self.watermark = max(self.watermark, newer.watermark)
+        return self
+
+    def _turns(self, newer: History) -> bool:
+        if len(newer[Link]) or len(newer[ChangeEvent]):
+            return True
+        changes, incidents = newer[Change], newer[Incident]
+        if "same_item" in self.policy.sources and len(changes) + len(incidents):
+            return True
+        numbers = {n for row in range(len(incidents)) for n in mentioned_numbers(incidents, row)}
+        return (
+            self._knows("change", [*changes["change_id"], *numbers])
+            or self._knows("incident", incidents["incident_id"])
+            or _repeats(changes, "change_id")
+            or _repeats(incidents, "incident_id")
+        )
+
+    def _knows(self, kind: str, names: object) -> bool:
+        return bool((self._names[kind].find(names) >= 0).any())  # type: ignore[arg-type]
+
+    def _append(self, newer: History) -> None:
+        self._parts.append(newer)
+        for key, events in streams(newer, self.policy, self._names).items():
+            if len(events.code):
+                self._events[key].append(events)
+        for kind, windows in planned_windows(Revisions.of(newer[Change]), self._names).items():
+            if len(windows.code):
+                tail = Windows.concatenate([*self._tails[kind], windows])
+                self._tails[kind] = [tail]
+                merged = len(tail.code) >= MERGE_AT
+                base = self._schedule[kind][0]
+                if merged:
+                    self._tails[kind] = []
+                    self._schedule[kind] = [OverlapIndex(base.windows_with(tail))]
+                else:
+                    self._schedule[kind] = [base, OverlapIndex(tail)]
+
+
+def _repeats(table: Columns, name: str) -> bool:
+    return len(set(table[name])) < len(table)

@@ -1,0 +1,379 @@
+"""History, journal, settings and keys in one database, behind one class.
+
+Every write is one transaction that takes the next ``batch`` number, one writer at a time, so that a
+reader who has seen batch *n* has seen everything up to *n*, and can ask for what came after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from features import instants
+from features.columns import RECORD_TYPES, kinds
+from features.history import History
+from features.records import Change, Record
+from features.store import migrations
+from features.store.rows import Row, to_columns, to_row
+from features.store.schema import TABLE_NAMES, api_key, batch, journal, record_tables, setting
+
+GENESIS = "0" * 64
+"""The hash before the first journal entry."""
+
+CHUNK = 5_000
+
+
+class StoreError(Exception):
+    """The store refused or could not do what was asked; the message says what to do."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database cannot be reached or opened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalEntry:
+    """One line of the append-only journal."""
+
+    seq: int
+    entry_id: str
+    kind: str
+    change_id: str | None
+    written_at: datetime
+    body: dict[str, Any]
+    previous_hash: str
+    hash: str
+
+
+class Store:
+    """A database of one organisation.
+
+    Parameters
+    ----------
+    url : str
+        An SQLAlchemy URL, ``sqlite:///path/to/file.db`` or ``postgresql+psycopg://…``.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If the database cannot be opened or brought up to date.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> store = Store(f"sqlite:///{folder.name}/history.db")
+    >>> store.watermark()
+    0
+    >>> store.close(); folder.cleanup()
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        try:
+            migrations.upgrade(self.engine)
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreUnavailableError(
+                f"cannot open the store at {self.engine.url.render_as_string(hide_password=True)}: "
+                f"{getattr(error, 'orig', None) or error}"
+            ) from error
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+    # reading -------------------------------------------------------------------------------------
+
+    def watermark(self) -> int:
+        """Number of the last write; 0 for an empty store."""
+        with self._reading() as connection:
+            return int(connection.scalar(sa.select(sa.func.max(batch.c.batch))) or 0)
+
+    def load(self, *, after: int = 0, until: int | None = None) -> History:
+        """The facts of the writes after ``after`` up to ``until``, in the order written."""
+        with self._reading() as connection:
+            last = int(connection.scalar(sa.select(sa.func.max(batch.c.batch))) or 0)
+            last = last if until is None else min(until, last)
+            tables = {}
+            for kind, table in record_tables.items():
+                columns = [table.c.batch, *(table.c[name] for name in kinds(kind))]
+                query = sa.select(*columns).where(table.c.batch > after, table.c.batch <= last)
+                rows = connection.execute(query.order_by(table.c.batch)).fetchall()
+                tables[kind] = to_columns(kind, rows)
+        return History(tables, last)
+
+    def counts(self) -> dict[str, int]:
+        """Rows of every table of facts, by name."""
+        with self._reading() as connection:
+            return {
+                table.name: int(
+                    connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+                )
+                for table in record_tables.values()
+            }
+
+    def latest_revision(self, change_id: str) -> tuple[str, int] | None:
+        """Revision mark and count of the revisions known of a change; None for a new one."""
+        table = record_tables[Change]
+        query = (
+            sa.select(table.c.revision, sa.func.count().over())
+            .where(table.c.change_id == change_id)
+            .order_by(table.c.known_at.desc(), table.c.batch.desc())
+        )
+        with self._reading() as connection:
+            row = connection.execute(query.limit(1)).first()
+        return None if row is None else (str(row[0]), int(row[1]))
+
+    # writing -------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def write(self, source: str, *, now: datetime) -> Iterator[Writer]:
+        """One transaction: everything written in the block becomes visible together, or nothing.
+
+        Raises
+        ------
+        StoreUnavailableError
+            If the database cannot be reached or is locked for too long.
+        """
+        with self._guarded(), self.engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text("LOCK TABLE batch IN EXCLUSIVE MODE"))
+            last = int(connection.scalar(sa.select(sa.func.max(batch.c.batch))) or 0)
+            writer = Writer(connection, last + 1, now)
+            yield writer
+            if writer.rows_written:
+                connection.execute(
+                    batch.insert().values(
+                        batch=last + 1, source=source, written_at=instants.to_micros(now)
+                    )
+                )
+
+    # settings ------------------------------------------------------------------------------------
+
+    def setting(self, name: str) -> Any:
+        """A stored setting, decoded; None where it was never set."""
+        with self._reading() as connection:
+            value = connection.scalar(sa.select(setting.c.value).where(setting.c.name == name))
+        return None if value is None else orjson.loads(value)
+
+    def set_setting(self, name: str, value: object) -> None:
+        """Store a setting, replacing an earlier one."""
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        with self._guarded(), self.engine.begin() as connection:
+            connection.execute(setting.delete().where(setting.c.name == name))
+            connection.execute(setting.insert().values(name=name, value=text))
+
+    # keys ----------------------------------------------------------------------------------------
+
+    def add_key(self, **values: object) -> None:
+        """Store the digest of an API key; the key itself is never stored."""
+        with self._guarded(), self.engine.begin() as connection:
+            connection.execute(api_key.insert().values(**values))
+
+    def keys(self) -> list[Mapping[str, Any]]:
+        """Every API key known, newest first, without the key."""
+        with self._reading() as connection:
+            query = sa.select(api_key).order_by(api_key.c.created_at.desc(), api_key.c.key_id)
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def revoke_key(self, key_id: str, *, now: datetime) -> bool:
+        """Mark a key as revoked; False where there is no such live key."""
+        query = (
+            api_key.update()
+            .where(api_key.c.key_id == key_id, api_key.c.revoked_at.is_(None))
+            .values(revoked_at=instants.to_micros(now))
+        )
+        with self._guarded(), self.engine.begin() as connection:
+            return connection.execute(query).rowcount == 1
+
+    # journal -------------------------------------------------------------------------------------
+
+    def journal_entry(self, entry_id: str) -> JournalEntry | None:
+        """One journal entry by its id."""
+        with self._reading() as connection:
+            row = connection.execute(
+                sa.select(journal).where(journal.c.entry_id == entry_id)
+            ).first()
+        return None if row is None else _journal_entry(row)
+
+    def journal_entries(self, *, change_id: str | None = None) -> Iterator[JournalEntry]:
+        """The journal in order, whole or of one change, read as it is consumed."""
+        query = sa.select(journal).order_by(journal.c.seq)
+        if change_id is not None:
+            query = query.where(journal.c.change_id == change_id)
+        with self._reading() as connection:
+            for row in connection.execution_options(yield_per=1_000).execute(query):
+                yield _journal_entry(row)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._guarded(), self.engine.connect() as connection:
+            yield connection.execution_options(changerisk_reading=True)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.DatabaseError) as error:
+            raise StoreUnavailableError(
+                f"the store could not be used: {error.orig or error}; check that the database runs, "
+                "that its disk has room and that no other process holds it"
+            ) from error
+
+
+class Writer:
+    """The open transaction of :meth:`Store.write`."""
+
+    def __init__(self, connection: sa.Connection, number: int, now: datetime) -> None:
+        self._connection = connection
+        self.batch = number
+        self.now = now
+        self.rows_written = 0
+
+    def add(
+        self, records: Iterable[Record], progress: Callable[[int], None] | None = None
+    ) -> dict[str, int]:
+        """Store the facts that are new; count them by table name.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Told the number of records done after every chunk.
+        """
+        sorted_out: dict[type, list[Row]] = {kind: [] for kind in RECORD_TYPES}
+        for record in records:
+            sorted_out[type(record)].append(to_row(record))
+        added = {}
+        done = 0
+        for kind, rows in sorted_out.items():
+            fresh = self._fresh(record_tables[kind], rows)
+            for start in range(0, len(fresh), CHUNK):
+                self._insert(record_tables[kind], fresh[start : start + CHUNK])
+                if progress is not None:
+                    progress(done + min(start + CHUNK, len(fresh)))
+            done += len(rows)
+            added[TABLE_NAMES[kind]] = len(fresh)
+            self.rows_written += len(fresh)
+        return added
+
+    def append_journal(
+        self, entry_id: str, kind: str, change_id: str | None, body: Mapping[str, object]
+    ) -> str:
+        """Add an entry to the journal, chained to the one before it; returns its hash."""
+        head = self._connection.execute(
+            sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
+        ).first()
+        seq, previous = (0, GENESIS) if head is None else (int(head[0]), str(head[1]))
+        text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+        written_at = instants.to_micros(self.now)
+        digest = chain_hash(previous, seq + 1, entry_id, kind, change_id, written_at, text)
+        self._connection.execute(
+            journal.insert().values(
+                seq=seq + 1,
+                entry_id=entry_id,
+                kind=kind,
+                change_id=change_id,
+                written_at=written_at,
+                body=text,
+                previous_hash=previous,
+                hash=digest,
+            )
+        )
+        return digest
+
+    def _fresh(self, table: sa.Table, rows: list[Row]) -> list[Row]:
+        """The rows whose identity the table does not hold yet, each once."""
+        seen: set[bytes] = set()
+        if len(rows) > CHUNK:
+            seen = {bytes(i) for i in self._connection.scalars(sa.select(table.c.identity))}
+        elif rows:
+            wanted = [row["identity"] for row in rows]
+            for start in range(0, len(wanted), 500):
+                query = sa.select(table.c.identity).where(
+                    table.c.identity.in_(wanted[start : start + 500])
+                )
+                seen |= {bytes(i) for i in self._connection.scalars(query)}
+        fresh = []
+        for row in rows:
+            identity = row["identity"]
+            if identity not in seen:
+                seen.add(identity)  # type: ignore[arg-type]
+                fresh.append({**row, "batch": self.batch})
+        return fresh
+
+    def _insert(self, table: sa.Table, rows: list[Row]) -> None:
+        if rows:
+            dialect = self._connection.dialect.name
+            insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+            self._connection.execute(insert.on_conflict_do_nothing(), rows)
+
+
+def chain_hash(
+    previous: str,
+    seq: int,
+    entry_id: str,
+    kind: str,
+    change_id: str | None,
+    written_at: int,
+    body: str,
+) -> str:
+    """SHA-256 that chains a journal entry to the one before it."""
+    parts = [previous, seq, entry_id, kind, change_id, written_at, body]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
+
+
+def _journal_entry(row: sa.Row[Any]) -> JournalEntry:
+    moment = instants.from_micros(row.written_at)
+    if moment is None:
+        raise StoreError(f"journal entry {row.seq} has no time: the store was changed by hand")
+    return JournalEntry(
+        seq=row.seq,
+        entry_id=row.entry_id,
+        kind=row.kind,
+        change_id=row.change_id,
+        written_at=moment,
+        body=orjson.loads(row.body),
+        previous_hash=row.previous_hash,
+        hash=row.hash,
+    )
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise StoreUnavailableError(
+            "the store's URL cannot be read; expected sqlite:///path/to/history.db or "
+            "postgresql+psycopg://user@host/database"
+        ) from error
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+        sa.event.listen(engine, "connect", _on_sqlite_connect)
+        sa.event.listen(engine, "begin", _on_sqlite_begin)
+        return engine
+    return sa.create_engine(parsed, pool_pre_ping=True)
+
+
+def _on_sqlite_connect(connection: Any, _record: object) -> None:
+    # The driver's own transaction handling is off: a writer must take its lock at the start.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _on_sqlite_begin(connection: sa.Connection) -> None:
+    reading = connection.get_execution_options().get("changerisk_reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,91 @@
+"""The tables, derived from the records so that a field is declared once."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from features.columns import RECORD_TYPES, kinds
+from features.records import CalendarEntry, Change, ChangeEvent, Incident, Item, Link, Relation
+
+metadata = sa.MetaData()
+
+TABLE_NAMES: dict[type, str] = {
+    Change: "change_revision",
+    Incident: "incident",
+    Link: "link",
+    ChangeEvent: "change_event",
+    Item: "item",
+    Relation: "relation",
+    CalendarEntry: "calendar_entry",
+}
+
+# Moments are whole microseconds (BIGINT): SQLite drops time zones. Lists and maps are JSON text.
+_SQL_TYPES: dict[str, type[sa.types.TypeEngine[object]]] = {
+    "text": sa.Text,
+    "time": sa.BigInteger,
+    "number": sa.Double,
+    "flag": sa.Boolean,
+    "list": sa.Text,
+    "map": sa.Text,
+}
+_REQUIRED = {"change_id", "incident_id", "entry_id", "known_at", "kind"}
+
+
+def _record_table(record_type: type) -> sa.Table:
+    name = TABLE_NAMES[record_type]
+    columns = [
+        sa.Column(field, _SQL_TYPES[kind], nullable=field not in _REQUIRED)
+        for field, kind in kinds(record_type).items()
+    ]
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("batch", sa.BigInteger, nullable=False, index=True),
+        # What makes two rows the same fact: a digest of its content.
+        sa.Column("identity", sa.LargeBinary(16), nullable=False, unique=True),
+        *columns,
+    )
+
+
+batch = sa.Table(
+    "batch",
+    metadata,
+    sa.Column("batch", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("written_at", sa.BigInteger, nullable=False),
+)
+
+record_tables: dict[type, sa.Table] = {kind: _record_table(kind) for kind in RECORD_TYPES}
+sa.Index("ix_change_revision_change_id", record_tables[Change].c.change_id)
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("entry_id", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("change_id", sa.Text, index=True),
+    sa.Column("written_at", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("previous_hash", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
+
+setting = sa.Table(
+    "setting",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("revoked_at", sa.BigInteger),
+)

@@ -1,0 +1,248 @@
+"""STEP 3. The table: one row a change, built only from facts known before its score time.
+
+The same function builds the training table, one online row and a thousand what-if rows; training
+and serving both call it, and nobody else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features import instants, request
+from features.catalogue import CATALOGUE, NAMES, Feature
+from features.columns import Columns
+from features.entities import ENTITIES, ORGANISATION, Named
+from features.index import Ints
+from features.instants import MISSING
+from features.state import FeatureState
+
+SMOOTHING = 10.0
+"""Weight of the global rate in a smoothed rate: as many imagined changes with the usual outcome.
+
+A rate of an entity is ``(failed + SMOOTHING * usual) / (decided + SMOOTHING)``, where *usual* is
+the rate of all changes over the last year as known at that moment [1]_.
+
+.. [1] Micci-Barreca (2001), "A preprocessing scheme for high-cardinality categorical attributes",
+   SIGKDD Explorations 3(1).
+"""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of changes, each at its own moment.
+
+    Parameters
+    ----------
+    change_ids : ndarray of object, shape (n,)
+    as_of : ndarray of int64, shape (n,)
+        The moment each row speaks for, microseconds.
+    values : ndarray of float64, shape (n, number of features)
+        Columns in the order of the catalogue, NaN where not known.
+    support : mapping of str to (ndarray, ndarray)
+        For every rate: failures and decided changes behind it.
+    """
+
+    change_ids: NDArray[np.object_]
+    as_of: Ints
+    values: Floats
+    support: Mapping[str, tuple[Floats, Floats]]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table as a data frame, indexed by change."""
+        frame = pd.DataFrame(self.values, columns=list(NAMES), index=self.change_ids)
+        frame.insert(0, "as_of", instants.micros_to_series(self.as_of).to_numpy())
+        return frame.rename_axis("change_id")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What to ask the index for one entity."""
+
+    entity: str
+    features: tuple[tuple[int, Feature], ...]
+    windows: Mapping[str, tuple[int | None, ...]]
+
+
+@cache
+def _plans() -> tuple[_Plan, ...]:
+    by_entity: dict[str, list[tuple[int, Feature]]] = defaultdict(list)
+    for column, feature in enumerate(CATALOGUE):
+        if feature.stream != "request":
+            by_entity[feature.entity].append((column, feature))
+    plans = []
+    for entity, features in by_entity.items():
+        windows: dict[str, set[int | None]] = defaultdict(set)
+        for _, feature in features:
+            for stream in _streams_of(feature):
+                windows[stream].add(_micros(feature.window_days))
+        ordered = {name: tuple(sorted(w, key=lambda x: x or 0)) for name, w in windows.items()}
+        plans.append(_Plan(entity, tuple(features), ordered))
+    return tuple(plans)
+
+
+def _streams_of(feature: Feature) -> tuple[str, ...]:
+    """The streams whose counts a feature needs."""
+    return {
+        "count": (feature.stream,),
+        "rate": ("decided", "failed"),
+        "open": ("incidents", "resolved"),
+    }.get(feature.aggregate, ())
+
+
+def _micros(days: int | None) -> int | None:
+    return None if days is None else days * instants.DAY
+
+
+def build(changes: Columns, as_of: Ints, state: FeatureState) -> FeatureTable:
+    """The features of changes, each as its record and the history stood at ``as_of``.
+
+    Parameters
+    ----------
+    changes : Columns
+        One row a change, in the revision to be scored.
+    as_of : ndarray of int64, shape (n,)
+        Moments in microseconds; only facts known strictly before count.
+    state : FeatureState
+        The indexed history. It may hold later facts; they are not looked at.
+    """
+    values = np.full((len(changes), len(CATALOGUE)), np.nan)
+    for column, feature in enumerate(CATALOGUE):
+        if feature.stream == "request":
+            values[:, column] = request.VALUES[feature.name](changes)
+    owners = state.vocabulary("change").find(changes["change_id"])
+    usual = usual_rate(as_of, owners, state)
+    support: dict[str, tuple[Floats, Floats]] = {}
+    for plan in _plans():
+        _fill(values, support, plan, changes, as_of, owners, usual, state)
+    return FeatureTable(changes["change_id"], as_of, values, support)
+
+
+def usual_rate(as_of: Ints, owners: Ints, state: FeatureState) -> Floats:
+    """Failure rate of all changes in the year before each moment, as known then; NaN for none."""
+    everyone = state.vocabulary("organisation").find([ORGANISATION] * len(as_of))
+    year = 365 * instants.DAY
+    failed, decided = (
+        state.events(stream, "organisation").counts(everyone, as_of, [year], owners)[year]
+        for stream in ("failed", "decided")
+    )
+    return np.where(decided > 0, failed / np.maximum(decided, 1), np.nan)
+
+
+def _fill(
+    values: Floats,
+    support: dict[str, tuple[Floats, Floats]],
+    plan: _Plan,
+    changes: Columns,
+    as_of: Ints,
+    owners: Ints,
+    usual: Floats,
+    state: FeatureState,
+) -> None:
+    entity = ENTITIES[plan.entity]
+    named = entity.read(changes)
+    asked = _Asked(
+        named,
+        state.vocabulary(entity.vocabulary).find(named.names),
+        as_of[named.row],
+        owners[named.row],
+        len(changes),
+    )
+    counts = {
+        stream: state.events(stream, entity.vocabulary).counts(
+            asked.codes, asked.times, windows, _left_out(stream, asked.owners)
+        )
+        for stream, windows in plan.windows.items()
+    }
+    for column, feature in plan.features:
+        window = _micros(feature.window_days)
+        if feature.aggregate == "rate":
+            failed, decided = counts["failed"][window], counts["decided"][window]
+            prior = usual[named.row]
+            found = (failed + SMOOTHING * prior) / (decided + SMOOTHING)
+            support[feature.name] = (
+                asked.reduced(failed.astype(np.float64), "max"),
+                asked.reduced(decided.astype(np.float64), "max"),
+            )
+        elif feature.aggregate == "count":
+            found = counts[feature.stream][window].astype(np.float64)
+        elif feature.aggregate == "open":
+            found = (counts["incidents"][window] - counts["resolved"][window]).astype(np.float64)
+        elif feature.aggregate == "days_since":
+            found = _days_since(feature, entity.vocabulary, asked, state)
+        else:
+            values[:, column] = _overlaps(changes, entity.vocabulary, asked, state)
+            continue
+        values[:, column] = asked.reduced(found, feature.across)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One question a name of a change."""
+
+    named: Named
+    codes: Ints
+    times: Ints
+    owners: Ints
+    changes: int
+
+    def reduced(self, found: Floats, across: str) -> Floats:
+        """One answer a change from one an asked name; NaN for a change that names nothing."""
+        answers = np.full(self.changes, np.nan)
+        if len(found):
+            function = {"max": np.fmax, "sum": np.add, "min": np.fmin}[across]
+            rows, first = np.unique(self.named.row, return_index=True)
+            answers[rows] = function.reduceat(found, first)
+        return answers
+
+
+def _left_out(stream: str, owners: Ints) -> Ints:
+    """A change never counts its own events; incidents have other owners."""
+    return owners if stream in ("changes", "decided", "failed", "failures") else owners * 0 - 1
+
+
+def _days_since(feature: Feature, vocabulary: str, asked: _Asked, state: FeatureState) -> Floats:
+    owners = _left_out(feature.stream, asked.owners)
+    last = state.events(feature.stream, vocabulary).last_before(asked.codes, asked.times, owners)
+    known = last != MISSING
+    return np.where(known, (asked.times - np.where(known, last, 0)) / instants.DAY, np.nan)
+
+
+def _overlaps(changes: Columns, vocabulary: str, asked: _Asked, state: FeatureState) -> Floats:
+    """How many other changes are planned at the same time on any of the names, each once."""
+    rows, others, _ = overlapping(changes, vocabulary, asked.named, asked.codes, asked, state)
+    pairs = np.unique(np.stack([rows, others]), axis=1)
+    found = np.bincount(pairs[0], minlength=asked.changes).astype(np.float64)
+    unknown = np.ones(asked.changes, bool)
+    unknown[asked.named.row] = False
+    unknown |= changes.times("planned_start") == MISSING
+    return np.where(unknown, np.nan, found)
+
+
+def overlapping(
+    changes: Columns,
+    vocabulary: str,
+    named: Named,
+    codes: Ints,
+    asked: _Asked,
+    state: FeatureState,
+) -> tuple[Ints, Ints, Ints]:
+    """Planned windows that overlap, as (row, number of the other change, microseconds)."""
+    starts = changes.times("planned_start")[named.row]
+    ends = request.end(changes)[named.row]
+    codes = np.where(starts == MISSING, -1, codes)
+    starts = np.where(starts == MISSING, 0, starts)
+    found = [
+        index.pairs(codes, starts, np.maximum(ends, starts + 1), asked.times, asked.owners)
+        for index in state.schedule(vocabulary)
+    ]
+    query, others, overlap = (np.concatenate(part) for part in zip(*found, strict=True))
+    return named.row[query], others, overlap

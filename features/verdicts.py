@@ -1,0 +1,301 @@
+"""Every change's verdict and when it became known: the claims that decide a label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Columns
+from features.entities import ENTITIES, Vocabulary
+from features.history import History
+from features.index import EventIndex, Events, Ints
+from features.instants import MISSING
+from features.policy import LabelPolicy
+from features.records import Change, ChangeEvent, Incident, Link
+
+NEVER: int = np.iinfo(np.int64).max
+"""A moment that has not come."""
+
+_NUMBERED = re.compile(r"[A-Za-z]{1,10}-?\d{2,}")
+
+
+@dataclass(frozen=True)
+class Revisions:
+    """All revisions, those of a change together and in the order in which they became known.
+
+    Parameters
+    ----------
+    code : ndarray of int64
+        Number of the change, ascending.
+    start : ndarray of int64
+        Start of the label window: planned start, else submission, else first known.
+    superseded : ndarray of int64
+        When the next revision became known; ``NEVER`` for the last.
+    first : ndarray of int64
+        Row of each change's first revision, by its number.
+    """
+
+    table: Columns
+    code: Ints
+    start: Ints
+    superseded: Ints
+    first: Ints
+
+    @classmethod
+    def of(cls, changes: Columns) -> Revisions:
+        """Sort a table of changes into revisions."""
+        code = Vocabulary().learn(changes["change_id"])
+        order = np.lexsort((np.arange(len(code)), changes.times("known_at"), code))
+        table, code = changes.take(order), code[order]
+        known = table.times("known_at")
+        superseded = np.full(len(known), NEVER)
+        same = code[1:] == code[:-1]
+        superseded[:-1][same] = known[1:][same]
+        first = np.flatnonzero(np.concatenate([[True], ~same])[: len(code)])
+        return cls(table, code, _start_of(table), superseded, first)
+
+    def standing(self, change: int, moment: int) -> int:
+        """Row of the revision of a change that stood at a moment, else its first."""
+        low = int(self.first[change])
+        high = int(self.first[change + 1]) if change + 1 < len(self.first) else len(self.code)
+        known = self.table.times("known_at")[low:high]
+        return low + max(int(np.searchsorted(known, moment, "right")) - 1, 0)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """When each change's outcome was decided, and when a failure became known.
+
+    All arrays have one element a change, in the order of ``revisions.first``.
+
+    Parameters
+    ----------
+    deciding : ndarray of int64
+        Row in ``revisions`` of the revision that stood when the label window closed.
+    decided_at : ndarray of int64
+        When that was: from then on a change without a link counts as clean.
+    failing : ndarray of int64
+        Row in ``revisions`` of the revision that stood when a failure became known, -1 for none.
+    failed_at : ndarray of int64
+        When the first qualifying link became known; ``NEVER`` for none.
+    source : ndarray of object
+        The source of that link, None without one.
+    confidence : ndarray of float64
+        Its confidence, NaN without one.
+    """
+
+    revisions: Revisions
+    deciding: Ints
+    decided_at: Ints
+    failing: Ints
+    failed_at: Ints
+    source: NDArray[np.object_]
+    confidence: NDArray[np.float64]
+
+
+def verdicts(history: History, policy: LabelPolicy) -> Verdicts:
+    """Every change's verdict under a policy, with the times that make it usable in the past.
+
+    Every moment returned depends only on facts known by then, so that what a feature counts at
+    ``t`` does not change when later facts are added.
+    """
+    revisions = Revisions.of(history[Change])
+    deciding, decided_at = _deciding(revisions, policy)
+    changes = len(deciding)
+    found = Verdicts(
+        revisions,
+        deciding,
+        decided_at,
+        np.full(changes, -1),
+        np.full(changes, NEVER),
+        np.full(changes, None, dtype=object),
+        np.full(changes, np.nan),
+    )
+    change_ids = revisions.table["change_id"][revisions.first]
+    number = {change_id: code for code, change_id in enumerate(change_ids)}
+    for claim in _claims(history, found, policy):
+        change = number.get(claim.change_id)
+        if change is not None:
+            _weigh(claim, change, found, policy)
+    return found
+
+
+def _weigh(claim: _Claim, change: int, found: Verdicts, policy: LabelPolicy) -> None:
+    """Let a claim decide, if it qualifies and became known before any other."""
+    revisions = found.revisions
+    row = revisions.standing(change, claim.known_at)
+    start = int(revisions.start[row])
+    submitted = int(revisions.table.times("submitted_at")[row])
+    known = int(revisions.table.times("known_at")[revisions.first[change]])
+    first = min(start, known if submitted == MISSING else submitted)
+    in_time = first <= claim.occurred_at <= start + policy.window
+    urgent = policy.max_priority is None or claim.priority <= policy.max_priority
+    known = max(claim.known_at, known)
+    if in_time and urgent and claim.confidence >= policy.min_confidence:
+        if known < found.failed_at[change]:
+            found.failed_at[change] = known
+            found.failing[change] = row
+            found.source[change] = claim.source
+            found.confidence[change] = claim.confidence
+
+
+def _start_of(changes: Columns) -> Ints:
+    planned, submitted = changes.times("planned_start"), changes.times("submitted_at")
+    fallback = np.where(submitted != MISSING, submitted, changes.times("known_at"))
+    return np.where(planned != MISSING, planned, fallback)
+
+
+def _deciding(revisions: Revisions, policy: LabelPolicy) -> tuple[Ints, Ints]:
+    """For each change the revision that stood when its window closed, and when that was.
+
+    A change that is put off before its window has closed is decided later.
+    """
+    decided = revisions.start + policy.window + policy.settle
+    decided = np.maximum(decided, revisions.table.times("known_at"))
+    rows = np.flatnonzero(decided < revisions.superseded)
+    _, first = np.unique(revisions.code[rows], return_index=True)
+    rows = rows[first]
+    return rows, decided[rows]
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """Somebody's or something's word that a change led to an incident."""
+
+    change_id: str
+    source: str
+    confidence: float
+    occurred_at: int
+    known_at: int
+    priority: float = np.nan
+
+
+def _claims(history: History, found: Verdicts, policy: LabelPolicy) -> Iterator[_Claim]:
+    table = found.revisions.table
+    if "explicit" in policy.sources:
+        yield from _explicit(history)
+    if "text" in policy.sources:
+        yield from _mentions(history, set(table["change_id"]))
+    if "same_item" in policy.sources:
+        yield from _rises(history, found, policy)
+    if "back_out" in policy.sources:
+        yield from _back_outs(history[ChangeEvent])
+
+
+def first_rows(incidents: Columns) -> dict[str, int]:
+    """Row of the first word on each incident."""
+    order = np.argsort(incidents.times("known_at"), kind="stable")
+    first: dict[str, int] = {}
+    for row in order:
+        first.setdefault(incidents["incident_id"][row], int(row))
+    return first
+
+
+def _explicit(history: History) -> Iterator[_Claim]:
+    links, incidents = history[Link], history[Incident]
+    rows = first_rows(incidents)
+    opened, known = incidents.times("occurred_at"), incidents.times("known_at")
+    for at in np.flatnonzero(links["kind"] == "caused_by"):
+        incident = rows.get(links["incident_id"][at])
+        if incident is None:
+            continue
+        yield _Claim(
+            links["change_id"][at],
+            links["source"][at] or "explicit",
+            float(links.numbers("confidence")[at]),
+            int(opened[incident]),
+            max(int(links.times("known_at")[at]), int(known[incident])),
+            float(incidents.numbers("priority")[incident]),
+        )
+
+
+def _mentions(history: History, change_ids: set[str]) -> Iterator[_Claim]:
+    """Change numbers in the incidents' texts, from the revision of the text that names them.
+
+    An incident that a change repairs names it too: a mention is not a cause where a ``fixed_by``
+    link was known by then.
+    """
+    incidents, links = history[Incident], history[Link]
+    fixing = {
+        (links["incident_id"][at], links["change_id"][at]): int(links.times("known_at")[at])
+        for at in np.argsort(-links.times("known_at"), kind="stable")
+        if links["kind"][at] == "fixed_by"
+    }
+    opened, known = incidents.times("occurred_at"), incidents.times("known_at")
+    priority = incidents.numbers("priority")
+    for row in range(len(incidents)):
+        for token in mentioned_numbers(incidents, row) & change_ids:
+            fixed = fixing.get((incidents["incident_id"][row], token), NEVER)
+            if fixed > known[row]:
+                yield _Claim(
+                    token, "text", 0.9, int(opened[row]), int(known[row]), float(priority[row])
+                )
+
+
+def mentioned_numbers(incidents: Columns, row: int) -> set[str]:
+    """Everything in an incident's text that looks like the number of a record."""
+    title, text = incidents["short_description"][row], incidents["description"][row]
+    return set(_NUMBERED.findall(f"{title or ''} {text or ''}")) if title or text else set()
+
+
+def _back_outs(events: Columns) -> Iterator[_Claim]:
+    unplanned = (events["kind"] == "backed_out") & (events.numbers("planned") == 0)
+    for at in np.flatnonzero(unplanned):
+        yield _Claim(
+            events["change_id"][at],
+            "back_out",
+            1.0,
+            int(events.times("occurred_at")[at]),
+            int(events.times("known_at")[at]),
+            1.0,
+        )
+
+
+def incident_index(
+    incidents: Columns, items: Vocabulary, max_priority: int | None = None
+) -> EventIndex:
+    """First words on incidents, by item."""
+    rows = np.array(sorted(first_rows(incidents).values()), np.int64)
+    if max_priority is not None:
+        rows = rows[incidents.numbers("priority")[rows] <= max_priority]
+    rows = rows[[ci is not None for ci in incidents["ci"][rows]]]
+    return EventIndex(
+        Events.of(items.learn(incidents["ci"][rows]), incidents.times("known_at")[rows], rows)
+    )
+
+
+def counts_around(
+    incidents: EventIndex, items: Vocabulary, changes: Columns, start: Ints, window: int
+) -> tuple[Ints, Ints]:
+    """Incidents on each change's items in the window after and the window before its start."""
+    named = ENTITIES["affected"].read(changes)
+    codes, nobody = items.find(named.names), np.full(len(named.row), -1)
+    found = []
+    for until in (start + window, start):
+        counts = incidents.counts(codes, until[named.row], [window], nobody)[window]
+        found.append(
+            np.bincount(named.row, weights=counts, minlength=len(changes)).astype(np.int64)
+        )
+    return found[0], found[1]
+
+
+def _rises(history: History, found: Verdicts, policy: LabelPolicy) -> Iterator[_Claim]:
+    items = Vocabulary()
+    incidents = incident_index(history[Incident], items, policy.max_priority)
+    changes = found.revisions.table.take(found.deciding)
+    start = found.revisions.start[found.deciding]
+    after, before = counts_around(incidents, items, changes, start, policy.window)
+    for row in np.flatnonzero(after > before):
+        # Known only once the window has closed: until then "after" is still being counted.
+        yield _Claim(
+            changes["change_id"][row],
+            "same_item",
+            float((after[row] - before[row]) / after[row]),
+            int(start[row]),
+            int(found.decided_at[row]),
+            1.0,
+        )

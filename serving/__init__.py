@@ -1,0 +1,1 @@
+"""STEPS 5 to 7 over HTTP: score, explain, record."""

@@ -288,6 +288,7 @@ _TRACKED = (
     ("team", "team_track_record", "by team {team}"),
     ("change_model", "model_track_record", "of this kind"),
     ("category", "model_track_record", "in category {category}"),
+    ("action", "model_track_record", "with a title that starts in “{action}”"),
     ("organisation", "organisation", "in the whole organisation"),
 )
 

@@ -21,6 +21,7 @@ ORGANISATION = "*"
 """The one name of the whole organisation."""
 
 _VARIABLE = re.compile(r"[0-9a-f]{7,}|\d+|\b[\w-]+(?:\.[\w-]+)+\b")
+_FIRST_WORD = re.compile(r"\s*(?:\[[^\]]{1,40}\]\s*|[\w ./-]{1,40}:\s*)*[^A-Za-z]*([A-Za-z]{2,})")
 _SPACE = re.compile(r"[\W_]+")
 
 
@@ -105,6 +106,13 @@ def change_model(changes: Columns, row: int) -> tuple[str, ...]:
     return (f"~{masked}",) if masked else ()
 
 
+def action(changes: Columns, row: int) -> tuple[str, ...]:
+    """The first word of the title, after a heading such as ``web-01:``; most often the verb."""
+    title = changes["short_description"][row]
+    word = _FIRST_WORD.match(title) if title else None
+    return (word.group(1).lower(),) if word else ()
+
+
 def _team_ci(changes: Columns, row: int) -> tuple[str, ...]:
     team, ci = changes["assignment_group"][row], changes["ci"][row]
     return (f"{team}\x1f{ci}",) if team and ci else ()
@@ -148,6 +156,9 @@ ENTITIES: dict[str, Entity] = {
         vocabulary="change_model", label="this kind of change", read=_several(change_model)
     ),
     "category": Entity(vocabulary="category", label="category {name}", read=_single("category")),
+    "action": Entity(
+        vocabulary="action", label="changes that {name}", read=_several(action)
+    ),
     "team_ci": Entity(
         vocabulary="team_ci", label="this team on this item", read=_several(_team_ci)
     ),
@@ -164,6 +175,7 @@ EMITTED = (
     "team",
     "change_model",
     "category",
+    "action",
     "team_ci",
     "reference",
     "organisation",

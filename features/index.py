@@ -162,6 +162,13 @@ class EventIndex:
             last = np.maximum(last, segment.last_before(codes, times, owners))
         return last
 
+    def owned(self, codes: Ints, owners: Ints, since: Ints, until: Ints) -> Ints:
+        """Number of the owners' own events of each entity in ``[since, until)``."""
+        total = np.zeros(len(codes), np.int64)
+        for segment in self._segments:
+            total += segment.own(codes, owners, since, until)
+        return total
+
     def recent(self, code: int, time: int, window: int | None, owner: int, limit: int) -> list[int]:
         """Owners of the last events of one entity in a window, newest first."""
         found: list[tuple[int, int]] = []

@@ -209,8 +209,8 @@ VALUES: dict[str, Reader] = {
         changes.times("planned_start"), changes.times("planned_end")
     ),
     "start_hour": _calendar(lambda moments: moments.hour),
-    "start_weekday": _calendar(lambda moments: moments.dayofweek),
-    "start_on_weekend": _calendar(lambda moments: moments.dayofweek >= 5),
+    "start_weekday": _calendar(lambda moments: moments.day_of_week),
+    "start_on_weekend": _calendar(lambda moments: moments.day_of_week >= 5),
     "days_to_month_end": _calendar(lambda moments: moments.days_in_month - moments.day),
     **{name: _attribute(name) for name in ATTRIBUTES},
 }

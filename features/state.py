@@ -32,6 +32,7 @@ class FeatureState:
         self.policy = policy
         self.watermark = history.watermark
         self._parts = [history]
+        self._rows: list[dict[str, int]] = []
         self._names = Vocabularies()
         self._events = {
             key: EventIndex(events) for key, events in streams(history, policy, self._names).items()
@@ -46,7 +47,13 @@ class FeatureState:
         while len(self._parts) > 1:
             last = self._parts.pop()
             self._parts[-1] = self._parts[-1].plus(last)
+            self._rows.clear()
         return self._parts[0]
+
+    @property
+    def links(self) -> Columns:
+        """All links on record: newer ones always make a new state."""
+        return self._parts[0][Link]
 
     def events(self, stream: str, vocabulary: str) -> EventIndex:
         """The index of one stream for one kind of entity."""
@@ -73,6 +80,17 @@ class FeatureState:
             self._append(newer)
         self.watermark = max(self.watermark, newer.watermark)
         return self
+
+    def change(self, change_id: str) -> tuple[Columns, int] | None:
+        """The last revision on record of a change, as (table, row); None for an unknown one."""
+        for number, part in enumerate(self._parts):
+            if number == len(self._rows):
+                ids = part[Change]["change_id"]
+                self._rows.append({name: row for row, name in enumerate(ids)})
+        for part, rows in zip(reversed(self._parts), reversed(self._rows), strict=True):
+            if change_id in rows:
+                return part[Change], rows[change_id]
+        return None
 
     def _turns(self, newer: History) -> bool:
         if len(newer[Link]) or len(newer[ChangeEvent]):

@@ -148,14 +148,7 @@ def _fill(
     state: FeatureState,
 ) -> None:
     entity = ENTITIES[plan.entity]
-    named = entity.read(changes)
-    asked = _Asked(
-        named,
-        state.vocabulary(entity.vocabulary).find(named.names),
-        as_of[named.row],
-        owners[named.row],
-        len(changes),
-    )
+    asked = ask(changes, as_of, owners, plan.entity, state)
     counts = {
         stream: state.events(stream, entity.vocabulary).counts(
             asked.codes, asked.times, windows, _left_out(stream, asked.owners)
@@ -166,7 +159,7 @@ def _fill(
         window = _micros(feature.window_days)
         if feature.aggregate == "rate":
             failed, decided = counts["failed"][window], counts["decided"][window]
-            prior = usual[named.row]
+            prior = usual[asked.named.row]
             found = (failed + SMOOTHING * prior) / (decided + SMOOTHING)
             support[feature.name] = (
                 asked.reduced(failed.astype(np.float64), "max"),
@@ -185,8 +178,8 @@ def _fill(
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """One question a name of a change."""
+class Asked:
+    """One question for each name of each change: the names' codes, moments and owners."""
 
     named: Named
     codes: Ints
@@ -204,21 +197,34 @@ class _Asked:
         return answers
 
 
+def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: FeatureState) -> Asked:
+    """The questions that one entity of the changes raises.
+
+    Parameters
+    ----------
+    owners : ndarray of int64, shape (n,)
+        Numbers of the changes themselves, whose own events never count; -1 for new ones.
+    """
+    named = ENTITIES[entity].read(changes)
+    codes = state.vocabulary(ENTITIES[entity].vocabulary).find(named.names)
+    return Asked(named, codes, as_of[named.row], owners[named.row], len(changes))
+
+
 def _left_out(stream: str, owners: Ints) -> Ints:
     """A change never counts its own events; incidents have other owners."""
     return owners if stream in ("changes", "decided", "failed", "failures") else owners * 0 - 1
 
 
-def _days_since(feature: Feature, vocabulary: str, asked: _Asked, state: FeatureState) -> Floats:
+def _days_since(feature: Feature, vocabulary: str, asked: Asked, state: FeatureState) -> Floats:
     owners = _left_out(feature.stream, asked.owners)
     last = state.events(feature.stream, vocabulary).last_before(asked.codes, asked.times, owners)
     known = last != MISSING
     return np.where(known, (asked.times - np.where(known, last, 0)) / instants.DAY, np.nan)
 
 
-def _overlaps(changes: Columns, vocabulary: str, asked: _Asked, state: FeatureState) -> Floats:
+def _overlaps(changes: Columns, vocabulary: str, asked: Asked, state: FeatureState) -> Floats:
     """How many other changes are planned at the same time on any of the names, each once."""
-    rows, others, _ = overlapping(changes, vocabulary, asked.named, asked.codes, asked, state)
+    rows, others, _ = overlapping(changes, vocabulary, asked, state)
     pairs = np.unique(np.stack([rows, others]), axis=1)
     found = np.bincount(pairs[0], minlength=asked.changes).astype(np.float64)
     unknown = np.ones(asked.changes, bool)
@@ -228,21 +234,17 @@ def _overlaps(changes: Columns, vocabulary: str, asked: _Asked, state: FeatureSt
 
 
 def overlapping(
-    changes: Columns,
-    vocabulary: str,
-    named: Named,
-    codes: Ints,
-    asked: _Asked,
-    state: FeatureState,
+    changes: Columns, vocabulary: str, asked: Asked, state: FeatureState
 ) -> tuple[Ints, Ints, Ints]:
     """Planned windows that overlap, as (row, number of the other change, microseconds)."""
-    starts = changes.times("planned_start")[named.row]
-    ends = request.end(changes)[named.row]
-    codes = np.where(starts == MISSING, -1, codes)
+    rows = asked.named.row
+    starts = changes.times("planned_start")[rows]
+    ends = request.end(changes)[rows]
+    codes = np.where(starts == MISSING, -1, asked.codes)
     starts = np.where(starts == MISSING, 0, starts)
     found = [
         index.pairs(codes, starts, np.maximum(ends, starts + 1), asked.times, asked.owners)
         for index in state.schedule(vocabulary)
     ]
     query, others, overlap = (np.concatenate(part) for part in zip(*found, strict=True))
-    return named.row[query], others, overlap
+    return rows[query], others, overlap

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,16 @@ from features.sources.reading import Reading, SourceError
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 
+_CHANGE_TEXTS = (
+    "CI Name (aff)",
+    "CI Type (aff)",
+    "Service Component WBS (aff)",
+    "Change ID",
+    "Change Type",
+    "Risk Assessment",
+    "Emergency Change",
+    "CAB-approval needed",
+)
 _CHANGE_TIMES = (
     "Change record Open Time",
     "Change record Close Time",
@@ -34,6 +44,16 @@ _CHANGE_TIMES = (
     "Actual Start",
     "Actual End",
 )
+_INCIDENT_TEXTS = (
+    "CI Name (aff)",
+    "CI Type (aff)",
+    "Service Component WBS (aff)",
+    "Incident ID",
+    "Priority",
+    "Category",
+    "Related Change",
+)
+_INCIDENT_TIMES = ("Open Time", "Resolved Time", "Close Time")
 _RISK = {
     "Minor Change": "low",
     "Business Change": "moderate",
@@ -43,8 +63,8 @@ _RISK = {
 
 def read(path: Path, reading: Reading) -> Iterator[Record]:
     """Records of the change and incident exports in a folder, zipped or not."""
-    changes = _frame(path, "change", "utf-8", {"Change ID", "CI Name (aff)", *_CHANGE_TIMES})
-    incidents = _frame(path, "incident", "latin-1", {"Incident ID", "Open Time", "CI Name (aff)"})
+    changes = _frame(path, "change", "utf-8", {*_CHANGE_TEXTS, *_CHANGE_TIMES})
+    incidents = _frame(path, "incident", "latin-1", {*_INCIDENT_TEXTS, *_INCIDENT_TIMES})
     reading.rows_read["Detail Change.csv"] = len(changes)
     reading.rows_read["Detail Incident.csv"] = len(incidents)
     yield from _items(changes, incidents)
@@ -54,14 +74,16 @@ def read(path: Path, reading: Reading) -> Iterator[Record]:
 
 def _frame(path: Path, kind: str, encoding: str, needed: set[str]) -> pd.DataFrame:
     archive, plain = path / f"detail_{kind}.zip", path / f"Detail {kind.capitalize()}.csv"
-    if archive.is_file():
-        with zipfile.ZipFile(archive) as opened:
-            content: Any = io.BytesIO(opened.read(f"Detail {kind.capitalize()}.csv"))
-    elif plain.is_file():
-        content = plain
-    else:
+    if not archive.is_file() and not plain.is_file():
         raise SourceError(f"expected {archive.name} or {plain.name} in {path}, found neither")
-    frame = pd.read_csv(content, sep=";", dtype=str, encoding=encoding, keep_default_na=False)
+    try:
+        content: Any = plain
+        if archive.is_file():
+            with zipfile.ZipFile(archive) as opened:
+                content = io.BytesIO(opened.read(plain.name))
+        frame = pd.read_csv(content, sep=";", dtype=str, encoding=encoding, keep_default_na=False)
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise SourceError(f"{plain.name} could not be read: {error}") from error
     frame = frame.loc[:, [c for c in frame.columns if not c.startswith("Unnamed")]]
     missing = needed - set(frame.columns)
     if missing:
@@ -85,10 +107,11 @@ def _items(changes: pd.DataFrame, incidents: pd.DataFrame) -> Iterator[Record]:
         (changes, _moments(changes["Change record Open Time"], "%d-%m-%Y %H:%M")),
         (incidents, _moments(incidents["Open Time"], "%d/%m/%Y %H:%M:%S")),
     ]
+    names = ("CI Name (aff)", "CI Type (aff)", "Service Component WBS (aff)")
     first: dict[str, tuple[datetime, str, str]] = {}
     for frame, moments in opened:
-        columns = ("CI Name (aff)", "CI Type (aff)", "Service Component WBS (aff)")
-        for moment, ci, kind, service in zip(moments, *(frame[c] for c in columns), strict=True):
+        columns = (frame[name].tolist() for name in names)
+        for moment, ci, kind, service in zip(moments, *columns, strict=True):
             if ci and moment is not None and (ci not in first or moment < first[ci][0]):
                 first[ci] = (moment, kind, service)
     for ci, (moment, kind, service) in first.items():
@@ -96,26 +119,39 @@ def _items(changes: pd.DataFrame, incidents: pd.DataFrame) -> Iterator[Record]:
 
 
 def _changes(frame: pd.DataFrame, reading: Reading) -> Iterator[Record]:
+    columns: dict[str, list[Any]] = {name: frame[name].tolist() for name in _CHANGE_TEXTS}
     for name in _CHANGE_TIMES:
-        frame[name] = pd.Series(_moments(frame[name], "%d-%m-%Y %H:%M"), dtype=object)
-    frame = frame.rename_axis("row").reset_index()
-    groups = frame.groupby("Change ID", sort=False)
-    for done, (change_id, rows) in enumerate(groups):
+        columns[name] = _moments(frame[name], "%d-%m-%Y %H:%M")
+    rows_of: dict[str, list[int]] = {}
+    for row, change_id in enumerate(columns["Change ID"]):
+        rows_of.setdefault(change_id, []).append(row)
+    for done, (change_id, rows) in enumerate(rows_of.items()):
         if done % 500 == 0:
-            reading.progress("read changes", done, len(groups))
-        first = rows.iloc[0].to_dict()
+            reading.progress("read changes", done, len(rows_of))
+        first = {name: values[rows[0]] for name, values in columns.items()}
         if not change_id or first["Change record Open Time"] is None:
             reason = "expected Change ID and Change record Open Time, one is empty or not a time"
-            reading.reject("Detail Change.csv", int(first["row"]), reason, first)
+            for row in rows:
+                reading.reject("Detail Change.csv", row + 2, reason, _content(frame, row))
             continue
-        yield from _change_records(str(change_id), first, rows)
-    reading.progress("read changes", len(groups), len(groups))
+        cis = (columns["CI Name (aff)"][row] for row in rows)
+        services = (columns["Service Component WBS (aff)"][row] for row in rows)
+        yield from _change_records(change_id, first, _names(cis), _names(services))
+    reading.progress("read changes", len(rows_of), len(rows_of))
 
 
-def _change_records(change_id: str, first: dict[str, Any], rows: pd.DataFrame) -> Iterator[Record]:
+def _content(frame: pd.DataFrame, row: int) -> dict[str, Any]:
+    return {str(name): value for name, value in frame.iloc[row].items()}
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in values if value))
+
+
+def _change_records(
+    change_id: str, first: dict[str, Any], cis: tuple[str, ...], services: tuple[str, ...]
+) -> Iterator[Record]:
     opened, closed = first["Change record Open Time"], first["Change record Close Time"]
-    cis = tuple(dict.fromkeys(ci for ci in rows["CI Name (aff)"] if ci))
-    services = tuple(dict.fromkeys(s for s in rows["Service Component WBS (aff)"] if s))
     model = first["Change Type"]
     emergency = first["Emergency Change"] == "Y"
     standard = model.startswith("Standard")
@@ -152,13 +188,15 @@ def _incidents(frame: pd.DataFrame, reading: Reading) -> Iterator[Record]:
     opened = _moments(frame["Open Time"], "%d/%m/%Y %H:%M:%S")
     resolved = _moments(frame["Resolved Time"], "%d/%m/%Y %H:%M:%S")
     closed = _moments(frame["Close Time"], "%d/%m/%Y %H:%M:%S")
-    for row, values in enumerate(frame.to_dict("records")):
+    columns = {name: frame[name].tolist() for name in _INCIDENT_TEXTS}
+    for row in range(len(frame)):
+        values = {name: column[row] for name, column in columns.items()}
         if row % 2_000 == 0:
             reading.progress("read incidents", row, len(frame))
         start = opened[row]
         if not values["Incident ID"] or start is None:
             reason = "expected Incident ID and Open Time, one is empty or not a time"
-            reading.reject("Detail Incident.csv", row, reason, values)
+            reading.reject("Detail Incident.csv", row + 2, reason, _content(frame, row))
             continue
         yield Incident(
             incident_id=values["Incident ID"],

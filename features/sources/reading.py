@@ -23,7 +23,13 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """A row that could not become a record, kept so that it can be mended and read again."""
+    """A row that could not become a record, kept so that it can be mended and read again.
+
+    Parameters
+    ----------
+    row : int
+        Line of the file, the header being line 1; in a Parquet file the row, counted from 1.
+    """
 
     file: str
     row: int
@@ -41,13 +47,16 @@ class Reading:
         Told of every stage; see ``Progress``.
     options : mapping
         Settings of the source, such as the path of a mapping file.
+    label : str or None
+        The label that the export itself asks for; None leaves the source's usual one.
     """
 
-    progress: Progress = lambda stage, done, total: None
+    progress: Progress = lambda _stage, _done, _total: None
     options: Mapping[str, Any] = field(default_factory=dict)
     rows_read: Counter[str] = field(default_factory=Counter)
     rejected: list[Rejected] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    label: str | None = None
 
     def reject(self, file: str, row: int, reason: str, content: Mapping[str, Any]) -> None:
         """Keep a row that could not be read, with the reason."""

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
+import pyarrow as pa
 
 from features.records import Change, ChangeEvent, Record
 from features.sources.reading import Reading, SourceError
@@ -31,7 +32,16 @@ _RENAMED = {
     "is_revert": "is_revert",
     "review_hours": "review_hours",
 }
-_NEEDED = {"change_id", "submitted_at", "component", "subject", "tasks", "reverted_at", *_RENAMED}
+_NEEDED = {
+    "change_id",
+    "submitted_at",
+    "component",
+    "subject",
+    "tasks",
+    "reverted_at",
+    "planned_reversal",
+    *_RENAMED,
+}
 _TASK = re.compile(r"[\w-]+")
 
 
@@ -56,8 +66,8 @@ def _read(path: Path, name: str, reading: Reading) -> Iterator[Record]:
         reading.notes.append(
             f"{unknown} file rows name a change that is not in the file of changes"
         )
-    touched = paths.to_dict()
-    for row, values in enumerate(changes.to_dict("records")):
+    touched = cast(dict[str, tuple[str, ...]], paths.to_dict())
+    for row, values in enumerate(cast(list[dict[str, Any]], changes.to_dict("records"))):
         if row % 1_000 == 0:
             reading.progress("read changes", row, len(changes))
         yield from _records(values, touched, row, f"{name}_changes.parquet", reading)
@@ -67,7 +77,10 @@ def _read(path: Path, name: str, reading: Reading) -> Iterator[Record]:
 def _frame(path: Path, needed: set[str]) -> pd.DataFrame:
     if not path.is_file():
         raise SourceError(f"expected the file {path.name} in {path.parent}, found none")
-    frame = pd.read_parquet(path)
+    try:
+        frame = pd.read_parquet(path)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{path.name} is not a Parquet file: {error}") from error
     missing = needed - set(frame.columns)
     if missing:
         raise SourceError(f"{path.name}: expected the columns {', '.join(sorted(missing))}")
@@ -81,16 +94,16 @@ def _records(
     file: str,
     reading: Reading,
 ) -> Iterator[Record]:
-    change_id, submitted = values["change_id"], _moment(values["submitted_at"])
-    if not change_id or submitted is None:
-        reading.reject(file, row, "expected change_id and submitted_at, one is empty", values)
+    change_id, submitted = _text(values["change_id"]), _moment(values["submitted_at"])
+    if change_id is None or submitted is None:
+        reading.reject(file, row + 1, "expected change_id and submitted_at, one is empty", values)
         return
-    component = values["component"]
+    component = _text(values["component"])
     yield Change(
         change_id=change_id,
         known_at=submitted,
         short_description=_text(values["subject"]),
-        ci=None if component in (None, "", "none") else str(component),
+        ci=None if component == "none" else component,
         affected_cis=touched.get(change_id, ()),
         references=tuple(_TASK.findall(_text(values["tasks"]) or "")),
         requested_by=_text(values.get("requester")),
@@ -109,7 +122,7 @@ def _records(
             occurred_at=reverted,
             known_at=reverted,
             code=_text(values.get("revert_reason")),
-            planned=bool(values.get("planned_reversal", 0)),
+            planned=values["planned_reversal"] == 1,
         )
 
 

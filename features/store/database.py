@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
+from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 
 from features import instants
@@ -81,7 +82,8 @@ class Store:
         self.engine = _engine(url)
         try:
             migrations.upgrade(self.engine)
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, CommandError) as error:
+            self.engine.dispose()
             raise StoreUnavailableError(
                 f"cannot open the store at {self.engine.url.render_as_string(hide_password=True)}: "
                 f"{getattr(error, 'orig', None) or error}"
@@ -133,6 +135,13 @@ class Store:
             row = connection.execute(query.limit(1)).first()
         return None if row is None else (str(row[0]), int(row[1]))
 
+    def holds(self, record: Record) -> bool:
+        """Whether a fact of this content is on record."""
+        table = record_tables[type(record)]
+        query = sa.select(table.c.batch).where(table.c.identity == to_row(record)["identity"])
+        with self._reading() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     # writing -------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -169,8 +178,10 @@ class Store:
         """Store a setting, replacing an earlier one."""
         text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
         with self._guarded(), self.engine.begin() as connection:
-            connection.execute(setting.delete().where(setting.c.name == name))
-            connection.execute(setting.insert().values(name=name, value=text))
+            query = _insert_into(connection, setting).values(name=name, value=text)
+            connection.execute(
+                query.on_conflict_do_update(index_elements=["name"], set_={"value": text})
+            )
 
     # keys ----------------------------------------------------------------------------------------
 
@@ -225,8 +236,8 @@ class Store:
             yield
         except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.DatabaseError) as error:
             raise StoreUnavailableError(
-                f"the store could not be used: {error.orig or error}; check that the database runs, "
-                "that its disk has room and that no other process holds it"
+                f"the store could not be used: {error.orig or error}; check that the database "
+                "runs, that its disk has room and that no other process holds it"
             ) from error
 
 
@@ -312,9 +323,15 @@ class Writer:
 
     def _insert(self, table: sa.Table, rows: list[Row]) -> None:
         if rows:
-            dialect = self._connection.dialect.name
-            insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+            insert = _insert_into(self._connection, table)
             self._connection.execute(insert.on_conflict_do_nothing(), rows)
+
+
+def _insert_into(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """The dialect's own insert, which can say what to do about a row that is there already."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def chain_hash(
@@ -350,19 +367,30 @@ def _journal_entry(row: sa.Row[Any]) -> JournalEntry:
 def _engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+        if parsed.get_backend_name() == "postgresql":
+            return sa.create_engine(parsed, pool_pre_ping=True)
+        if parsed.get_backend_name() != "sqlite":
+            raise ValueError("neither SQLite nor PostgreSQL")
+        engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+    except (sa.exc.ArgumentError, ValueError, ImportError) as error:
         raise StoreUnavailableError(
             "the store's URL cannot be read; expected sqlite:///path/to/history.db or "
             "postgresql+psycopg://user@host/database"
         ) from error
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed, connect_args={"timeout": 30})
-        sa.event.listen(engine, "connect", _on_sqlite_connect)
-        sa.event.listen(engine, "begin", _on_sqlite_begin)
-        return engine
-    return sa.create_engine(parsed, pool_pre_ping=True)
+    if parsed.database:
+        _make_folder(Path(parsed.database).parent)
+    sa.event.listen(engine, "connect", _on_sqlite_connect)
+    sa.event.listen(engine, "begin", _on_sqlite_begin)
+    return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"cannot make the folder of the store, {folder}: {error.strerror}"
+        ) from error
 
 
 def _on_sqlite_connect(connection: Any, _record: object) -> None:

@@ -21,17 +21,21 @@ def to_row(record: Record) -> Row:
     first known at the earlier reading.
     """
     row: Row = {}
-    for name, kind in kinds(type(record)).items():
+    record_type: type = type(record)
+    for name, kind in kinds(record_type).items():
         value = getattr(record, name)
         if kind == "time":
             value = None if value is None else instants.to_micros(value)
         elif kind == "list":
             value = orjson.dumps(list(value)).decode()
+        elif kind == "text" and value is not None:
+            # PostgreSQL cannot hold this character; in every store the text must be the same.
+            value = value.replace("\0", "")
         elif kind == "map":
             value = orjson.dumps(dict(value), option=orjson.OPT_SORT_KEYS).decode()
         row[name] = value
     content = {k: v for k, v in row.items() if not (k == "known_at" and isinstance(record, Change))}
-    canonical = orjson.dumps([type(record).__name__, content], option=orjson.OPT_SORT_KEYS)
+    canonical = orjson.dumps([record_type.__name__, content], option=orjson.OPT_SORT_KEYS)
     row["identity"] = hashlib.blake2b(canonical, digest_size=16).digest()
     return row
 

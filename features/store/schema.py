@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from features.columns import RECORD_TYPES, kinds
@@ -20,7 +22,7 @@ TABLE_NAMES: dict[type, str] = {
 }
 
 # Moments are whole microseconds (BIGINT): SQLite drops time zones. Lists and maps are JSON text.
-_SQL_TYPES: dict[str, type[sa.types.TypeEngine[object]]] = {
+_SQL_TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
     "text": sa.Text,
     "time": sa.BigInteger,
     "number": sa.Double,

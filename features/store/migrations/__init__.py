@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+
+# alembic keeps the migration under way in module globals.
+_ONE_AT_A_TIME = threading.Lock()
+_POSTGRES_LOCK = 7_240_911
+"""Any number: the key under which processes take turns."""
 
 
 def upgrade(engine: sa.Engine) -> None:
@@ -19,6 +25,8 @@ def upgrade(engine: sa.Engine) -> None:
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    with engine.begin() as connection:
+    with _ONE_AT_A_TIME, engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRES_LOCK)))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

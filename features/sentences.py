@@ -1,0 +1,163 @@
+"""Features in words: a fact with its value, never a number without its meaning.
+
+In a sentence's braces may stand ``window`` ("the last 30 days"), ``share`` ("4 of 9 changes"),
+``means`` (what the label calls a failure), a field of the change or one of its entities, and
+``value:FORM``, where ``FORM`` is a noun to count ("change"), ``hours``, ``clock``, ``weekday`` or
+two words for yes and no ("needed|not needed").
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from features.catalogue import Feature
+from features.columns import Columns
+from features.entities import action
+
+_SLOT = re.compile(r"\{([^{}]*)\}")
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+_NAMED = {
+    "team": "assignment_group",
+    **{
+        name: name
+        for name in (
+            "ci",
+            "service",
+            "category",
+            "declared_risk",
+            "impact",
+            "urgency",
+            "priority",
+        )
+    },
+}
+
+LONGEST_NAME = 60
+"""Characters of a name shown in a sentence."""
+
+
+def sentence(
+    feature: Feature,
+    value: float,
+    *,
+    change: Columns,
+    row: int = 0,
+    support: tuple[float, float] | None = None,
+    means: str = "failed",
+) -> str:
+    """The fact behind one value of one change.
+
+    Parameters
+    ----------
+    value : float
+        The feature's value, NaN where not known.
+    change, row
+        The change it belongs to, for the names in the sentence.
+    support : tuple of float, optional
+        For a rate: failures and decided changes behind it.
+    means : str
+        What the label calls a failure, after "changes that …".
+    """
+    if math.isnan(value):
+        return _filled(feature.missing, _words(change, row))
+    words = _words(change, row)
+    words["window"] = _window(feature.window_days)
+    words["means"] = means
+    if feature.aggregate == "rate":
+        failed, decided = support or (0.0, 0.0)
+        if not decided > 0:
+            return _filled(feature.missing, words)
+        words["share"] = f"{number(failed)} of {counted(decided, 'change')}"
+    return _filled(feature.sentence, words, value)
+
+
+def reference_words(feature: Feature, value: float) -> str:
+    """A value on its own, in the feature's unit, for a comparison: "usual: 3 changes"."""
+    form = _SLOT.search(feature.sentence)
+    spec = form.group(1).partition(":")[2] if form else ""
+    if feature.aggregate == "rate":
+        return f"{per_hundred(value)} in 100"
+    return _value(value, spec) if spec else number(value)
+
+
+def per_hundred(probability: float) -> str:
+    """A share as a natural frequency, "7" or "0.4"; never rounded to a bare 0."""
+    hundred = 100 * probability
+    if hundred >= 9.5:
+        return f"{hundred:.0f}"
+    return f"{hundred:.1f}".removesuffix(".0") if hundred >= 0.05 else "fewer than 0.1"
+
+
+def number(value: float) -> str:
+    """A number without needless digits."""
+    if abs(value - round(value)) < 1e-9:
+        return f"{round(value):,}"
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def counted(value: float, noun: str) -> str:
+    """A count with its noun in the right number.
+
+    Examples
+    --------
+    >>> counted(1, "change"), counted(3, "open incident"), counted(2, "change that failed")
+    ('1 change', '3 open incidents', '2 changes that failed')
+    """
+    if value == 1:
+        return f"1 {noun}"
+    head, _, tail = noun.partition(" that ")
+    plural = f"{head}es" if head.endswith("s") else f"{head}s"
+    return f"{number(value)} {plural}{f' that {tail}' if tail else ''}"
+
+
+def _filled(template: str, words: Mapping[str, str], value: float = math.nan) -> str:
+    def fill(slot: re.Match[str]) -> str:
+        name, _, form = slot.group(1).partition(":")
+        return _value(value, form) if name == "value" else words.get(name, "it")
+
+    text = _SLOT.sub(fill, template)
+    return text[:1].upper() + text[1:]
+
+
+def _value(value: float, form: str) -> str:
+    if "|" in form:
+        yes, no = form.split("|")
+        return yes if (value == 1 if yes == "is" else value > 0) else no
+    if form == "hours":
+        return _hours(value)
+    if form == "clock":
+        return f"{int(value):02d}:00"
+    if form == "weekday":
+        return _WEEKDAYS[int(value) % 7]
+    return counted(round(value) if form == "day" and value >= 10 else round(value, 1), form)
+
+
+def _hours(value: float) -> str:
+    if value < 0:
+        return f"minus {_hours(-value)}"
+    if value < 1:
+        return counted(round(60 * value), "minute")
+    if value < 48:
+        return counted(round(value, 1), "hour")
+    return counted(round(value / 24, 1), "day")
+
+
+def _window(days: int | None) -> str:
+    if days is None:
+        return "all the time on record"
+    return "the last year" if days == 365 else f"the last {days} days"
+
+
+def _words(change: Columns, row: int) -> dict[str, str]:
+    """Names of the change, shortened; those it lacks are left out."""
+    words = dict(zip(("action",), action(change, row), strict=False))
+    for word, name in _NAMED.items():
+        value = change[name][row]
+        if value:
+            text = " ".join(str(value).split())
+            words[word] = text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+    return words

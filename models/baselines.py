@@ -1,0 +1,110 @@
+"""What the model has to beat, as estimators over the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import QuantileTransformer
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from features.catalogue import NAMES
+
+Floats = NDArray[np.float64]
+
+
+class LevelRate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Score of a change: the smoothed failure rate of changes with the same value of one column.
+
+    This is what a risk field people fill in is worth.
+
+    Parameters
+    ----------
+    smoothing : float
+        Weight of the overall rate, in changes.
+    """
+
+    def __init__(self, smoothing: float = 10.0) -> None:
+        self.smoothing = smoothing
+
+    def fit(self, X: Floats, y: NDArray[np.bool_]) -> LevelRate:  # noqa: N803
+        """Count failures by value of the first column; NaN is a value of its own."""
+        X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")  # noqa: N806
+        self.classes_ = np.unique(y)
+        failed = y == self.classes_[-1]
+        self.rate_ = float(failed.mean())
+        self.rates_ = {}
+        for value in np.unique(X[:, 0]):
+            same = np.isnan(X[:, 0]) if np.isnan(value) else X[:, 0] == value
+            self.rates_[_key(value)] = (failed[same].sum() + self.smoothing * self.rate_) / (
+                same.sum() + self.smoothing
+            )
+        return self
+
+    def decision_function(self, X: Floats) -> Floats:  # noqa: N803
+        """Log-odds of the rate of each row's value."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")  # noqa: N806
+        rate = np.array([self.rates_.get(_key(value), self.rate_) for value in X[:, 0]])
+        return np.asarray(np.log(rate) - np.log1p(-rate), np.float64)
+
+    def predict(self, X: Floats) -> NDArray[np.generic]:  # noqa: N803
+        """The likelier class."""
+        return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(int)])
+
+
+def _key(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+class ColumnRank(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Score of a change: one column as it is, NaN counting as the column's median."""
+
+    def fit(self, X: Floats, y: NDArray[np.bool_]) -> ColumnRank:  # noqa: N803
+        """Learn the median and the direction in which the column is risky."""
+        X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")  # noqa: N806
+        self.classes_ = np.unique(y)
+        known = ~np.isnan(X[:, 0])
+        self.median_ = float(np.median(X[known, 0])) if known.any() else 0.0
+        spread = float(np.std(X[known, 0])) if known.any() else 0.0
+        self.scale_ = spread if spread > 0 else 1.0
+        return self
+
+    def decision_function(self, X: Floats) -> Floats:  # noqa: N803
+        """The column, centred and scaled."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")  # noqa: N806
+        column = np.where(np.isnan(X[:, 0]), self.median_, X[:, 0])
+        return np.asarray((column - self.median_) / self.scale_, np.float64)
+
+    def predict(self, X: Floats) -> NDArray[np.generic]:  # noqa: N803
+        """The likelier class: the second above the median."""
+        return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(int)])
+
+
+def logistic_regression() -> Pipeline:
+    """Logistic regression on ranks, missing values at the median and marked."""
+    return make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+        QuantileTransformer(n_quantiles=200, subsample=50_000, random_state=0),
+        LogisticRegression(C=0.05, max_iter=500),
+    )
+
+
+BASELINES: Mapping[str, tuple[Callable[[], BaseEstimator], tuple[str, ...] | None]] = {
+    "declared_risk": (LevelRate, ("declared_risk_level",)),
+    "item_rate": (ColumnRank, ("ci_failure_rate_365d",)),
+    "item_incidents": (ColumnRank, ("affected_incidents_30d",)),
+    "logistic_regression": (logistic_regression, None),
+}
+"""Estimator and columns of every baseline; None takes the model's own columns."""
+
+
+def columns_of(names: tuple[str, ...]) -> list[int]:
+    """Places of features in the table."""
+    return [NAMES.index(name) for name in names]

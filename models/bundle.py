@@ -1,0 +1,150 @@
+"""The bundle: all that is needed to score a change, and what is known about how well it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from features.catalogue import NAMES, fingerprint
+from features.policy import LabelPolicy
+from models.bands import Bands
+from models.calibration import Platt
+
+Floats = NDArray[np.float64]
+
+PROTOCOL = 1
+"""Version of the bundle's layout; readers of older ones are kept."""
+
+PERCENTILES = tuple(np.linspace(0, 1, 1001).tolist())
+
+
+class BundleError(Exception):
+    """A bundle is damaged, does not fit this version, or holds what it must not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RiskModel:
+    """A fitted model with its calibration, bands and facts.
+
+    Parameters
+    ----------
+    estimator : HistGradientBoostingClassifier
+        Fitted on ``columns`` of the feature table.
+    columns : tuple of str
+        Features the model sees.
+    platt : Platt
+        From the estimator's margin to calibrated log-odds.
+    bands : Bands
+        Cuts and observed rates.
+    base_rate : float
+        Share of failures among the mature changes it was fitted and calibrated on.
+    reference : mapping of str to float
+        Median of every column over the training rows: what a factor is compared with.
+    coverage : mapping of str to float
+        Share of the training rows in which every column was known.
+    score_quantiles : tuple of float
+        Calibrated probabilities at every thousandth of the calibration window.
+    policy : LabelPolicy
+        What the probability is a probability of.
+    trained_at, history_until : datetime
+        When the training ran, and the last moment whose facts it saw.
+    metrics : mapping
+        The evaluation of the same configuration on a later window.
+    """
+
+    estimator: HistGradientBoostingClassifier
+    columns: tuple[str, ...]
+    platt: Platt
+    bands: Bands
+    base_rate: float
+    reference: Mapping[str, float]
+    coverage: Mapping[str, float]
+    score_quantiles: tuple[float, ...]
+    policy: LabelPolicy
+    trained_at: datetime
+    history_until: datetime
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    features: str = field(default_factory=fingerprint)
+
+    def __post_init__(self) -> None:
+        if self.features != fingerprint():
+            raise BundleError(
+                f"the model was fitted on feature catalogue {self.features}, this version has "
+                f"{fingerprint()}: train again with `changerisk train`"
+            )
+
+    def select(self, values: Floats) -> Floats:
+        """The model's columns of a feature table, contiguous."""
+        return np.ascontiguousarray(values[:, [NAMES.index(name) for name in self.columns]])
+
+    def margin(self, selected: Floats) -> Floats:
+        """Raw margins of rows of the model's columns."""
+        return np.asarray(self.estimator.decision_function(selected), np.float64)
+
+    def probability(self, values: Floats) -> Floats:
+        """Calibrated probability for rows of the feature table, shape (n,)."""
+        return self.platt.probability(self.margin(self.select(values)))
+
+    def percentile(self, probability: float) -> int:
+        """How many in 100 changes of the calibration window scored lower."""
+        rank = np.searchsorted(self.score_quantiles, probability) / len(self.score_quantiles)
+        return int(100 * rank)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the estimator, as plain data."""
+        return {
+            "protocol": PROTOCOL,
+            "features": self.features,
+            "columns": list(self.columns),
+            "platt": asdict(self.platt),
+            "bands": asdict(self.bands),
+            "base_rate": self.base_rate,
+            "reference": dict(self.reference),
+            "coverage": dict(self.coverage),
+            "score_quantiles": list(self.score_quantiles),
+            "policy": asdict(self.policy),
+            "trained_at": self.trained_at.isoformat(),
+            "history_until": self.history_until.isoformat(),
+            "metrics": dict(self.metrics),
+        }
+
+    @classmethod
+    def from_facts(
+        cls, facts: Mapping[str, Any], estimator: HistGradientBoostingClassifier
+    ) -> RiskModel:
+        """The bundle of an estimator and the facts stored beside it.
+
+        Raises
+        ------
+        BundleError
+            If a fact is missing or the layout is not one this version reads.
+        """
+        if facts.get("protocol") != PROTOCOL:
+            raise BundleError(
+                f"expected a bundle of layout {PROTOCOL}, got {facts.get('protocol')!r}"
+            )
+        try:
+            policy = {**facts["policy"], "sources": tuple(facts["policy"]["sources"])}
+            return cls(
+                estimator=estimator,
+                columns=tuple(facts["columns"]),
+                platt=Platt(**facts["platt"]),
+                bands=Bands(**facts["bands"]),
+                base_rate=float(facts["base_rate"]),
+                reference={k: float(v) for k, v in facts["reference"].items()},
+                coverage={k: float(v) for k, v in facts["coverage"].items()},
+                score_quantiles=tuple(facts["score_quantiles"]),
+                policy=LabelPolicy(**policy),
+                trained_at=datetime.fromisoformat(facts["trained_at"]),
+                history_until=datetime.fromisoformat(facts["history_until"]),
+                metrics=facts["metrics"],
+                features=facts["features"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"the bundle's facts cannot be read: {error!r}") from error

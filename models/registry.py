@@ -1,0 +1,269 @@
+"""The registry: bundles in MLflow, in and out. The only module that speaks MLflow and skops.
+
+A bundle is stored as library types and plain data: the estimator in skops' format, everything else
+as JSON. It is loaded only if every type in it is on ``TRUSTED`` and every index in its trees stays
+inside its arrays; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from models.bundle import BundleError, RiskModel
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+MODEL_NAME = "change-risk"
+
+TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
+"""Types beyond skops' own list that a bundle may hold."""
+
+_ESTIMATOR, _FACTS, _FOLDER = "estimator.skops", "bundle.json", "bundle"
+
+_log = logging.getLogger(__name__)
+
+
+class RegistryError(Exception):
+    """The registry has no such model or cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """A bundle and where it came from."""
+
+    model: RiskModel
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A line of the registry."""
+
+    version: str
+    aliases: tuple[str, ...]
+    run_id: str
+    created_at: int
+    tags: Mapping[str, str]
+
+
+class Registry:
+    """An MLflow registry.
+
+    Parameters
+    ----------
+    uri : str
+        Tracking and registry URI, ``sqlite:///…`` or a server's URL.
+    artifacts : Path or None
+        Folder of artefacts for a local registry; None leaves it to the server.
+    """
+
+    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
+        import mlflow  # seconds to import: only those who use a registry pay
+
+        for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.sklearn", "mlflow.models.model"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        self._mlflow = mlflow
+        self._uri = uri
+        self._artifacts = artifacts
+        self._client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def save(
+        self,
+        model: RiskModel,
+        *,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        alias: str | None = None,
+    ) -> str:
+        """Log a bundle as a run with its model, register it, and give its version.
+
+        Parameters
+        ----------
+        alias : str, optional
+            ``champion`` or ``challenger``: which of the registry's pointers to move to it.
+        """
+        mlflow = self._mlflow
+        with tempfile.TemporaryDirectory() as folder:
+            dump(model, Path(folder))
+            mlflow.set_tracking_uri(self._uri)
+            mlflow.set_registry_uri(self._uri)
+            experiment = self._experiment()
+            with mlflow.start_run(experiment_id=experiment) as run:
+                mlflow.log_params(dict(params))
+                mlflow.log_metrics(dict(metrics))
+                mlflow.set_tags(dict(tags))
+                mlflow.log_artifacts(folder, artifact_path=_FOLDER)
+                logged = mlflow.sklearn.log_model(
+                    model.estimator,
+                    name="model",
+                    serialization_format="skops",
+                    skops_trusted_types=list(TRUSTED),
+                    pip_requirements=["scikit-learn", "skops"],
+                )
+        return self._register(run.info.run_id, logged.model_uri, dict(tags), alias)
+
+    def _register(self, run_id: str, uri: str, tags: dict[str, str], alias: str | None) -> str:
+        errors = self._mlflow.exceptions.MlflowException
+        try:
+            self._client.get_registered_model(MODEL_NAME)
+        except errors:
+            self._client.create_registered_model(MODEL_NAME)
+        version = self._client.create_model_version(MODEL_NAME, uri, run_id=run_id, tags=tags)
+        if alias is not None:
+            self.point(alias, str(version.version))
+        return str(version.version)
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(MODEL_NAME)
+        if found is not None:
+            return str(found.experiment_id)
+        location = None if self._artifacts is None else self._artifacts.resolve().as_uri()
+        return str(self._client.create_experiment(MODEL_NAME, artifact_location=location))
+
+    def point(self, alias: str, version: str) -> None:
+        """Move an alias to a version."""
+        self._client.set_registered_model_alias(MODEL_NAME, alias, version)
+
+    def version_of(self, alias: str) -> str | None:
+        """The version an alias points to; None where it points nowhere."""
+        try:
+            found = self._client.get_model_version_by_alias(MODEL_NAME, alias)
+        except self._mlflow.exceptions.MlflowException:
+            return None
+        return str(found.version)
+
+    def versions(self) -> list[Version]:
+        """Every version, newest first."""
+        found = self._client.search_model_versions(f"name = '{MODEL_NAME}'")
+        rows = [self._client.get_model_version(MODEL_NAME, row.version) for row in found]
+        rows.sort(key=lambda row: int(row.version), reverse=True)
+        return [
+            Version(
+                version=str(row.version),
+                aliases=tuple(row.aliases),
+                run_id=row.run_id,
+                created_at=row.creation_timestamp,
+                tags=dict(row.tags),
+            )
+            for row in rows
+        ]
+
+    def load(self, alias_or_version: str = "champion") -> Registered:
+        """A bundle by alias or version.
+
+        Raises
+        ------
+        RegistryError
+            If there is no such model.
+        BundleError
+            If it is damaged or holds what it must not.
+        """
+        errors = self._mlflow.exceptions.MlflowException
+        try:
+            if alias_or_version.isdigit():
+                found = self._client.get_model_version(MODEL_NAME, alias_or_version)
+            else:
+                found = self._client.get_model_version_by_alias(MODEL_NAME, alias_or_version)
+        except errors as error:
+            raise RegistryError(
+                f"the registry has no model {MODEL_NAME}@{alias_or_version}; "
+                "train one with `changerisk train`"
+            ) from error
+        try:
+            folder = self._mlflow.artifacts.download_artifacts(
+                run_id=found.run_id, artifact_path=_FOLDER, tracking_uri=self._uri
+            )
+        except (errors, OSError) as error:
+            raise BundleError(
+                f"the files of {MODEL_NAME} version {found.version} cannot be read: {error}"
+            ) from error
+        return Registered(model=load(Path(folder)), name=MODEL_NAME, version=str(found.version))
+
+
+def dump(model: RiskModel, folder: Path) -> None:
+    """Write a bundle's two files into a folder."""
+    import skops.io
+
+    path = folder / _ESTIMATOR
+    skops.io.dump(model.estimator, path)
+    facts = {**model.facts(), "estimator_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (folder / _FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+
+
+def load(folder: Path) -> RiskModel:
+    """Read a bundle from its two files, trusting nothing in them.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing, damaged, or holds a type or an index it must not.
+    """
+    import skops.io
+
+    path = folder / _ESTIMATOR
+    try:
+        facts = orjson.loads((folder / _FACTS).read_bytes())
+        content = path.read_bytes()
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise BundleError(f"the bundle in {folder.name} cannot be read: {error}") from error
+    if hashlib.sha256(content).hexdigest() != facts.get("estimator_sha256"):
+        raise BundleError("the estimator is not the one the bundle was made with (digest differs)")
+    try:
+        untrusted = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)
+        if untrusted:
+            raise BundleError(f"the estimator holds types that are not trusted: {untrusted}")
+        estimator = skops.io.loads(content, trusted=list(TRUSTED))
+    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
+        raise BundleError(f"the estimator cannot be read: {error}") from error
+    check_bounds(estimator)
+    model = RiskModel.from_facts(facts, estimator)
+    if len(model.columns) != estimator.n_features_in_:
+        raise BundleError(
+            f"the estimator takes {estimator.n_features_in_} columns, "
+            f"the bundle names {len(model.columns)}"
+        )
+    return model
+
+
+def check_bounds(estimator: object) -> None:
+    """Check that every index in the trees stays inside its arrays.
+
+    scikit-learn's compiled code walks the trees without checking; a damaged file would make it read
+    foreign memory.
+
+    Raises
+    ------
+    BundleError
+        If the estimator is not gradient-boosted trees, or a tree points outside itself.
+    """
+    if not isinstance(estimator, HistGradientBoostingClassifier):
+        raise BundleError(f"expected gradient-boosted trees, got {type(estimator).__name__}")
+    for stage in estimator._predictors:
+        for tree in stage:
+            nodes = tree.nodes
+            inner = nodes[nodes["is_leaf"] == 0]
+            places = np.flatnonzero(nodes["is_leaf"] == 0)
+            children = np.stack([inner["left"], inner["right"]]).astype(np.int64)
+            if (
+                len(nodes) == 0
+                or (children >= len(nodes)).any()
+                or (children <= places).any()  # children come after their parent: no loops
+                or (inner["feature_idx"].astype(np.int64) >= estimator.n_features_in_).any()
+                or (inner["feature_idx"].astype(np.int64) < 0).any()
+                or inner["is_categorical"].any()
+            ):
+                raise BundleError("a tree of the estimator points outside itself")

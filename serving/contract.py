@@ -1,0 +1,293 @@
+"""The wire: one neutral change in, one answer out; and the way to and from records.
+
+Missing or odd fields of real tickets are normal: they are taken as missing and reported. Only what
+cannot be understood at all is refused, with the path of the field.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from features.records import FORBIDDEN_FIELDS, LIST_FIELDS, TEXT_FIELDS, Change
+from features.request import ATTRIBUTES, DESCRIBED_BY
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+MOST_NAMES = 20_000
+"""Names a list field may hold."""
+
+_YES, _NO = ("true", "yes", "y", "1"), ("false", "no", "n", "0")
+
+
+def _text(value: object) -> object:
+    """A text; numbers are written out, blank is missing, NUL (which no database keeps) is marked."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        value = f"{value:.17g}" if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        value = value.strip().replace("\x00", "\ufffd")
+        return value or None
+    if value is None:
+        return None
+    raise ValueError("expected a text or a number")
+
+
+def _names(value: object) -> object:
+    if value is None:
+        return ()
+    if isinstance(value, (str, int, float)):
+        value = [value]
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("expected a list of names")
+    if len(value) > MOST_NAMES:
+        raise ValueError(f"expected at most {MOST_NAMES} names, got {len(value)}")
+    return tuple(name for name in (_text(entry) for entry in value) if name is not None)
+
+
+def _flag(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in _YES or word in _NO:
+        return word in _YES
+    if word == "":
+        return None
+    raise ValueError("expected true or false")
+
+
+def _moment(value: object) -> object:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError("expected a time as RFC 3339, such as 2026-11-24T22:00:00Z") from None
+    else:
+        raise ValueError("expected a time as RFC 3339, such as 2026-11-24T22:00:00Z")
+    if moment.tzinfo is None:
+        raise ValueError("expected a time with its offset, such as 2026-11-24T22:00:00Z")
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("expected a time between 1970 and 2200")
+    return moment.astimezone(UTC)
+
+
+def _attributes(value: object) -> object:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or len(value) > 200:
+        raise ValueError("expected an object of at most 200 numbers")
+    numbers = {}
+    for name, number in value.items():
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            raise ValueError(f"expected a number for {str(name)[:60]!r}")
+        if not math.isfinite(number) or abs(number) > 1e15:
+            raise ValueError(f"expected a number within ±1e15 for {str(name)[:60]!r}")
+        numbers[str(name)] = float(number)
+    return numbers
+
+
+Text = Annotated[str | None, BeforeValidator(_text)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Flag = Annotated[bool | None, BeforeValidator(_flag)]
+Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+Numbers = Annotated[dict[str, float], BeforeValidator(_attributes)]
+
+
+class ChangeIn(BaseModel):
+    """One change to be scored. All but ``change_id`` may be missing; missing is reported."""
+
+    model_config = ConfigDict(extra="allow", title="Change")
+
+    change_id: Annotated[
+        str, BeforeValidator(_text), Field(min_length=1, max_length=200, examples=["CHG0031874"])
+    ]
+    revision: Annotated[str | None, BeforeValidator(_text), Field(max_length=100)] = None
+    change_type: Text = None
+    category: Text = None
+    change_model: Text = None
+    short_description: Text = None
+    description: Text = None
+    justification: Text = None
+    implementation_plan: Text = None
+    backout_plan: Text = None
+    test_plan: Text = None
+    ci: Text = None
+    affected_cis: Names = ()
+    service: Text = None
+    impacted_services: Names = ()
+    references: Names = ()
+    assignment_group: Text = None
+    requested_by: Text = None
+    implementer: Text = None
+    declared_risk: Text = None
+    impact: Text = None
+    urgency: Text = None
+    priority: Text = None
+    cab_required: Flag = None
+    submitted_at: Moment = None
+    planned_start: Moment = None
+    planned_end: Moment = None
+    attributes: Numbers = Field(
+        default_factory=dict, description="Further numbers: " + ", ".join(ATTRIBUTES)
+    )
+    as_of: Moment = Field(
+        default=None,
+        description="Score with what was known at this moment. By default now; for a change whose "
+        "planned start has passed, its submission.",
+    )
+
+    def to_record(self, *, revision: str, known_at: datetime) -> Change:
+        """The change as a record of the history."""
+        return Change(
+            change_id=self.change_id,
+            known_at=known_at,
+            revision=revision,
+            cab_required=self.cab_required,
+            submitted_at=self.submitted_at,
+            planned_start=self.planned_start,
+            planned_end=self.planned_end,
+            attributes=dict(self.attributes),
+            **{name: getattr(self, name) for name in (*TEXT_FIELDS, *LIST_FIELDS)},
+        )
+
+    def warnings(self) -> list[Warned]:
+        """What of the body was missing or not used."""
+        found = [
+            Warned(code="missing_field", field=name, text=f"{_spoken(name)} is missing")
+            for name in DESCRIBED_BY
+            if getattr(self, name) is None
+        ]
+        for name in sorted(self.__pydantic_extra__ or {})[:20]:
+            after = name in FORBIDDEN_FIELDS
+            shown = name[:100].replace("\x00", "\ufffd")
+            found.append(
+                Warned(
+                    code="after_the_fact_field" if after else "unknown_field",
+                    field=shown,
+                    text=f"{shown} is known only after the fact and was not used"
+                    if after
+                    else f"{shown} is not a field of a change and was not used",
+                )
+            )
+        unused = sorted(set(self.attributes) - set(ATTRIBUTES))
+        for name in unused[:20]:
+            text = f"{name[:100]} is not an attribute the features read"
+            found.append(Warned(code="unknown_attribute", field=name[:100], text=text))
+        return found
+
+
+def _spoken(name: str) -> str:
+    words = {"ci": "The configuration item", "assignment_group": "The assignment group"}
+    return words.get(name, f"The {name.replace('_', ' ')}")
+
+
+class Warned(BaseModel):
+    """Something the reader of a score should know."""
+
+    code: str
+    field: str | None = None
+    text: str
+
+
+class FactorOut(BaseModel):
+    """A factor group's part in the score."""
+
+    group: str
+    heading: str
+    text: str
+    feature: str | None
+    value: float | None
+    reference: float | None
+    direction: Literal["raises", "lowers"]
+    log_odds: float
+    points: float
+    changeable: bool
+    evidence: list[str]
+
+
+class LeverOut(BaseModel):
+    """Something the requester could change, and the score that goes with it."""
+
+    text: str
+    change: dict[str, Any]
+    incident_probability: float
+    risk_band: str
+
+
+class SimilarOut(BaseModel):
+    """An earlier change like this one, and what followed."""
+
+    change_id: str
+    similarity: float
+    outcome: Literal["caused", "clean"]
+    incidents: list[str]
+
+
+class CollisionOut(BaseModel):
+    """Another change planned at the same time."""
+
+    change_id: str
+    kind: Literal["same_ci", "same_service", "same_team"]
+    overlap_minutes: float
+
+
+class Recommendation(BaseModel):
+    """The route the score suggests; people decide."""
+
+    route: Literal["pre_approved", "delegated_approver", "cab", "ecab"]
+    reasons: list[str]
+
+
+class ModelOut(BaseModel):
+    """The model behind a score."""
+
+    name: str
+    version: str
+    trained_at: datetime
+    history_until: datetime
+    label: str
+
+
+class Answer(BaseModel):
+    """The answer to one change: ``scored``, ``degraded`` (something the score usually rests on was
+    missing) or ``not_scored`` (there is no number, and ``warnings`` says why).
+    """
+
+    score_id: str
+    change_id: str
+    revision: str
+    status: Literal["scored", "degraded", "not_scored"]
+    incident_probability: float | None = None
+    base_rate: float | None = None
+    times_base_rate: float | None = None
+    risk_band: Literal["low", "moderate", "high", "very_high"] | None = None
+    percentile: int | None = None
+    summary: str
+    factors: list[FactorOut] = []
+    base_log_odds: float | None = None
+    levers: list[LeverOut] = []
+    similar_changes: list[SimilarOut] = []
+    collisions: list[CollisionOut] = []
+    recommendation: Recommendation | None = None
+    warnings: list[Warned] = []
+    model: ModelOut | None = None
+    as_of: datetime
+    scored_at: datetime
+    input_hash: str
+    links: dict[str, str] = {}
+
+
+def plain(answer: Answer) -> Mapping[str, Any]:
+    """An answer as JSON values."""
+    return answer.model_dump(mode="json")

@@ -1,0 +1,162 @@
+"""The gate in front of every route: health, body size, keys and roles. Closed by default."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from features.store import StoreError
+from serving.keys import ROLES, caller
+from serving.problems import problem
+from serving.runtime import Runtime
+
+_log = logging.getLogger(__name__)
+
+OPEN = frozenset({"/livez", "/healthz", "/readyz", "/", "/v1/openapi.json"})
+"""Paths that need no key."""
+
+ANYONE = frozenset(ROLES)
+SCORING = frozenset({"requester", "approver", "data_scientist", "service", "admin"})
+READING = ANYONE - {"service"}
+
+ALLOWED: Mapping[str, frozenset[str]] = {
+    "/v1/score": SCORING,
+    "/score": SCORING,
+    "/score_bulk": SCORING,
+    "/v1/changes/": READING,
+    "/v1/scores/": READING,
+    "/v1/model": ANYONE,
+    "/metrics": ANYONE,
+    "/schema.json": ANYONE,
+}
+"""Roles by path, or by the beginning of a path where it ends in a slash."""
+
+
+class Gate:
+    """ASGI middleware.
+
+    Parameters
+    ----------
+    app : ASGI application
+    runtime : Runtime
+    """
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self._app = app
+        self._runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = await self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        limited = _Limited(receive, self._runtime.settings.max_body_bytes)
+        body = await limited.whole()
+        if body is None:
+            limit = self._runtime.settings.max_body_bytes
+            answer = problem("too-large", f"expected at most {limit} bytes")
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _refusal(self, scope: Scope) -> Response | None:
+        path = scope["path"]
+        if path == "/readyz":
+            return await run_in_threadpool(self._readiness)
+        if path in OPEN:
+            return None
+        presented = _presented(Headers(scope=scope))
+        if presented is None:
+            return _unauthorized("send the key as `Authorization: Bearer crk_…` or `X-API-Key`")
+        scorer = await run_in_threadpool(self._runtime.scorer)
+        if scorer is None:
+            return problem("unavailable", "keys cannot be checked", headers={"Retry-After": "5"})
+        try:
+            who = await run_in_threadpool(
+                caller, scorer.store, presented, now=self._runtime.clock()
+            )
+        except StoreError as error:
+            _log.error("keys cannot be checked: %s", error)
+            return problem("unavailable", "keys cannot be checked", headers={"Retry-After": "5"})
+        if who is None:
+            return _unauthorized("the key is unknown, expired or revoked")
+        if who.role not in roles_for(path):
+            return problem("forbidden", f"the role {who.role} may not use {path[:100]}")
+        scope.setdefault("state", {})["caller"] = who
+        return None
+
+    def _readiness(self) -> Response:
+        ready, reason = self._runtime.ready()
+        body = {"status": "ready" if ready else "not ready", "reason": reason}
+        return Response(
+            orjson.dumps(body), status_code=200 if ready else 503, media_type="application/json"
+        )
+
+
+def roles_for(path: str) -> frozenset[str]:
+    """Roles that may use a path; a path nobody listed is for anyone with a key, who gets a 404."""
+    if path in ALLOWED:
+        return ALLOWED[path]
+    for beginning, roles in ALLOWED.items():
+        if beginning.endswith("/") and path.startswith(beginning):
+            return roles
+    return ANYONE
+
+
+def _presented(headers: Headers) -> str | None:
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and token.strip():
+        return token.strip()
+    return headers.get("x-api-key") or None
+
+
+def _unauthorized(detail: str) -> Response:
+    return problem("unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class _Limited:
+    """Reads a body up to a limit."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+
+    async def whole(self) -> bytes | None:
+        """The body, or None if it is longer than the limit. What is over is read and dropped, so
+        that the client hears the answer instead of a reset, up to 64 times the limit.
+        """
+        parts: list[bytes] = []
+        total = 0
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                return b"".join(parts)
+            total += len(message.get("body", b""))
+            if total <= self._limit:
+                parts.append(message.get("body", b""))
+            if not message.get("more_body") or total > 64 * self._limit:
+                return None if total > self._limit else b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A receive that gives the body once and then what follows it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -1,0 +1,150 @@
+"""What the requester could change, each rescored through the same code.
+
+Levers are enumerated by rule: a missing plan written, the window moved to a day in the next two
+weeks that is free of collisions. What changes is the score, as it was for changes like this one:
+an association, not a promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from features import instants
+from features.catalogue import NAMES
+from features.columns import Columns
+from features.records import Change
+from features.request import words
+from features.state import FeatureState
+from features.table import build
+from models.bands import BANDS
+from models.bundle import RiskModel
+
+LEAST_GAIN = 0.01
+"""A lever must lower the probability by a point, or the band."""
+
+DAYS_AHEAD = 14
+
+_PLANS = {
+    "backout_plan": "Write a backout plan",
+    "test_plan": "Write a test plan",
+    "implementation_plan": "Write an implementation plan",
+    "justification": "Write a justification",
+    "description": "Write a description",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lever:
+    """A version of the change that would score lower."""
+
+    text: str
+    change: dict[str, Any]
+    probability: float
+    band: str
+
+
+@dataclass(frozen=True)
+class _Variant:
+    text: str
+    shown: dict[str, Any]
+    fields: dict[str, Any]
+
+
+def levers(
+    change: Change, as_of: int, probability: float, model: RiskModel, state: FeatureState
+) -> list[Lever]:
+    """The levers that help, best first, and last all of them together if there are several."""
+    plans, slots = _plans(change, model), _slots(change, as_of, model)
+    variants = [*plans, *slots]
+    if not variants:
+        return []
+    scores = _rescored(change, variants, as_of, model, state)
+    band = model.bands.of(probability)
+    useful = [
+        (score, number)
+        for number, (score, free) in enumerate(scores)
+        if (free or number < len(plans)) and _helps(score, probability, band, model)
+    ]
+    useful.sort()
+    best = [variants[n] for _, n in useful if n < len(plans)]
+    best += [variants[n] for _, n in useful if n >= len(plans)][:1]
+    if len(best) > 1:
+        best.append(_together(best))
+    again = _rescored(change, best, as_of, model, state) if best else []
+    found = [
+        Lever(text=v.text, change=v.shown, probability=score, band=model.bands.of(score))
+        for v, (score, _) in zip(best, again, strict=True)
+    ]
+    single, combined = found[: len(best)], []
+    if len(best) > 1:
+        single, combined = found[:-1], found[-1:]
+    return [*sorted(single, key=lambda lever: lever.probability)[:3], *combined]
+
+
+def _helps(score: float, probability: float, band: str, model: RiskModel) -> bool:
+    lower_band = BANDS.index(model.bands.of(score)) < BANDS.index(band)
+    return score <= probability - LEAST_GAIN or (lower_band and score < probability)
+
+
+def _plans(change: Change, model: RiskModel) -> list[_Variant]:
+    """Texts that are missing or far shorter than usual, at their usual length."""
+    found = []
+    for name, text in _PLANS.items():
+        usual = model.reference.get(f"{name}_words", 0.0)
+        if usual >= 1 and words(getattr(change, name)) < usual / 2:
+            written = " ".join(["word"] * round(usual))
+            shown = f"about {round(usual)} words, as is usual"
+            found.append(_Variant(text, {name: shown}, {name: written}))
+    return found
+
+
+def _slots(change: Change, as_of: int, model: RiskModel) -> list[_Variant]:
+    """The planned window on each of the next days; only for changes still to come."""
+    start, end = change.planned_start, change.planned_end
+    seen = {"lead_time_hours", "start_weekday", "start_hour", "affected_overlapping_changes"}
+    if start is None or instants.to_micros(start) <= as_of or not seen & set(model.columns):
+        return []
+    duration = timedelta(0) if end is None else end - start
+    found = []
+    for days in range(1, DAYS_AHEAD + 1):
+        moved = start + timedelta(days=days)
+        fields = {
+            "planned_start": moved,
+            "planned_end": None if end is None else moved + duration,
+        }
+        shown = {name: _iso(value) for name, value in fields.items() if value is not None}
+        found.append(_Variant(f"Start on {moved:%a %d %b %Y, %H:%M} UTC instead", shown, fields))
+    return found
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _together(variants: Sequence[_Variant]) -> _Variant:
+    shown: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
+    for variant in variants:
+        shown.update(variant.shown)
+        fields.update(variant.fields)
+    return _Variant("All of these together", shown, fields)
+
+
+def _rescored(
+    change: Change,
+    variants: Sequence[_Variant],
+    as_of: int,
+    model: RiskModel,
+    state: FeatureState,
+) -> list[tuple[float, bool]]:
+    """Probability of every variant, and whether it is free of collisions on its items."""
+    rows = Columns.from_records(Change, [replace(change, **v.fields) for v in variants])
+    table = build(rows, np.full(len(variants), as_of), state)
+    overlaps = table.values[:, NAMES.index("affected_overlapping_changes")]
+    free = ~(overlaps > 0)
+    return list(zip(model.probability(table.values).tolist(), free.tolist(), strict=True))

@@ -1,0 +1,61 @@
+"""Measures for Prometheus: how many answers, how fast, how sure. Labels never hold an id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from serving.contract import Answer
+from serving.runtime import Runtime
+
+_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_PROBABILITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+class Measures:
+    """One worker's measures."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "changerisk_score_seconds", "Time to answer", buckets=_SECONDS, registry=self.registry
+        )
+        self._answers = Counter(
+            "changerisk_scores",
+            "Answers by status, band and model version",
+            ["status", "band", "model"],
+            registry=self.registry,
+        )
+        self._probability = Histogram(
+            "changerisk_probability",
+            "Probabilities given",
+            buckets=_PROBABILITIES,
+            registry=self.registry,
+        )
+        self._warnings = Counter(
+            "changerisk_warnings", "Warnings by code", ["code"], registry=self.registry
+        )
+        self._ready = Gauge("changerisk_ready", "1 if scores can be given", registry=self.registry)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Measure the time of an answer."""
+        begun = time.perf_counter()
+        yield
+        self._seconds.observe(time.perf_counter() - begun)
+
+    def count(self, answer: Answer) -> None:
+        """Count an answer."""
+        version = answer.model.version if answer.model else "none"
+        self._answers.labels(answer.status, answer.risk_band or "none", version).inc()
+        if answer.incident_probability is not None:
+            self._probability.observe(answer.incident_probability)
+        for warning in answer.warnings:
+            self._warnings.labels(warning.code).inc()
+
+    def observe(self, runtime: Runtime) -> None:
+        """Take the readings that are taken when asked for."""
+        self._ready.set(1 if runtime.ready()[0] else 0)

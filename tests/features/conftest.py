@@ -1,0 +1,374 @@
+"""Small adversarial histories, and what the definitions say about them in plain loops.
+
+Fixtures of the session's scope, because hypothesis draws many examples in one test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from features import instants
+from features.catalogue import NAMES
+from features.columns import Columns
+from features.history import History
+from features.policy import POLICIES, LabelPolicy
+from features.records import (
+    CalendarEntry,
+    Change,
+    ChangeEvent,
+    Incident,
+    Item,
+    Link,
+    Record,
+    Relation,
+)
+from features.state import FeatureState
+from features.table import FeatureTable, build
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+DAYS = (0, 1, 2, 3, 6, 7, 8, 9, 13, 14, 15, 21, 22, 29, 30, 31, 44, 90, 91, 120, 365, 366, 380)
+"""Few moments, so that many facts share one and windows begin and end on them."""
+
+CHANGE_IDS = tuple(f"CHG-{n}" for n in range(10, 22))
+INCIDENT_IDS = tuple(f"INC-{n}" for n in range(30, 36))
+ITEMS = ("web-01", "db-01", "db-02")
+TEXTS = (None, "", "All is slow", "Since CHG-10", "CHG-11 or CHG-12?", "see CHG-99", "chg-10 CHG10")
+TITLES = (None, "", "Patch web-01 2024-01", "db-02: Patch 2025-03", "Move the rack")
+
+# strategies --------------------------------------------------------------------------------------
+
+
+def _any_of(*values: object) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
+
+
+MOMENTS = st.builds(
+    lambda days, extra: T0 + timedelta(days=days) + extra,
+    _any_of(*DAYS),
+    _any_of(*[timedelta(0)] * 5, timedelta(hours=5), timedelta(microseconds=1)),
+)
+MAYBE = st.none() | MOMENTS
+
+
+def _revisions(change_id: str) -> st.SearchStrategy[list[Change]]:
+    revision = st.builds(
+        Change,
+        change_id=st.just(change_id),
+        known_at=MOMENTS,
+        change_type=_any_of(None, "normal", "Emergency"),
+        category=_any_of(None, "network"),
+        change_model=_any_of(None, None, "patching"),
+        short_description=_any_of(*TITLES),
+        backout_plan=_any_of(None, "N/A", "restore the dump"),
+        ci=_any_of(None, "", *ITEMS),
+        affected_cis=st.lists(_any_of("", *ITEMS), max_size=4).map(tuple),
+        service=_any_of(None, "Payments", "Shop"),
+        references=st.lists(_any_of("", "T-1", "T-2"), max_size=3).map(tuple),
+        assignment_group=_any_of(None, "dba", "net"),
+        cab_required=_any_of(None, True, False),
+        submitted_at=MAYBE,
+        planned_start=MAYBE,
+        planned_end=MAYBE,
+        attributes=_any_of({}, {"lines_added": 3.0}, {"unknown": 1.0}),
+    )
+    return st.lists(revision, min_size=1, max_size=3).map(
+        lambda rows: [replace(row, revision=str(n)) for n, row in enumerate(rows)]
+    )
+
+
+CHANGES = st.integers(2, len(CHANGE_IDS)).flatmap(
+    lambda count: st.tuples(*map(_revisions, CHANGE_IDS[:count]))
+)
+INCIDENTS = st.builds(
+    Incident,
+    incident_id=_any_of(*INCIDENT_IDS),
+    occurred_at=MOMENTS,
+    known_at=MOMENTS,
+    resolved_at=MAYBE,
+    priority=_any_of(None, 1, 2, 3, 4),
+    ci=_any_of(None, "", *ITEMS),
+    service=_any_of(None, "Payments", "Shop"),
+    short_description=_any_of(*TEXTS),
+    description=_any_of(*TEXTS),
+)
+LINKS = st.builds(
+    Link,
+    incident_id=_any_of(*INCIDENT_IDS, "INC-99"),
+    change_id=_any_of(*CHANGE_IDS[:5], "CHG-99"),
+    kind=_any_of("caused_by", "caused_by", "caused_by", "fixed_by"),
+    source=_any_of("explicit", "explicit", "text", "same_item"),
+    confidence=_any_of(1.0, 0.5, 0.1),
+    occurred_at=MOMENTS,
+    known_at=MOMENTS,
+)
+EVENTS = st.builds(
+    ChangeEvent,
+    change_id=_any_of(*CHANGE_IDS[:5], "CHG-99"),
+    kind=_any_of("backed_out", "backed_out", "closed", "started"),
+    occurred_at=MOMENTS,
+    known_at=MOMENTS,
+    planned=st.booleans(),
+)
+OTHERS = st.one_of(
+    st.builds(Item, ci=_any_of(*ITEMS), known_at=MOMENTS, criticality=_any_of(None, 1)),
+    st.builds(
+        Relation,
+        parent=_any_of(*ITEMS),
+        child=_any_of(*ITEMS),
+        kind=st.just("runs_on"),
+        occurred_at=MOMENTS,
+        known_at=MOMENTS,
+        ended_at=MAYBE,
+    ),
+    st.builds(
+        CalendarEntry,
+        entry_id=st.just("F1"),
+        kind=st.just("freeze"),
+        scope=st.just("*"),
+        starts_at=MOMENTS,
+        ends_at=MOMENTS,
+        known_at=MOMENTS,
+    ),
+)
+
+
+@st.composite
+def _histories(draw: st.DrawFn) -> list[Record]:
+    records: list[Record] = [one for change in draw(CHANGES) for one in change]
+    records += draw(st.lists(INCIDENTS, max_size=12))
+    records += draw(st.lists(LINKS, max_size=8))
+    records += draw(st.lists(EVENTS, max_size=5))
+    records += draw(st.lists(OTHERS, max_size=2))
+    draw(st.randoms(use_true_random=False)).shuffle(records)
+    return records
+
+
+POLICY_VARIANTS: dict[str, LabelPolicy] = {
+    **POLICIES,
+    "urgent": replace(POLICIES["incident"], max_priority=2, settle_days=0.0),
+    "sure": replace(POLICIES["incident"], min_confidence=0.6),
+    "short": replace(POLICIES["incident"], window_days=1.0, settle_days=0.0),
+    "text only": replace(POLICIES["incident"], sources=("text",), settle_days=1.0),
+    "steep rise": replace(POLICIES["incident_rise"], max_priority=3, min_confidence=0.6),
+    "everything": LabelPolicy(
+        name="everything",
+        sources=("explicit", "text", "same_item", "back_out"),
+        window_days=1.0,
+        settle_days=0.5,
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def histories() -> st.SearchStrategy[list[Record]]:
+    """Small histories with shared names, ties, late facts and wrong links, in any order."""
+    return _histories()
+
+
+@pytest.fixture(scope="session")
+def moments() -> st.SearchStrategy[datetime]:
+    """The moments at which facts of the histories become known."""
+    return MOMENTS
+
+
+@pytest.fixture(scope="session")
+def policies() -> st.SearchStrategy[LabelPolicy]:
+    """The named labels and variants of them."""
+    return st.sampled_from(list(POLICY_VARIANTS.values()))
+
+
+# helpers -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def day() -> Callable[[float], datetime]:
+    """A moment by its distance from the first of January 2024, in days."""
+    return lambda days: T0 + timedelta(days=days)
+
+
+@pytest.fixture(scope="session")
+def rows() -> Callable[..., FeatureTable]:
+    """Features of changes at one moment, or each at its own."""
+
+    def rows(
+        state: FeatureState, changes: Iterable[Record], as_of: datetime | list[datetime]
+    ) -> FeatureTable:
+        table = Columns.from_records(Change, changes)
+        moments = as_of if isinstance(as_of, list) else [as_of] * len(table)
+        times = np.array([instants.to_micros(moment) for moment in moments], np.int64)
+        return build(table, times, state)
+
+    return rows
+
+
+@pytest.fixture(scope="session")
+def state_of() -> Callable[..., FeatureState]:
+    """The state of some facts."""
+
+    def state_of(facts: Iterable[Record], policy: LabelPolicy) -> FeatureState:
+        return FeatureState(History.from_records(facts), policy)
+
+    return state_of
+
+
+@pytest.fixture(scope="session")
+def differences() -> Callable[[FeatureTable, FeatureTable], dict[str, object]]:
+    """Where two tables differ in any bit: by feature, the two columns."""
+
+    def differences(left: FeatureTable, right: FeatureTable) -> dict[str, object]:
+        found: dict[str, object] = {
+            name: (left.values[:, column], right.values[:, column])
+            for column, name in enumerate(NAMES)
+            if not np.array_equal(left.values[:, column], right.values[:, column], equal_nan=True)
+        }
+        for name, counts in left.support.items():
+            if not np.array_equal(counts, right.support[name], equal_nan=True):
+                found[f"support of {name}"] = (counts, right.support[name])
+        return found
+
+    return differences
+
+
+# the definitions, in plain loops -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Somebody's word that a change failed."""
+
+    occurred_at: datetime
+    known_at: datetime
+    priority: float
+    source: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A change's outcome and the revisions that count for it."""
+
+    deciding: Change
+    decided_at: datetime
+    failing: Change | None = None
+    failed_at: datetime | None = None
+    claim: Claim | None = None
+
+
+def start_of(change: Change) -> datetime:
+    return change.planned_start or change.submitted_at or change.known_at
+
+
+class Definitions:
+    """What the facts given say; nothing else is known."""
+
+    def __init__(self, facts: Iterable[Record], policy: LabelPolicy) -> None:
+        self.facts = sorted(facts, key=lambda fact: fact.known_at)
+        self.policy = policy
+        self.window = timedelta(days=policy.window_days)
+        self.revisions: dict[str, list[Change]] = {}
+        for change in self.of(Change):
+            self.revisions.setdefault(change.change_id, []).append(change)
+        self.first_word: dict[str, Incident] = {}
+        for incident in self.of(Incident):
+            self.first_word.setdefault(incident.incident_id, incident)
+        self.verdicts = {change_id: self.verdict(change_id) for change_id in self.revisions}
+
+    def of(self, kind: type) -> list[Any]:
+        return [fact for fact in self.facts if type(fact) is kind]
+
+    # verdicts
+
+    def verdict(self, change_id: str) -> Verdict:
+        revisions = self.revisions[change_id]
+        for revision, following in zip(revisions, [*revisions[1:], None], strict=True):
+            closed = start_of(revision) + self.window + timedelta(days=self.policy.settle_days)
+            decided_at = max(closed, revision.known_at)
+            if following is None or decided_at < following.known_at:
+                break
+        best = Verdict(revision, decided_at)
+        for claim in self.claims(change_id, best):
+            failed_at = max(claim.known_at, revisions[0].known_at)
+            standing = [one for one in revisions if one.known_at <= failed_at][-1]
+            sooner = best.failed_at is None or failed_at < best.failed_at
+            if sooner and self.qualifies(claim, standing, revisions[0]):
+                best = replace(best, failing=standing, failed_at=failed_at, claim=claim)
+        return best
+
+    def qualifies(self, claim: Claim, standing: Change, first: Change) -> bool:
+        start = start_of(standing)
+        earliest = min(start, standing.submitted_at or first.known_at)
+        limit = self.policy.max_priority
+        return (
+            earliest <= claim.occurred_at <= start + self.window
+            and (limit is None or claim.priority <= limit)
+            and claim.confidence >= self.policy.min_confidence
+        )
+
+    def claims(self, change_id: str, verdict: Verdict) -> list[Claim]:
+        wanted = self.policy.sources
+        found = self.linked(change_id)
+        if "text" in wanted:
+            found += self.mentions(change_id)
+        if "same_item" in wanted:
+            found += self.rise(verdict)
+        if "back_out" in wanted:
+            found += [
+                Claim(event.occurred_at, event.known_at, 1, "back_out", 1.0)
+                for event in self.of(ChangeEvent)
+                if (event.change_id, event.kind) == (change_id, "backed_out") and not event.planned
+            ]
+        return found
+
+    def linked(self, change_id: str) -> list[Claim]:
+        found = []
+        for link in self.of(Link):
+            incident = self.first_word.get(link.incident_id)
+            says_so = (link.change_id, link.kind) == (change_id, "caused_by")
+            if says_so and incident and link.source in self.policy.sources:
+                known_at = max(link.known_at, incident.known_at)
+                priority = incident.priority or math.nan
+                claim = (incident.occurred_at, known_at, priority, link.source, link.confidence)
+                found.append(Claim(*claim))
+        return found
+
+    def mentions(self, change_id: str) -> list[Claim]:
+        repairs = [
+            (link.incident_id, link.known_at)
+            for link in self.of(Link)
+            if (link.change_id, link.kind) == (change_id, "fixed_by")
+        ]
+        return [
+            Claim(row.occurred_at, row.known_at, row.priority or math.nan, "text", 0.9)
+            for row in self.of(Incident)
+            if change_id in f"{row.short_description} {row.description}"
+            and not any(name == row.incident_id and t <= row.known_at for name, t in repairs)
+        ]
+
+    def rise(self, verdict: Verdict) -> list[Claim]:
+        change = verdict.deciding
+        start, items = start_of(change), {change.ci, *change.affected_cis} - {None, ""}
+        limit = self.policy.max_priority
+        counted = [
+            incident.known_at
+            for incident in self.first_word.values()
+            if incident.ci in items and (limit is None or (incident.priority or 9) <= limit)
+        ]
+        after = sum(start <= known_at < start + self.window for known_at in counted)
+        before = sum(start - self.window <= known_at < start for known_at in counted)
+        if after <= before:
+            return []
+        return [Claim(start, verdict.decided_at, 1, "same_item", (after - before) / after)]
+
+
+@pytest.fixture(scope="session")
+def definitions() -> type[Definitions]:
+    """The verdicts in plain loops over records."""
+    return Definitions

@@ -1,0 +1,326 @@
+"""STEP 4. Fit: history to a bundle and an honest account of what it is worth.
+
+The configuration is judged on the newest mature window with everything (labels included) as it was
+known before that window; then the same configuration is fitted again up to the end of the history,
+and that is the model that scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from features import instants
+from features.catalogue import NAMES
+from features.history import History
+from features.policy import LabelPolicy
+from models.bands import make_bands
+from models.baselines import BASELINES, columns_of
+from models.bundle import PERCENTILES, RiskModel
+from models.calibration import Platt, fit_platt
+from models.estimator import make_estimator
+from training.config import TrainingConfig, TrainingError
+from training.metrics import metrics
+from training.placebo import placebo
+from training.rows import TrainingRows, observed_until, training_rows
+from training.splits import Split, TemporalSplit
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Progress = Callable[[str, int, int | None], None]
+
+LEAST_FAILURES = 10
+"""With fewer failures before the test there is nothing to learn."""
+
+STAGES = ("build the table", "fit for the test", "baselines", "placebo", "fit to the end")
+
+
+def silent(_stage: str, _done: int, _total: int | None) -> None:
+    """Progress that tells nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A bundle and the report of its training."""
+
+    model: RiskModel
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """An estimator with its columns, its calibration, and the calibrated probabilities of the
+    calibration window as an estimator gave them that had not seen it.
+    """
+
+    estimator: HistGradientBoostingClassifier
+    columns: list[int]
+    platt: Platt
+    window: Floats
+
+    def margin(self, values: Floats) -> Floats:
+        return np.asarray(self.estimator.decision_function(values[:, self.columns]), np.float64)
+
+    def probability(self, values: Floats) -> Floats:
+        return self.platt.probability(self.margin(values))
+
+
+def train(
+    history: History,
+    policy: LabelPolicy,
+    *,
+    now: datetime,
+    config: TrainingConfig | None = None,
+    as_of: datetime | None = None,
+    history_from: datetime | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Fit, judge and fit again.
+
+    Parameters
+    ----------
+    now : datetime
+        Time of the training, for the record only.
+    as_of : datetime, optional
+        Use only what was known by then; by default the last moment at which failures were still
+        being recorded.
+    history_from : datetime, optional
+        Learn only from changes submitted since.
+
+    Raises
+    ------
+    TrainingError
+        If the history holds too little to learn from.
+    """
+    config = config or TrainingConfig()
+    end = as_of or observed_until(history, policy)
+    if end is None:
+        raise TrainingError(
+            f"the history holds nothing that decides the label {policy.name!r} "
+            f"(sources {', '.join(policy.sources)}); import incidents or back-outs, "
+            "or choose another label"
+        )
+    progress(STAGES[0], 0, len(STAGES))
+    rows = training_rows(history, policy, as_of=end, history_from=history_from)
+    limit = instants.to_micros(end)
+    usable = rows.taught & rows.known(limit) & (rows.decided_at <= limit)
+    split = _split(rows, usable, policy, config)
+    progress(STAGES[1], 1, len(STAGES))
+    judged = _fit(rows, split, config)
+    test = split.test
+    probability = judged.probability(rows.table.values[test])
+    failed = rows.failed(limit)
+    report = _counts(rows, usable, split, limit)
+    models = {"champion": metrics(probability, failed[test])}
+    progress(STAGES[2], 2, len(STAGES))
+    models.update(_baselines(rows, split, failed, judged.columns))
+    progress(STAGES[3], 3, len(STAGES))
+    moved = [placebo(rows, test, probability, policy, shift) for shift in config.placebo_days]
+    progress(STAGES[4], 4, len(STAGES))
+    report.update({"models": models, "placebo": moved})
+    model = _final(rows, usable, split, judged, policy, config, now, end, report)
+    progress("done", len(STAGES), len(STAGES))
+    report["bands"] = model.facts()["bands"]
+    return Trained(model=model, report=report)
+
+
+def _split(rows: TrainingRows, usable: Mask, policy: LabelPolicy, config: TrainingConfig) -> Split:
+    """The split of the usable rows, each part with the labels known before the next one began."""
+    gap = round(policy.embargo.total_seconds() * 1e6)
+    splitter = TemporalSplit(
+        test_share=config.test_share, calibration_share=config.calibration_share, gap=gap
+    )
+    at = np.flatnonzero(usable)
+    parts = splitter.split(rows.table.as_of[at])
+
+    def spread(mask: Mask) -> Mask:
+        whole = np.zeros(len(usable), bool)
+        whole[at[mask]] = True
+        return whole
+
+    split = replace(
+        parts,
+        train=spread(parts.train) & rows.known(parts.calibrate_from),
+        calibrate=spread(parts.calibrate) & rows.known(parts.test_from),
+        learnt=spread(parts.learnt) & rows.known(parts.test_from),
+        test=spread(parts.test),
+    )
+    before = split.train & rows.failed(split.calibrate_from)
+    if before.sum() < LEAST_FAILURES:
+        raise TrainingError(
+            f"only {before.sum()} of the {split.train.sum()} changes to learn from failed under "
+            f"the label {policy.name!r}; at least {LEAST_FAILURES} are needed. A longer history, "
+            "more links between incidents and changes, or a wider label would help"
+        )
+    return split
+
+
+def _fit(rows: TrainingRows, split: Split, config: TrainingConfig) -> _Fitted:
+    """Calibrate on changes an earlier fit has not seen, then fit again with them included.
+
+    Recent changes are worth most to a model of a drifting organisation, and the line from margin to
+    log-odds moves little when they are added; the test's calibration error tells if it does.
+    """
+    values = rows.table.values
+    columns = _informative(values[split.train])
+    before, after = split.calibrate_from, split.test_from
+    earlier = _estimator(values[split.train][:, columns], rows.failed(before)[split.train], config)
+    margin = np.asarray(earlier.decision_function(values[split.calibrate][:, columns]), np.float64)
+    platt = fit_platt(margin, rows.failed(after)[split.calibrate])
+    learnt = split.learnt
+    estimator = _estimator(values[learnt][:, columns], rows.failed(after)[learnt], config)
+    return _Fitted(estimator, columns, platt, platt.probability(margin))
+
+
+def _estimator(
+    values: Floats, failed: Mask, config: TrainingConfig
+) -> HistGradientBoostingClassifier:
+    estimator = make_estimator(config.estimator, rows=len(values), seed=config.seed)
+    return estimator.fit(values, failed)
+
+
+def _informative(values: Floats) -> list[int]:
+    """Columns that hold at least two different values (missing counts as one)."""
+    found = []
+    for column in range(values.shape[1]):
+        known = values[~np.isnan(values[:, column]), column]
+        missing = len(known) < len(values)
+        if len(known) and (known.min() < known.max() or missing):
+            found.append(column)
+    return found
+
+
+def _baselines(
+    rows: TrainingRows, split: Split, failed: Mask, columns: list[int]
+) -> dict[str, Any]:
+    """The baselines, fitted and calibrated on the same rows as the model."""
+    values = rows.table.values
+    found = {}
+    for name, (make, names) in BASELINES.items():
+        chosen = columns if names is None else columns_of(names)
+        if names is not None and not set(chosen) & set(columns):
+            continue  # the column is the same for every change: there is nothing to rank by
+        found[name] = _baseline(rows, split, failed, make, chosen)
+    return found
+
+
+def _baseline(
+    rows: TrainingRows,
+    split: Split,
+    failed: Mask,
+    make: Callable[[], Any],
+    chosen: list[int],
+) -> dict[str, Any]:
+    """One baseline, calibrated and fitted again as the model is."""
+    values, before, after = rows.table.values, split.calibrate_from, split.test_from
+
+    def fitted(mask: Mask, moment: int) -> Any:
+        return make().fit(values[mask][:, chosen], rows.failed(moment)[mask])
+
+    earlier = fitted(split.train, before).decision_function(values[split.calibrate][:, chosen])
+    platt = fit_platt(np.asarray(earlier, np.float64), rows.failed(after)[split.calibrate])
+    margin = fitted(split.learnt, after).decision_function(values[split.test][:, chosen])
+    return metrics(platt.probability(np.asarray(margin, np.float64)), failed[split.test])
+
+
+def _final(
+    rows: TrainingRows,
+    usable: Mask,
+    split: Split,
+    judged: _Fitted,
+    policy: LabelPolicy,
+    config: TrainingConfig,
+    now: datetime,
+    end: datetime,
+    report: Mapping[str, Any],
+) -> RiskModel:
+    """The same configuration on all mature changes, calibrated on the newest of them."""
+    limit = instants.to_micros(end)
+    times = rows.table.as_of
+    newest = np.sort(times[usable])
+    share = config.calibration_share
+    cut = int(newest[min(int(len(newest) * (1 - share)), len(newest) - 1)])
+    gap = round(policy.embargo.total_seconds() * 1e6)
+    last = Split(
+        train=usable & (times < cut - gap) & rows.known(cut),
+        calibrate=usable & (times >= cut),
+        learnt=usable,
+        test=split.test,
+        calibrate_from=cut,
+        test_from=limit,
+    )
+    fitted = _fit(rows, last, config)
+    values = rows.table.values
+    failed = rows.failed(limit)
+    base_rate = float(failed[last.learnt].mean())
+    bands = make_bands(fitted.window, base_rate, config.review_budget)
+    test = split.test
+    cuts = make_bands(
+        judged.window,
+        float(rows.failed(split.test_from)[split.learnt].mean()),
+        config.review_budget,
+    ).measured(judged.probability(values[test]), failed[test])
+    return RiskModel(
+        estimator=fitted.estimator,
+        columns=tuple(NAMES[column] for column in fitted.columns),
+        platt=fitted.platt,
+        bands=replace(bands, observed=cuts.observed),
+        base_rate=base_rate,
+        reference=_medians(values[last.learnt], fitted.columns),
+        coverage=_coverage(values[last.learnt], fitted.columns),
+        score_quantiles=tuple(np.quantile(fitted.window, PERCENTILES).tolist()),
+        policy=policy,
+        trained_at=now,
+        history_until=end,
+        metrics={k: report[k] for k in ("models", "placebo", "test", "rows", "base_rate")},
+    )
+
+
+def _medians(values: Floats, columns: list[int]) -> dict[str, float]:
+    found = {}
+    for column in columns:
+        known = values[~np.isnan(values[:, column]), column]
+        found[NAMES[column]] = float(np.median(known)) if len(known) else float("nan")
+    return {name: value for name, value in found.items() if not np.isnan(value)}
+
+
+def _coverage(values: Floats, columns: list[int]) -> dict[str, float]:
+    return {NAMES[column]: float(1 - np.isnan(values[:, column]).mean()) for column in columns}
+
+
+def _counts(rows: TrainingRows, usable: Mask, split: Split, limit: int) -> dict[str, Any]:
+    """How many changes went where."""
+    failed = rows.failed(limit)
+    test_times = rows.table.as_of[split.test]
+
+    def part(mask: Mask) -> dict[str, int]:
+        return {"changes": int(mask.sum()), "failures": int(failed[mask].sum())}
+
+    return {
+        "rows": {
+            "changes": len(rows.table.as_of),
+            "usable": int(usable.sum()),
+            "undecided": int((~rows.known(limit)).sum()),
+            "left_out": int((~rows.taught).sum()),
+        },
+        "base_rate": float(failed[usable].mean()),
+        "train": part(split.train),
+        "calibrate": part(split.calibrate),
+        "test": {
+            **part(split.test),
+            "base_rate": float(failed[split.test].mean()),
+            "from": _iso(split.test_from),
+            "to": _iso(int(test_times.max())),
+        },
+    }
+
+
+def _iso(micros: int) -> str:
+    moment = instants.from_micros(micros)
+    return "" if moment is None else moment.isoformat()

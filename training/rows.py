@@ -1,0 +1,105 @@
+"""Training rows: which changes can teach, in which revision, as of which moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features import instants
+from features.columns import Columns
+from features.history import History
+from features.instants import MISSING
+from features.policy import LabelPolicy
+from features.records import Change, Incident
+from features.state import FeatureState
+from features.table import FeatureTable, build
+from features.verdicts import Revisions, verdicts
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """One row a change: its features at its score time, and when its outcome became known.
+
+    Parameters
+    ----------
+    changes : Columns
+        The revision each change was scored in.
+    start : ndarray of int64
+        Start of the label window.
+    decided_at, failed_at : ndarray of int64
+        See :class:`features.verdicts.Verdicts`.
+    taught : ndarray of bool
+        Whether the row may be learnt from: submitted after the history is complete, and not
+        recorded only after its planned end.
+    """
+
+    changes: Columns
+    table: FeatureTable
+    start: Ints
+    decided_at: Ints
+    failed_at: Ints
+    taught: Mask
+    state: FeatureState
+
+    def known(self, moment: int) -> Mask:
+        """Rows whose outcome was known at a moment."""
+        return (self.failed_at <= moment) | (self.decided_at <= moment)
+
+    def failed(self, moment: int) -> Mask:
+        """Rows known at a moment to have failed."""
+        return self.failed_at <= moment
+
+
+def observed_until(history: History, policy: LabelPolicy) -> datetime | None:
+    """The last moment up to which failures were still being recorded; None for an empty history.
+
+    A change after it has no failure on record because nobody looked, and must not count as clean.
+    """
+    table = history[Change] if policy.sources == ("back_out",) else history[Incident]
+    if len(table) == 0:
+        return None
+    clock = "occurred_at" if table.record_type is Incident else "known_at"
+    return instants.from_micros(int(table.times(clock).max()))
+
+
+def training_rows(
+    history: History,
+    policy: LabelPolicy,
+    *,
+    as_of: datetime,
+    history_from: datetime | None = None,
+) -> TrainingRows:
+    """All changes known at ``as_of``, each as it stood when it would have been scored."""
+    known = history.as_of(as_of)
+    state = FeatureState(known, policy)
+    found = verdicts(known, policy)
+    scored = scored_revisions(found.revisions)
+    changes = found.revisions.table.take(scored)
+    times = changes.times("known_at")
+    late = (changes.times("planned_end") != MISSING) & (changes.times("planned_end") < times)
+    complete = times >= instants.to_micros(history_from) if history_from else np.ones_like(late)
+    return TrainingRows(
+        changes=changes,
+        table=build(changes, times, state),
+        start=found.revisions.start[found.deciding],
+        decided_at=found.decided_at,
+        failed_at=found.failed_at,
+        taught=complete & ~late,
+        state=state,
+    )
+
+
+def scored_revisions(revisions: Revisions) -> Ints:
+    """Row of the revision each change is learnt in: the last one known by its planned start, which
+    is what the board decided on; the first one where all came later.
+    """
+    on_time = revisions.table.times("known_at") <= revisions.start
+    rows = np.where(on_time, np.arange(len(on_time)), -1)
+    last = np.maximum.reduceat(rows, revisions.first) if len(rows) else rows
+    return np.where(last >= 0, last, revisions.first)

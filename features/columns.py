@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ RECORD_TYPES: tuple[type, ...] = (
 )
 """Every kind of fact a history holds."""
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 @cache
@@ -64,7 +65,7 @@ def _kind(hint: object) -> str:
         bool: "flag",
         tuple: "list",
     }
-    return names.get(inner, "map")  # type: ignore[call-overload, no-any-return]
+    return names.get(typing.cast(type, inner), "map")
 
 
 def array_of(kind: str, values: Sequence[object]) -> Array:

@@ -27,7 +27,7 @@ _SPACE = re.compile(r"[\W_]+")
 
 @dataclass(frozen=True)
 class Named:
-    """Names read off a table of changes: name ``names[i]`` belongs to row ``row[i]``; rows ascend."""
+    """Names read off a table of changes: ``names[i]`` belongs to row ``row[i]``; rows ascend."""
 
     row: Ints
     names: NDArray[np.object_]
@@ -156,9 +156,7 @@ ENTITIES: dict[str, Entity] = {
         vocabulary="change_model", label="this kind of change", read=_several(change_model)
     ),
     "category": Entity(vocabulary="category", label="category {name}", read=_single("category")),
-    "action": Entity(
-        vocabulary="action", label="changes that {name}", read=_several(action)
-    ),
+    "action": Entity(vocabulary="action", label="changes that {name}", read=_several(action)),
     "team_ci": Entity(
         vocabulary="team_ci", label="this team on this item", read=_several(_team_ci)
     ),

@@ -8,7 +8,7 @@ half-open, ``[t - window, t)``: an event at the very moment asked about is not k
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -224,19 +224,23 @@ class OverlapIndex:
     """Which planned windows of an entity overlap a given one, as the schedule was known then.
 
     Windows are kept in classes of length (powers of two), so that the candidates of a query are
-    never much more than twice its answers.
+    never much more than twice its answers. A window without length lasts a microsecond, so that two
+    of the same moment overlap.
     """
 
     def __init__(self, windows: Windows) -> None:
+        windows = replace(windows, ends=np.maximum(windows.ends, windows.starts + 1))
         self._windows = windows
-        length = np.maximum(windows.ends - windows.starts, 1)
+        length = windows.ends - windows.starts
         level = np.ceil(np.log2(length)).astype(np.int64)
         self._classes: list[tuple[int, Segment, Windows]] = []
         for exponent in np.unique(level):
             rows = np.flatnonzero(level == exponent)
             part = windows.take(rows)
             segment = Segment(Events.of(part.code, part.starts, np.arange(len(rows))))
-            self._classes.append((2 ** int(exponent), segment, part.take(segment.events.owner)))
+            # The longest itself: a power of two found by a logarithm may be too small for it.
+            longest = int(length[rows].max())
+            self._classes.append((longest, segment, part.take(segment.events.owner)))
 
     def windows_with(self, more: Windows) -> Windows:
         """The windows of this index and more."""
@@ -246,6 +250,7 @@ class OverlapIndex:
         self, codes: Ints, starts: Ints, ends: Ints, times: Ints, owners: Ints
     ) -> tuple[Ints, Ints, Ints]:
         """Overlaps as (query row, owner of the other window, microseconds of overlap)."""
+        ends = np.maximum(ends, starts + 1)
         found: list[tuple[Ints, Ints, Ints]] = []
         for longest, segment, windows in self._classes:
             low = segment.positions(codes, starts - longest)

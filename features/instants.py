@@ -58,8 +58,11 @@ def series_to_micros(moments: pd.Series) -> NDArray[np.int64]:
         If the column has no time zone.
     """
     if not isinstance(moments.dtype, pd.DatetimeTZDtype):
-        raise ValueError(f"expected moments with a time zone, got a column of {moments.dtype}")
-    return moments.dt.tz_convert("UTC").dt.as_unit("us").astype("int64").to_numpy()
+        raise ValueError(  # noqa: TRY004 - the type is right, its zone is missing
+            f"expected moments with a time zone, got a column of {moments.dtype}"
+        )
+    micros = moments.dt.tz_convert("UTC").dt.as_unit("us").astype("int64")
+    return np.asarray(micros, np.int64)
 
 
 def micros_to_series(micros: NDArray[np.int64]) -> pd.Series:

@@ -57,7 +57,7 @@ def label(history: History, policy: LabelPolicy, *, as_of: datetime) -> pd.DataF
         {
             "change_id": found.revisions.table["change_id"][found.deciding],
             "outcome": np.select([caused, clean], ["caused", "clean"], "undecided"),
-            "source": np.where(caused, found.source, None),
+            "source": [s if c else None for s, c in zip(found.source, caused, strict=True)],
             "confidence": np.where(caused, found.confidence, np.nan),
             "known_at": instants.micros_to_series(known_at),
             "start": instants.micros_to_series(found.revisions.start[found.deciding]),
@@ -95,3 +95,17 @@ def summary(history: History, policy: LabelPolicy, *, as_of: datetime) -> dict[s
         "by_source": by_source,
         "fixed_by_links_ignored": int((history.as_of(as_of)[Link]["kind"] == "fixed_by").sum()),
     }
+
+
+def summary_lines(found: dict[str, Any]) -> list[str]:
+    """The summary for people, a line each."""
+    name, rate = found["label"]["name"], found["base_rate"]
+    shown = "unknown" if rate is None else f"{rate:.2%}"
+    lines = [
+        f"label {name}, as of {found['as_of']}: base rate {shown}",
+        f"caused {found['caused']:,}, clean {found['clean']:,}, undecided {found['undecided']:,}",
+    ]
+    for source, entry in found["by_source"].items():
+        word = "decides" if entry["decides"] else "only counted"
+        lines.append(f"  {source}: {entry['changes']:,} changes ({word})")
+    return lines

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from features import instants, request
 from features.catalogue import CATALOGUE, NAMES, Feature
-from features.columns import Columns
+from features.columns import Array, Columns
 from features.entities import ENTITIES, ORGANISATION, Named
 from features.index import Ints
 from features.instants import MISSING
@@ -48,10 +48,11 @@ class FeatureTable:
     values : ndarray of float64, shape (n, number of features)
         Columns in the order of the catalogue, NaN where not known.
     support : mapping of str to (ndarray, ndarray)
-        For every rate: failures and decided changes behind it.
+        For every rate: failures and decided changes behind it; where a change names several items,
+        those of the item with the highest rate.
     """
 
-    change_ids: NDArray[np.object_]
+    change_ids: Array
     as_of: Ints
     values: Floats
     support: Mapping[str, tuple[Floats, Floats]]
@@ -134,7 +135,17 @@ def usual_rate(as_of: Ints, owners: Ints, state: FeatureState) -> Floats:
         state.events(stream, "organisation").counts(everyone, as_of, [year], owners)[year]
         for stream in ("failed", "decided")
     )
+    decided = _at_least(decided, failed)
     return np.where(decided > 0, failed / np.maximum(decided, 1), np.nan)
+
+
+def _at_least(decided: Ints, failed: Ints) -> Ints:
+    """Decided changes, so many as failed at least, for a share of them is never more than all.
+
+    A change that counted as clean when its window closed, and whose link came only later, counts as
+    failed when the link came: a short window may hold that moment but not the earlier one.
+    """
+    return np.maximum(decided, failed)
 
 
 def _fill(
@@ -158,13 +169,12 @@ def _fill(
     for column, feature in plan.features:
         window = _micros(feature.window_days)
         if feature.aggregate == "rate":
-            failed, decided = counts["failed"][window], counts["decided"][window]
+            failed = counts["failed"][window]
+            decided = _at_least(counts["decided"][window], failed)
             prior = usual[asked.named.row]
             found = (failed + SMOOTHING * prior) / (decided + SMOOTHING)
-            support[feature.name] = (
-                asked.reduced(failed.astype(np.float64), "max"),
-                asked.reduced(decided.astype(np.float64), "max"),
-            )
+            highest = asked.highest(found, decided)
+            support[feature.name] = asked.at(highest, failed), asked.at(highest, decided)
         elif feature.aggregate == "count":
             found = counts[feature.stream][window].astype(np.float64)
         elif feature.aggregate == "open":
@@ -187,13 +197,29 @@ class Asked:
     owners: Ints
     changes: int
 
+    @cached_property
+    def first(self) -> Ints:
+        """Place of the first name of each change that names anything."""
+        return np.flatnonzero(np.diff(self.named.row, prepend=-1))
+
     def reduced(self, found: Floats, across: str) -> Floats:
         """One answer a change from one an asked name; NaN for a change that names nothing."""
         answers = np.full(self.changes, np.nan)
         if len(found):
             function = {"max": np.fmax, "sum": np.add, "min": np.fmin}[across]
-            rows, first = np.unique(self.named.row, return_index=True)
-            answers[rows] = function.reduceat(found, first)
+            answers[self.named.row[self.first]] = function.reduceat(found, self.first)
+        return answers
+
+    def highest(self, found: Floats, behind: Ints) -> Ints:
+        """Place of each change's highest answer; of equals the one with the most behind it."""
+        if len(self.first) == len(found):
+            return self.first
+        return np.lexsort((-behind, -found, self.named.row))[self.first]
+
+    def at(self, places: Ints, counts: Ints) -> Floats:
+        """The counts at one place a change; NaN for a change that names nothing."""
+        answers = np.full(self.changes, np.nan)
+        answers[self.named.row[places]] = counts[places]
         return answers
 
 
@@ -243,7 +269,7 @@ def overlapping(
     codes = np.where(starts == MISSING, -1, asked.codes)
     starts = np.where(starts == MISSING, 0, starts)
     found = [
-        index.pairs(codes, starts, np.maximum(ends, starts + 1), asked.times, asked.owners)
+        index.pairs(codes, starts, ends, asked.times, asked.owners)
         for index in state.schedule(vocabulary)
     ]
     query, others, overlap = (np.concatenate(part) for part in zip(*found, strict=True))

@@ -127,20 +127,20 @@ def verdicts(history: History, policy: LabelPolicy) -> Verdicts:
 def _weigh(claim: _Claim, change: int, found: Verdicts, policy: LabelPolicy) -> None:
     """Let a claim decide, if it qualifies and became known before any other."""
     revisions = found.revisions
-    row = revisions.standing(change, claim.known_at)
+    recorded = int(revisions.table.times("known_at")[revisions.first[change]])
+    known = max(claim.known_at, recorded)
+    row = revisions.standing(change, known)
     start = int(revisions.start[row])
     submitted = int(revisions.table.times("submitted_at")[row])
-    known = int(revisions.table.times("known_at")[revisions.first[change]])
-    first = min(start, known if submitted == MISSING else submitted)
+    first = min(start, recorded if submitted == MISSING else submitted)
     in_time = first <= claim.occurred_at <= start + policy.window
     urgent = policy.max_priority is None or claim.priority <= policy.max_priority
-    known = max(claim.known_at, known)
-    if in_time and urgent and claim.confidence >= policy.min_confidence:
-        if known < found.failed_at[change]:
-            found.failed_at[change] = known
-            found.failing[change] = row
-            found.source[change] = claim.source
-            found.confidence[change] = claim.confidence
+    believed = claim.confidence >= policy.min_confidence
+    if in_time and urgent and believed and known < found.failed_at[change]:
+        found.failed_at[change] = known
+        found.failing[change] = row
+        found.source[change] = claim.source
+        found.confidence[change] = claim.confidence
 
 
 def _start_of(changes: Columns) -> Ints:
@@ -176,8 +176,7 @@ class _Claim:
 
 def _claims(history: History, found: Verdicts, policy: LabelPolicy) -> Iterator[_Claim]:
     table = found.revisions.table
-    if "explicit" in policy.sources:
-        yield from _explicit(history)
+    yield from _linked(history, policy)
     if "text" in policy.sources:
         yield from _mentions(history, set(table["change_id"]))
     if "same_item" in policy.sources:
@@ -195,17 +194,20 @@ def first_rows(incidents: Columns) -> dict[str, int]:
     return first
 
 
-def _explicit(history: History) -> Iterator[_Claim]:
+def _linked(history: History, policy: LabelPolicy) -> Iterator[_Claim]:
+    """The links that name a cause, of the sources that decide."""
     links, incidents = history[Link], history[Incident]
-    rows = first_rows(incidents)
+    source = np.array([name or "explicit" for name in links["source"]], object)
+    causes = (links["kind"] == "caused_by") & np.isin(source, policy.sources)
+    rows = first_rows(incidents) if causes.any() else {}
     opened, known = incidents.times("occurred_at"), incidents.times("known_at")
-    for at in np.flatnonzero(links["kind"] == "caused_by"):
+    for at in np.flatnonzero(causes):
         incident = rows.get(links["incident_id"][at])
         if incident is None:
             continue
         yield _Claim(
             links["change_id"][at],
-            links["source"][at] or "explicit",
+            source[at],
             float(links.numbers("confidence")[at]),
             int(opened[incident]),
             max(int(links.times("known_at")[at]), int(known[incident])),

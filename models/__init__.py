@@ -1,1 +1,4 @@
-"""STEPS 5 and 6: fitted table to calibrated score and explanation. Code only; fitted artefacts live in MLflow."""
+"""STEPS 5 and 6: takes the fitted table, gives a calibrated score and its explanation.
+
+Code only: fitted artefacts live in MLflow, never here.
+"""

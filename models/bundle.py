@@ -15,6 +15,7 @@ from features.catalogue import NAMES, fingerprint
 from features.policy import LabelPolicy
 from models.bands import Bands
 from models.calibration import Platt
+from models.trees import Forest
 
 Floats = NDArray[np.float64]
 
@@ -71,8 +72,10 @@ class RiskModel:
     history_until: datetime
     metrics: Mapping[str, Any] = field(default_factory=dict)
     features: str = field(default_factory=fingerprint)
+    forest: Forest = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "forest", Forest.of(self.estimator))
         if self.features != fingerprint():
             raise BundleError(
                 f"the model was fitted on feature catalogue {self.features}, this version has "
@@ -85,7 +88,7 @@ class RiskModel:
 
     def margin(self, selected: Floats) -> Floats:
         """Raw margins of rows of the model's columns."""
-        return np.asarray(self.estimator.decision_function(selected), np.float64)
+        return self.forest.margin(selected)
 
     def probability(self, values: Floats) -> Floats:
         """Calibrated probability for rows of the feature table, shape (n,)."""

@@ -24,6 +24,7 @@ from models.bundle import BundleError, RiskModel
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 MODEL_NAME = "change-risk"
 
@@ -155,7 +156,7 @@ class Registry:
             Version(
                 version=str(row.version),
                 aliases=tuple(row.aliases),
-                run_id=row.run_id,
+                run_id=row.run_id or "",
                 created_at=row.creation_timestamp,
                 tags=dict(row.tags),
             )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from features.records import FORBIDDEN_FIELDS, LIST_FIELDS, TEXT_FIELDS, Change
@@ -21,11 +22,13 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 MOST_NAMES = 20_000
 """Names a list field may hold."""
 
+_EXPECTED_TIME = "expected a time as RFC 3339, such as 2026-11-24T22:00:00Z"
+
 _YES, _NO = ("true", "yes", "y", "1"), ("false", "no", "n", "0")
 
 
 def _text(value: object) -> object:
-    """A text; numbers are written out, blank is missing, NUL (which no database keeps) is marked."""
+    """A text; numbers are written out, blank is missing, NUL (no database keeps it) is marked."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
@@ -44,7 +47,7 @@ def _names(value: object) -> object:
     if isinstance(value, (str, int, float)):
         value = [value]
     if not isinstance(value, (list, tuple)):
-        raise ValueError("expected a list of names")
+        raise ValueError("expected a list of names")  # noqa: TRY004 - pydantic reads ValueError
     if len(value) > MOST_NAMES:
         raise ValueError(f"expected at most {MOST_NAMES} names, got {len(value)}")
     return tuple(name for name in (_text(entry) for entry in value) if name is not None)
@@ -70,9 +73,9 @@ def _moment(value: object) -> object:
         try:
             moment = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise ValueError("expected a time as RFC 3339, such as 2026-11-24T22:00:00Z") from None
+            raise ValueError(_EXPECTED_TIME) from None
     else:
-        raise ValueError("expected a time as RFC 3339, such as 2026-11-24T22:00:00Z")
+        raise ValueError(_EXPECTED_TIME)  # noqa: TRY004 - pydantic reads ValueError
     if moment.tzinfo is None:
         raise ValueError("expected a time with its offset, such as 2026-11-24T22:00:00Z")
     if not EARLIEST <= moment < LATEST:
@@ -90,7 +93,7 @@ def _attributes(value: object) -> object:
         if number is None:
             continue
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise ValueError(f"expected a number for {str(name)[:60]!r}")
+            raise ValueError(f"expected a number for {str(name)[:60]!r}")  # noqa: TRY004
         if not math.isfinite(number) or abs(number) > 1e15:
             raise ValueError(f"expected a number within ±1e15 for {str(name)[:60]!r}")
         numbers[str(name)] = float(number)
@@ -291,3 +294,13 @@ class Answer(BaseModel):
 def plain(answer: Answer) -> Mapping[str, Any]:
     """An answer as JSON values."""
     return answer.model_dump(mode="json")
+
+
+def neutral(change: Change) -> bytes:
+    """A change as the body of a request, one line, without what it does not say."""
+    content = {
+        name: value
+        for name, value in vars(change).items()
+        if value not in (None, (), {}) and name != "known_at"
+    }
+    return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)

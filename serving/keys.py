@@ -61,7 +61,7 @@ def caller(store: Store, presented: str, *, now: datetime) -> Caller | None:
         If the store cannot be asked.
     """
     digest, moment = _digest(presented), instants.to_micros(now)
-    for row in store.keys():
+    for row in store.api_keys():
         live = row["revoked_at"] is None and (
             row["expires_at"] is None or row["expires_at"] > moment
         )

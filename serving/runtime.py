@@ -92,7 +92,7 @@ class Runtime:
         except (RegistryError, BundleError) as error:
             _log.error("%s", error)
             return None, str(error)
-        except Exception as error:  # a registry that cannot be reached must not stop the service
+        except Exception as error:  # noqa: BLE001 - whatever the registry does, the service stays up
             _log.exception("the registry could not be used")
             return None, f"the model registry could not be used ({type(error).__name__})"
 

@@ -134,7 +134,7 @@ class Scorer:
         scored: Scored | None = None
         try:
             scored = self._score(record, as_of)
-        except Exception:  # the workflow always gets an answer; the fault goes to the log
+        except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
             _log.exception("scoring %s failed", _loggable(change.change_id))
             warned = Warned(code="internal_error", text="The change could not be scored.")
             warnings.append(warned)
@@ -289,29 +289,6 @@ def score_one(
         probability=float(registered.model.probability(table.values)[0]),
         base_log_odds=explainer.base_log_odds,
         factors=explainer.factors(table, changes),
-    )
-
-
-def unscored(
-    record: Change,
-    as_of: datetime,
-    now: datetime,
-    warnings: list[Warned],
-    model: ModelOut | None,
-) -> Answer:
-    """The answer that gives no number; its warnings say why."""
-    return Answer(
-        score_id=str(uuid.uuid4()),
-        change_id=record.change_id,
-        revision=record.revision,
-        status="not_scored",
-        summary="This change was not scored; decide without a score.",
-        warnings=warnings,
-        model=model,
-        as_of=as_of,
-        scored_at=now,
-        input_hash=_input_hash(record, as_of),
-        links=_links(record),
     )
 
 

@@ -55,4 +55,4 @@ class ChangeRisk:
         return [await run_in_threadpool(runtime.answer, change) for change in changes]
 
 
-ChangeRisk.add_asgi_middleware(Gate, runtime=runtime)
+ChangeRisk.add_asgi_middleware(Gate, runtime=runtime)  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from features import instants
 from features.catalogue import NAMES
 from features.history import History
 from features.policy import LabelPolicy
+from features.progress import Progress, silent
 from models.bands import make_bands
 from models.baselines import BASELINES, columns_of
 from models.bundle import PERCENTILES, RiskModel
@@ -33,16 +34,11 @@ from training.splits import Split, TemporalSplit
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Progress = Callable[[str, int, int | None], None]
 
 LEAST_FAILURES = 10
 """With fewer failures before the test there is nothing to learn."""
 
 STAGES = ("build the table", "fit for the test", "baselines", "placebo", "fit to the end")
-
-
-def silent(_stage: str, _done: int, _total: int | None) -> None:
-    """Progress that tells nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,14 +196,19 @@ def _baselines(
     rows: TrainingRows, split: Split, failed: Mask, columns: list[int]
 ) -> dict[str, Any]:
     """The baselines, fitted and calibrated on the same rows as the model."""
-    values = rows.table.values
     found = {}
     for name, (make, names) in BASELINES.items():
         chosen = columns if names is None else columns_of(names)
-        if names is not None and not set(chosen) & set(columns):
+        if names is not None and not _ranks(rows.table.values[split.learnt][:, chosen]):
             continue  # the column is the same for every change: there is nothing to rank by
         found[name] = _baseline(rows, split, failed, make, chosen)
     return found
+
+
+def _ranks(values: Floats) -> bool:
+    """Whether the known values of a column differ at all."""
+    known = values[~np.isnan(values)]
+    return bool(len(known)) and float(known.min()) < float(known.max())
 
 
 def _baseline(

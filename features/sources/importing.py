@@ -12,9 +12,10 @@ from typing import Any
 
 import orjson
 
+from features.progress import Progress
 from features.records import Incident, Link, Record
 from features.sources import bpic14, table, wikimedia
-from features.sources.reading import Progress, Reading, coverage
+from features.sources.reading import Reading, coverage
 from features.store import Store
 
 Reader = Callable[[Path, Reading], Iterator[Record]]
@@ -94,6 +95,24 @@ class ImportReport:
     coverage: Mapping[str, Mapping[str, float]]
     incidents_linked: float | None
     notes: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """The report for people, a line each."""
+        lines = [f"read: {_pairs(self.rows_read)}", f"new: {_pairs(self.stored)}"]
+        lines += [f"rejected {count:,}: {reason}" for reason, count in self.rejected.items()]
+        if self.rejected_file:
+            lines.append(f"rejected rows are kept in {self.rejected_file}")
+        lines += [f"note: {note}" for note in self.notes]
+        if self.incidents_linked is not None:
+            lines.append(f"incidents that some link names: {self.incidents_linked:.1%}")
+        for kind, fields in self.coverage.items():
+            partly = [f"{name} {share:.0%}" for name, share in fields.items() if share < 1]
+            lines.append(f"{kind}, fields not always filled: {', '.join(partly) or 'none'}")
+        return lines
+
+
+def _pairs(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "nothing"
 
 
 def import_source(

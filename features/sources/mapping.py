@@ -208,14 +208,15 @@ def resolve(table: TableMapping, header: Sequence[str]) -> dict[str, Column]:
     for name, column in named.items():
         if column.name is not None and column.name not in header:
             raise unknown(f"{table.file.name}: {name}", "column", column.name, header)
-        if column.name is not None and header.count(column.name) > 1:
-            raise SourceError(f"{table.file.name}: {name}: two columns are called {column.name!r}")
     usual = [*table.kind.fields]
     if table.name == "changes" and table.attributes is None:
         usual += ATTRIBUTES
     for name in usual:
         if name in header and name not in table.columns and name not in named:
             named[name] = Column(name=name)
+    for name, column in named.items():
+        if header.count(column.name or "") > 1:
+            raise SourceError(f"{table.file.name}: {name}: two columns are called {column.name!r}")
     _check_required(table, named, header)
     return named
 
@@ -273,7 +274,10 @@ def _table(
         formats=_formats({**source, **section}, place),
         columns={key: _column(spec, f"{place} {key}") for key, spec in columns.items()},
         attributes=_attributes(attributes, place),
-        values={key: _translation(values, key, place) for key in values},
+        values={
+            key: {word: str(ours) for word, ours in _section(values, key, place).items()}
+            for key in values
+        },
     )
 
 
@@ -369,14 +373,15 @@ def _attributes(section: dict[str, Any] | None, place: str) -> dict[str, str] | 
     return section
 
 
-def _translation(values: Mapping[str, Any], name: str, place: str) -> dict[str, str]:
-    return {key: str(value) for key, value in _section(values, name, place).items()}
-
-
 def _check_required(
     table: TableMapping, named: Mapping[str, Column], header: Sequence[str]
 ) -> None:
     wide = bool(set(EVENT_COLUMNS) & set(named))
+    if wide and {"kind", "occurred_at"} & set(named):
+        raise SourceError(
+            f"{table.file.name}: expected either kind and occurred_at, or columns for "
+            f"{', '.join(EVENT_COLUMNS)}, not both"
+        )
     for name in ("change_id",) if wide else table.kind.required:
         options = _sources(table.kind, name)
         if name not in table.kind.defaults and not options & set(named):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,8 @@ import numpy as np
 import pandas as pd
 
 from features.columns import kinds
+from features.progress import Progress
 from features.records import Record
-
-Progress = Callable[[str, int, int | None], None]
-"""Told a stage, how much of it is done, and how much there is (None where unknown)."""
 
 
 class SourceError(Exception):

@@ -13,7 +13,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -161,21 +161,39 @@ class _ParquetFile:
     def rows(self) -> Iterator[_Row]:
         """Every row, a chunk of them in memory at once."""
         number = 0
-        with pq.ParquetFile(self._path) as file:
-            for batch in file.iter_batches(CHUNK):
-                for values in zip(*map(_python, batch.columns), strict=True):
-                    number += 1
-                    yield _Row(number, values)
+        try:
+            with pq.ParquetFile(self._path) as file:
+                for batch in file.iter_batches(CHUNK):
+                    for values in zip(*map(_python, batch.columns), strict=True):
+                        number += 1
+                        yield _Row(number, values)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{self._path.name} broke off at row {number}: {error}") from error
+
+
+def _opened(table: TableMapping) -> _CsvFile | _ParquetFile:
+    return (_ParquetFile if table.file.suffix.lower() == ".parquet" else _CsvFile)(table)
 
 
 def _python(column: Any) -> list[object]:
-    """A Parquet column's values; a moment that Python cannot hold as the number it is."""
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    """A Parquet column's values as Python has them."""
+    zone = None
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        zone = getattr(column.type, "tz", None)
+        column = column.cast(pa.timestamp("us", zone), safe=False)
     try:
         return cast(list[object], column.to_pylist())
     except (ValueError, OverflowError):
-        return [str(number) for number in column.cast(pa.int64()).to_pylist()]
+        first = datetime(1970, 1, 1, tzinfo=UTC if zone else None)
+        return [_moment(first, micros) for micros in column.cast(pa.int64()).to_pylist()]
+
+
+def _moment(first: datetime, micros: int | None) -> object:
+    """A moment, or where Python has none so far away, its number, which is no time."""
+    try:
+        return None if micros is None else first + timedelta(microseconds=micros)
+    except OverflowError:
+        return str(micros)
 
 
 # records -----------------------------------------------------------------------------------------
@@ -191,7 +209,7 @@ class _Table:
     def __init__(self, table: TableMapping, reading: Reading) -> None:
         self._name, self._kind = table.name, table.kind
         self._reading = reading
-        self._file = (_ParquetFile if table.file.suffix == ".parquet" else _CsvFile)(table)
+        self._file = _opened(table)
         self.file_name = table.file.name
         self.header = self._file.header
         columns = resolve(table, self.header)
@@ -317,7 +335,7 @@ def _unread(tables: Sequence[_Table]) -> Iterator[str]:
     unread: dict[str, list[str]] = {}
     for table in tables:
         columns = unread.get(table.file_name, table.header)
-        unread[table.file_name] = [name for name in columns if name not in table.read_columns]
+        unread[table.file_name] = [n for n in columns if n and n not in table.read_columns]
     for file, columns in unread.items():
         if columns:
             yield f"{file}: columns not read: {', '.join(columns)}"

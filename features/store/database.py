@@ -190,7 +190,7 @@ class Store:
         with self._guarded(), self.engine.begin() as connection:
             connection.execute(api_key.insert().values(**values))
 
-    def keys(self) -> list[Mapping[str, Any]]:
+    def api_keys(self) -> list[Mapping[str, Any]]:
         """Every API key known, newest first, without the key."""
         with self._reading() as connection:
             query = sa.select(api_key).order_by(api_key.c.created_at.desc(), api_key.c.key_id)

@@ -34,7 +34,9 @@ def to_row(record: Record) -> Row:
         elif kind == "map":
             value = orjson.dumps(dict(value), option=orjson.OPT_SORT_KEYS).decode()
         row[name] = value
-    content = {k: v for k, v in row.items() if not (k == "known_at" and isinstance(record, Change))}
+    content = row
+    if isinstance(record, Change):
+        content = {name: value for name, value in row.items() if name != "known_at"}
     canonical = orjson.dumps([record_type.__name__, content], option=orjson.OPT_SORT_KEYS)
     row["identity"] = hashlib.blake2b(canonical, digest_size=16).digest()
     return row

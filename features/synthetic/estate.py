@@ -136,7 +136,7 @@ def estate(seed: int, begin: int, until: int) -> Estate:
     rng = stream(seed, "estate")
     born = _born(rng, len(names), begin, until)
     fragility = rng.standard_normal(len(names))
-    trouble = 0.65 * fragility + np.sqrt(1 - 0.65**2) * rng.standard_normal(len(names))
+    trouble = 0.55 * fragility + np.sqrt(1 - 0.55**2) * rng.standard_normal(len(names))
     popular = rng.permutation(1.0 / np.arange(4, 4 + len(names)) ** 0.85)
     application_teams = tuple(f"{name} Engineering" for name, _, _ in services[:-2])[:20]
     teams = (*application_teams, *_PLATFORM_TEAMS)

@@ -1,0 +1,107 @@
+"""Trees as plain arrays: the same numbers as scikit-learn's, in microseconds for one row.
+
+scikit-learn starts a parallel region for every tree, which costs milliseconds for one row and, on a
+busy machine, seconds. All trees of a model are walked here side by side instead, one level a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CELLS = 4_000_000
+"""Row × tree cells walked at once; bounds the memory of a batch."""
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Numeric binary trees whose values add up.
+
+    Parameters
+    ----------
+    roots : ndarray of int64, shape (number of trees,)
+        Node at which each tree begins.
+    feature : ndarray of int64, shape (number of nodes,)
+        Column a node asks for; 0 at a leaf.
+    threshold : ndarray of float64
+        A row goes left if its value is at most this.
+    left, right : ndarray of int64
+        Children; a leaf is its own child.
+    missing_left : ndarray of bool
+        Where a row goes whose value is NaN.
+    value : ndarray of float64
+        What a leaf adds, log-odds.
+    baseline : float
+        What every row starts with, log-odds.
+    depth : int
+        Steps from a root to the deepest leaf.
+    """
+
+    roots: Ints
+    feature: Ints
+    threshold: Floats
+    left: Ints
+    right: Ints
+    missing_left: NDArray[np.bool_]
+    value: Floats
+    baseline: float
+    depth: int
+
+    @classmethod
+    def of(cls, estimator: HistGradientBoostingClassifier) -> Forest:
+        """The trees of a fitted binary classifier without categorical features.
+
+        Raises
+        ------
+        ValueError
+            If a tree has categorical splits or there is more than one tree a stage.
+        """
+        trees = [stage[0].nodes for stage in estimator._predictors]
+        if any(len(stage) != 1 for stage in estimator._predictors) or any(
+            nodes["is_categorical"].any() for nodes in trees
+        ):
+            raise ValueError("expected a binary classifier without categorical features")
+        sizes = [len(nodes) for nodes in trees]
+        roots = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+        nodes = np.concatenate(trees)
+        offset = np.repeat(roots, sizes)
+        leaf = nodes["is_leaf"].astype(bool)
+        itself = np.arange(len(nodes))
+        return cls(
+            roots=roots,
+            feature=np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64),
+            threshold=nodes["num_threshold"].astype(np.float64),
+            left=np.where(leaf, itself, nodes["left"] + offset).astype(np.int64),
+            right=np.where(leaf, itself, nodes["right"] + offset).astype(np.int64),
+            missing_left=nodes["missing_go_to_left"].astype(bool),
+            value=nodes["value"].astype(np.float64),
+            baseline=float(np.ravel(estimator._baseline_prediction)[0]),
+            depth=int(nodes["depth"].max(initial=0)),
+        )
+
+    def margin(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
+        """Raw scores of rows, shape (n,): equal, bit for bit, to ``decision_function``."""
+        step = max(1, CELLS // len(self.roots))
+        parts = [self._margin(X[start : start + step]) for start in range(0, len(X), step)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _margin(self, X: Floats) -> Floats:  # noqa: N803
+        rows = np.arange(len(X))[:, None]
+        node = np.broadcast_to(self.roots, (len(X), len(self.roots)))
+        for _ in range(self.depth):
+            value = X[rows, self.feature[node]]
+            left = np.where(
+                np.isnan(value), self.missing_left[node], value <= self.threshold[node]
+            )
+            node = np.where(left, self.left[node], self.right[node])
+        # Tree after tree, as scikit-learn adds them: another order rounds otherwise.
+        terms = np.empty((len(X), len(self.roots) + 1))
+        terms[:, 0] = self.baseline
+        terms[:, 1:] = self.value[node]
+        return np.asarray(np.cumsum(terms, axis=1)[:, -1], np.float64)

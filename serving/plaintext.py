@@ -1,0 +1,37 @@
+"""An answer for people at a terminal."""
+
+from __future__ import annotations
+
+from features.sentences import per_hundred
+from serving.contract import Answer
+
+
+def lines(answer: Answer) -> list[str]:
+    """The answer, a line each."""
+    found = [f"{answer.change_id} (revision {answer.revision}): {answer.status}", answer.summary]
+    if answer.incident_probability is not None:
+        band = str(answer.risk_band).replace("_", " ")
+        found.append(
+            f"band {band}, {answer.times_base_rate:.1f} times the usual, riskier than "
+            f"{answer.percentile} in 100 changes"
+        )
+    for factor in answer.factors:
+        sign = "▲" if factor.direction == "raises" else "▼"
+        found.append(f"  {sign} {100 * factor.points:+5.1f}  {factor.text}")
+        if factor.evidence:
+            found.append(f"           see {', '.join(factor.evidence)}")
+    found += [
+        f"  lower: {lever.text}: {per_hundred(lever.incident_probability)} in 100"
+        for lever in answer.levers
+    ]
+    for collision in answer.collisions[:5]:
+        kind = collision.kind.replace("_", " ").replace("ci", "item")
+        found.append(
+            f"  collides with {collision.change_id} ({kind}, {collision.overlap_minutes:.0f} min)"
+        )
+    if answer.recommendation is not None:
+        route = answer.recommendation.route.replace("_", " ")
+        found.append(f"suggested route: {route} ({'; '.join(answer.recommendation.reasons)})")
+    found += [f"  note: {warning.text}" for warning in answer.warnings]
+    found.append(f"score {answer.score_id}")
+    return found

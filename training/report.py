@@ -1,0 +1,47 @@
+"""A training's report for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+DIRECTIONAL = 200
+"""With fewer failures in the test window figures are directions, not digits."""
+
+
+def lines(version: str, alias: str, report: Mapping[str, Any]) -> list[str]:
+    """The report, a line each."""
+    rows, test = report["rows"], report["test"]
+    found = [
+        f"registered version {version} as {alias}",
+        f"changes {rows['changes']:,}: usable {rows['usable']:,}, undecided {rows['undecided']:,}, "
+        f"left out {rows['left_out']:,}; base rate {report['base_rate']:.2%}",
+        f"trained on {report['train']['changes']:,}, calibrated on "
+        f"{report['calibrate']['changes']:,}, tested on {test['changes']:,} changes with "
+        f"{test['failures']:,} failures ({test['from'][:10]} to {test['to'][:10]})",
+        "",
+        f"{'':22}{'ROC AUC':>8}{'AP':>8}{'5 %':>8}{'10 %':>8}{'20 %':>8}{'50 %':>8}{'ECE':>8}",
+    ]
+    for name, figures in report["models"].items():
+        recall = figures["recall_at"].values()
+        cells = [figures["roc_auc"], figures["average_precision"], *recall, figures["ece"]]
+        found.append(f"{name:22}" + "".join(f"{_figure(cell):>8}" for cell in cells))
+    found.append("(5 to 50 %: share of the failures among that share of riskiest changes)")
+    if test["failures"] < DIRECTIONAL:
+        found.append(f"fewer than {DIRECTIONAL} failures in the test: figures are directional")
+    found.append("")
+    found += [_placebo(moved) for moved in report["placebo"]]
+    return found
+
+
+def _placebo(moved: Mapping[str, Any]) -> str:
+    return (
+        f"placebo, the same changes moved back {moved['shift_days']} days: trouble on their items "
+        f"{moved['rate']:.2%} at the real time, {moved['placebo_rate']:.2%} at the moved one; the "
+        f"score's AUC for either {_figure(moved['roc_auc'])} and "
+        f"{_figure(moved['placebo_roc_auc'])}"
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -63,7 +63,7 @@ def _fail(error: object, code: int) -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="change-risk")
 @click.pass_context
-def cli(context: click.Context) -> None:  # noqa: D301 - \b keeps the lines as they are
+def cli(context: click.Context) -> None:
     """How likely a planned IT change is to cause an incident, why, and what would lower it.
 
     A first round, in this order:
@@ -77,7 +77,7 @@ def cli(context: click.Context) -> None:  # noqa: D301 - \b keeps the lines as t
       changerisk serve                    the same over HTTP
 
     Everything lives in the folder CHANGERISK_HOME (default ./var): one folder, one organisation.
-    """
+    """  # noqa: D301 - \b keeps the lines as they are
     context.obj = Settings.from_environment(os.environ)
 
 
@@ -145,7 +145,7 @@ def import_(
       wikimedia-config  Wikimedia's site configuration changes
       wikimedia-puppet  Wikimedia's server configuration changes
       csv               CSV or Parquet tables of your own
-    """
+    """  # noqa: D301 - \b keeps the lines as they are
     if mapping is not None and source != "csv":
         raise click.UsageError("--mapping goes with the source csv only")
     store = Store(settings.store_url)

@@ -280,6 +280,13 @@ _ATTRIBUTE_WORDS: dict[str, tuple[str, str, str]] = {
     "planned_downtime_hours": ("schedule", "hours", "It plans a downtime of {value:hours}"),
 }
 
+_ATTRIBUTE_MISSING = {
+    "is_revert": "It is not said whether it takes an earlier change back",
+    "depends_on": "It is not said what it depends on",
+    "review_hours": "It is not said how long it was prepared",
+    "planned_downtime_hours": "No downtime is planned",
+}
+
 # entity, group, words for "… on web-01"
 _TRACKED = (
     ("ci", "ci_track_record", "on {ci}"),
@@ -440,7 +447,8 @@ def _declare() -> tuple[Feature, ...]:
     features = list(_REQUEST)
     for name in ATTRIBUTES:
         group, unit, sentence = _ATTRIBUTE_WORDS[name]
-        missing = f"{name.replace('_', ' ').capitalize()} not given"
+        spoken = name.replace("_", " ").capitalize()
+        missing = _ATTRIBUTE_MISSING.get(name, f"{spoken} not given")
         features.append(_request(name, group, unit, sentence, missing))
     for entity, group, where in _TRACKED:
         features += _tracked(entity, group, where)

@@ -137,8 +137,8 @@ def similar_changes(question: Question, limit: int = 3) -> list[SimilarChange]:
     owner = int(question.owner()[0])
     names = question.state.vocabulary("change").names
     found = []
-    for other in _candidates(question, owner):
-        outcome = _outcome(question, other)
+    candidates = np.array(list(_candidates(question, owner)), np.int64)
+    for other, outcome in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
         record = question.state.change(names[other])
         if outcome is not None and record is not None:
             likeness = _likeness(question.changes, question.row, *record)
@@ -169,13 +169,16 @@ def _candidates(question: Question, owner: int) -> Iterable[int]:
     return candidates
 
 
-def _outcome(question: Question, other: int) -> str | None:
-    everyone, owner = np.array([0]), np.array([other])
-    since, until = np.array([MISSING]), np.array([question.as_of])
-    for stream, outcome in (("failures", "caused"), ("decided", "clean")):
-        if question.state.events(stream, "organisation").owned(everyone, owner, since, until)[0]:
-            return outcome
-    return None
+def _outcomes(question: Question, others: Ints) -> list[str | None]:
+    """Outcome of each of the changes, as known then; None where undecided."""
+    everyone = np.zeros(len(others), np.int64)
+    since, until = np.full(len(others), MISSING), np.full(len(others), question.as_of)
+    failed, decided = (
+        question.state.events(stream, "organisation").owned(everyone, others, since, until) > 0
+        for stream in ("failures", "decided")
+    )
+    pairs = zip(failed.tolist(), decided.tolist(), strict=True)
+    return ["caused" if bad else "clean" if known else None for bad, known in pairs]
 
 
 def _incidents_of(question: Question, change_id: str) -> list[str]:

@@ -120,6 +120,8 @@ class EventIndex:
 
     def append(self, events: Events) -> None:
         """Add events; they count from now on."""
+        if not len(events.code):
+            return
         parts = [events] if self._tail is None else [self._tail.events, events]
         tail = Events.concatenate(parts)
         if len(tail.code) < MERGE_AT:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from features.catalogue import Feature
 from features.columns import Columns
-from features.entities import action
+from features.entities import action, affected_cis
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
@@ -35,6 +35,32 @@ _NAMED = {
         )
     },
 }
+
+_UNNAMED = {
+    "ci": "No item is named",
+    "affected": "No item is named",
+    "service": "No service is named",
+    "team": "No team is named",
+    "category": "No category is given",
+    "action": "No title is given",
+}
+"""What is said of an entity's history where the change names no such entity."""
+
+ZERO_IS_NONE = frozenset(
+    {
+        "affected_ci_count",
+        "impacted_service_count",
+        "reference_count",
+        "missing_field_count",
+        "title_words",
+        "description_words",
+        "justification_words",
+        "implementation_plan_words",
+        "backout_plan_words",
+        "test_plan_words",
+    }
+)
+"""Features whose 0 means that there is none."""
 
 LONGEST_NAME = 60
 """Characters of a name shown in a sentence."""
@@ -62,9 +88,13 @@ def sentence(
     means : str
         What the label calls a failure, after "changes that …".
     """
-    if math.isnan(value):
-        return _filled(feature.missing, _words(change, row))
     words = _words(change, row)
+    if math.isnan(value) or (value == 0 and feature.name in ZERO_IS_NONE):
+        unnamed = _UNNAMED.get(feature.entity)
+        named = feature.entity == "affected" and affected_cis(change, row)
+        if unnamed is not None and feature.entity not in words and not named:
+            return unnamed
+        return _filled(feature.missing, words)
     words["window"] = _window(feature.window_days)
     words["means"] = means
     if feature.aggregate == "rate":

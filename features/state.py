@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+import numpy as np
+
 from features.columns import Columns
 from features.entities import Vocabulary
 from features.history import History
@@ -71,8 +75,9 @@ class FeatureState:
         """The state that also holds the facts of later writes.
 
         New changes and incidents are laid over the index, in place. Facts that can turn what was
-        counted already (links, back-outs, revisions, resolutions, incidents that name a change)
-        make a new index, so that a reader of the old one is never disturbed.
+        counted already (links, back-outs, revisions, resolutions, incidents that name a change, and
+        the first record of a change or incident that others named before) make a new index, so that
+        a reader of the old one is never disturbed.
         """
         if self._turns(newer):
             return FeatureState(self.history.plus(newer), self.policy)
@@ -86,7 +91,8 @@ class FeatureState:
         for number, part in enumerate(self._parts):
             if number == len(self._rows):
                 ids = part[Change]["change_id"]
-                self._rows.append({name: row for row, name in enumerate(ids)})
+                order = np.argsort(part[Change].times("known_at"), kind="stable")
+                self._rows.append({ids[row]: row for row in order.tolist()})
         for part, rows in zip(reversed(self._parts), reversed(self._rows), strict=True):
             if change_id in rows:
                 return part[Change], rows[change_id]
@@ -98,18 +104,33 @@ class FeatureState:
         changes, incidents = newer[Change], newer[Incident]
         if "same_item" in self.policy.sources and len(changes) + len(incidents):
             return True
-        numbers = {n for row in range(len(incidents)) for n in mentioned_numbers(incidents, row)}
         return (
-            self._knows("change", [*changes["change_id"], *numbers])
+            self._knows("change", [*changes["change_id"], *_spoken_of(newer, self.policy)])
             or self._knows("incident", incidents["incident_id"])
+            or not self._awaited[Change].isdisjoint(changes["change_id"])
+            or not self._awaited[Incident].isdisjoint(incidents["incident_id"])
             or _repeats(changes, "change_id")
             or _repeats(incidents, "incident_id")
         )
+
+    @cached_property
+    def _awaited(self) -> dict[type, set[str]]:
+        """Names that facts on record speak of: a first record of one may make those facts count."""
+        history = self.history
+        return {
+            Change: {
+                *history[Link]["change_id"],
+                *history[ChangeEvent]["change_id"],
+                *_spoken_of(history, self.policy),
+            },
+            Incident: set(history[Link]["incident_id"]),
+        }
 
     def _knows(self, kind: str, names: object) -> bool:
         return bool((self._names[kind].find(names) >= 0).any())  # type: ignore[arg-type]
 
     def _append(self, newer: History) -> None:
+        self._awaited[Change].update(_spoken_of(newer, self.policy))
         self._parts.append(newer)
         for key, events in streams(newer, self.policy, self._names).items():
             if len(events.code):
@@ -125,6 +146,13 @@ class FeatureState:
                     self._schedule[kind] = [OverlapIndex(base.windows_with(tail))]
                 else:
                     self._schedule[kind] = [base, OverlapIndex(tail)]
+
+
+def _spoken_of(history: History, policy: LabelPolicy) -> set[str]:
+    """Numbers in the texts of incidents that may be a change's, where texts decide."""
+    incidents = history[Incident]
+    rows = range(len(incidents)) if "text" in policy.sources else range(0)
+    return {number for row in rows for number in mentioned_numbers(incidents, row)}
 
 
 def _repeats(table: Columns, name: str) -> bool:

@@ -16,6 +16,7 @@ from features.policy import LabelPolicy
 from models.bands import Bands
 from models.calibration import Platt
 from models.trees import Forest
+from models.usual import Usual
 
 Floats = NDArray[np.float64]
 
@@ -73,9 +74,12 @@ class RiskModel:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     features: str = field(default_factory=fingerprint)
     forest: Forest = field(init=False, repr=False)
+    usual: Usual = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "forest", Forest.of(self.estimator))
+        usual = Usual(columns=self.columns, reference=self.reference, coverage=self.coverage)
+        object.__setattr__(self, "usual", usual)
         if self.features != fingerprint():
             raise BundleError(
                 f"the model was fitted on feature catalogue {self.features}, this version has "
@@ -83,8 +87,14 @@ class RiskModel:
             )
 
     def select(self, values: Floats) -> Floats:
-        """The model's columns of a feature table, contiguous."""
-        return np.ascontiguousarray(values[:, [NAMES.index(name) for name in self.columns]])
+        """The model's columns of a feature table, unknown groups taken as usual; contiguous."""
+        selected = np.ascontiguousarray(values[:, [NAMES.index(name) for name in self.columns]])
+        return self.usual.filled(selected)
+
+    def unknown_groups(self, values: Floats) -> list[str]:
+        """Factor groups of one row of which nothing is known, though most changes have them."""
+        selected = values[:, [NAMES.index(name) for name in self.columns]]
+        return [group for group, unknown in self.usual.unknown(selected).items() if unknown[0]]
 
     def margin(self, selected: Floats) -> Floats:
         """Raw margins of rows of the model's columns."""

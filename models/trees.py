@@ -96,9 +96,7 @@ class Forest:
         node = np.broadcast_to(self.roots, (len(X), len(self.roots)))
         for _ in range(self.depth):
             value = X[rows, self.feature[node]]
-            left = np.where(
-                np.isnan(value), self.missing_left[node], value <= self.threshold[node]
-            )
+            left = np.where(np.isnan(value), self.missing_left[node], value <= self.threshold[node])
             node = np.where(left, self.left[node], self.right[node])
         # Tree after tree, as scikit-learn adds them: another order rounds otherwise.
         terms = np.empty((len(X), len(self.roots) + 1))

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from features.store import Store, StoreError
 from serving.contract import ChangeIn
@@ -19,6 +19,8 @@ from serving.openapi import document
 from serving.problems import of_status, of_validation, problem
 from serving.runtime import Runtime
 from serving.scorer import InputError
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 ROUTES = {
     "score a change": "POST /v1/score",
@@ -42,7 +44,7 @@ def create_app(runtime: Runtime) -> Starlette:
         Route("/v1/model", api.model, methods=["GET"]),
         Route("/v1/openapi.json", api.openapi, methods=["GET"]),
         Route("/metrics", api.metrics, methods=["GET"]),
-        Route("/{path:path}", api.nothing, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/{path:path}", api.nothing, methods=[*_METHODS]),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
 
@@ -61,7 +63,14 @@ class _Api:
     async def index(self, _request: Request) -> Response:
         return _json({"service": "change-risk", "routes": ROUTES})
 
-    async def nothing(self, _request: Request) -> Response:
+    async def nothing(self, request: Request) -> Response:
+        allowed = [
+            route.methods or set()
+            for route in request.app.routes[:-1]
+            if route.matches(request.scope)[0] is Match.PARTIAL
+        ]
+        if allowed:
+            return of_status(405, headers={"Allow": ", ".join(sorted(allowed[0]))})
         return problem("not-found", "see /v1/openapi.json for what there is")
 
     async def score(self, request: Request) -> Response:

@@ -115,7 +115,7 @@ class ChangeIn(BaseModel):
     change_id: Annotated[
         str, BeforeValidator(_text), Field(min_length=1, max_length=200, examples=["CHG0031874"])
     ]
-    revision: Annotated[str | None, BeforeValidator(_text), Field(max_length=100)] = None
+    revision: Annotated[Annotated[str, Field(max_length=100)] | None, BeforeValidator(_text)] = None
     change_type: Text = None
     category: Text = None
     change_model: Text = None

@@ -63,7 +63,7 @@ def of_validation(error: ValidationError) -> Response:
             "pointer": "".join(f"/{_escaped(part)}" for part in fault["loc"]),
             "detail": _expectation(fault),
         }
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        for fault in error.errors(include_url=False, include_input=False)
     ]
     count = len(errors)
     return problem(
@@ -80,16 +80,24 @@ def _escaped(part: object) -> str:
 
 def _expectation(fault: Mapping[str, Any]) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "missing":
-        return "this field is needed"
-    if fault["type"] in ("string_type", "string_too_short"):
-        return "expected a text that is not empty"
+    known = {
+        "missing": "this field is needed",
+        "string_type": "expected a text that is not empty",
+        "string_too_short": "expected a text that is not empty",
+        "model_type": "expected a JSON object",
+        "dict_type": "expected a JSON object",
+    }
+    if fault["type"] in known:
+        return known[fault["type"]]
+    if fault["type"] in ("string_too_long", "too_long"):
+        return f"expected at most {fault['ctx']['max_length']} characters"
     return message[:1].lower() + message[1:]
 
 
-def of_status(status: int) -> Response:
+def of_status(status: int, headers: Mapping[str, str] | None = None) -> Response:
     """The problem of a bare status, such as a router's 404 or 405."""
     for kind, (code, _) in PROBLEMS.items():
         if code == status:
-            return problem(kind, HTTPStatus(status).description or HTTPStatus(status).phrase)
-    return problem("unavailable", HTTPStatus(status).phrase)
+            words = HTTPStatus(status).description or HTTPStatus(status).phrase
+            return problem(kind, words, headers=headers)
+    return problem("unavailable", HTTPStatus(status).phrase, headers=headers)

@@ -40,9 +40,6 @@ from serving.policy import recommend
 
 _log = logging.getLogger(__name__)
 
-USUALLY_KNOWN = 0.9
-"""Share of past changes in which a column must be known for its absence to degrade a score."""
-
 
 class InputError(ValueError):
     """A field that cannot be used as it is.
@@ -354,21 +351,15 @@ def base_probability(answer: Answer) -> float | None:
 
 
 def _degrading(table: FeatureTable, registered: Registered) -> list[Warned]:
-    """Factor groups of which nothing is known, though past changes mostly had it."""
-    model = registered.model
-    values = model.select(table.values)[0]
-    groups: dict[str, list[bool]] = {}
-    for name, value in zip(model.columns, values.tolist(), strict=True):
-        if model.coverage.get(name, 0.0) >= USUALLY_KNOWN:
-            groups.setdefault(BY_NAME[name].group, []).append(bool(np.isnan(value)))
+    """Factor groups of which nothing is known, though most changes have them."""
     return [
         Warned(
             code="missing_factor",
             field=group,
-            text=f"Nothing is known of “{heading(group)}”, which most changes have on record",
+            text=f"Nothing is known of “{heading(group)}”, which most changes have on record; "
+            "it was taken as usual",
         )
-        for group, missing in groups.items()
-        if all(missing)
+        for group in registered.model.unknown_groups(table.values)
     ]
 
 

@@ -26,6 +26,8 @@ from models.baselines import BASELINES, columns_of
 from models.bundle import PERCENTILES, RiskModel
 from models.calibration import Platt, fit_platt
 from models.estimator import make_estimator
+from models.trees import Forest
+from models.usual import Usual
 from training.config import TrainingConfig, TrainingError
 from training.metrics import metrics
 from training.placebo import placebo
@@ -59,12 +61,12 @@ class _Fitted:
     columns: list[int]
     platt: Platt
     window: Floats
-
-    def margin(self, values: Floats) -> Floats:
-        return np.asarray(self.estimator.decision_function(values[:, self.columns]), np.float64)
+    usual: Usual
 
     def probability(self, values: Floats) -> Floats:
-        return self.platt.probability(self.margin(values))
+        """Probabilities as the bundle made of it would give them."""
+        selected = self.usual.filled(values[:, self.columns])
+        return self.platt.probability(Forest.of(self.estimator).margin(selected))
 
 
 def train(
@@ -171,7 +173,12 @@ def _fit(rows: TrainingRows, split: Split, config: TrainingConfig) -> _Fitted:
     platt = fit_platt(margin, rows.failed(after)[split.calibrate])
     learnt = split.learnt
     estimator = _estimator(values[learnt][:, columns], rows.failed(after)[learnt], config)
-    return _Fitted(estimator, columns, platt, platt.probability(margin))
+    usual = Usual(
+        columns=tuple(NAMES[column] for column in columns),
+        reference=_medians(values[learnt], columns),
+        coverage=_coverage(values[learnt], columns),
+    )
+    return _Fitted(estimator, columns, platt, platt.probability(margin), usual)
 
 
 def _estimator(
@@ -269,12 +276,12 @@ def _final(
     ).measured(judged.probability(values[test]), failed[test])
     return RiskModel(
         estimator=fitted.estimator,
-        columns=tuple(NAMES[column] for column in fitted.columns),
+        columns=fitted.usual.columns,
         platt=fitted.platt,
         bands=replace(bands, observed=cuts.observed),
         base_rate=base_rate,
-        reference=_medians(values[last.learnt], fitted.columns),
-        coverage=_coverage(values[last.learnt], fitted.columns),
+        reference=fitted.usual.reference,
+        coverage=fitted.usual.coverage,
         score_quantiles=tuple(np.quantile(fitted.window, PERCENTILES).tolist()),
         policy=policy,
         trained_at=now,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from features import instants
-from features.instants import MISSING
 from features.synthetic.arrays import Arrays, Floats, Ints, hours
 from features.synthetic.estate import Estate
 
@@ -106,12 +105,12 @@ def caused(
         rng.uniform(24.0, 24.0 * 7 - 1, len(row)),
     )
     occurred = start[row] + hours(0.02 + delay)
-    item = _struck(affected[row], estate, rng)
+    item = _struck(affected[row], occurred, estate, rng)
     return tickets(item, occurred, cause[row], _CAUSED_PRIORITY, rng)
 
 
-def _struck(affected: Ints, estate: Estate, rng: np.random.Generator) -> Ints:
-    """Mostly an item of the change, else something that depends on its first one."""
+def _struck(affected: Ints, occurred: Ints, estate: Estate, rng: np.random.Generator) -> Ints:
+    """Mostly an item of the change, else something that depends on its first one by then."""
     sizes = (affected >= 0).sum(axis=1)
     column = (rng.random(len(affected)) * sizes).astype(np.int64)
     own = affected[np.arange(len(affected)), column]
@@ -119,15 +118,11 @@ def _struck(affected: Ints, estate: Estate, rng: np.random.Generator) -> Ints:
     low = np.searchsorted(estate.child[order], affected[:, 0], "left")
     high = np.searchsorted(estate.child[order], affected[:, 0], "right")
     at = low + (rng.random(len(affected)) * (high - low)).astype(np.int64)
-    above = estate.parent[order][np.minimum(at, len(order) - 1)]
-    return np.where((high > low) & (rng.random(len(affected)) < 0.3), above, own)
+    edge = order[np.minimum(at, len(order) - 1)]
+    holds = (high > low) & (estate.since[edge] <= occurred)
+    return np.where(holds & (rng.random(len(affected)) < 0.3), estate.parent[edge], own)
 
 
 def serious(found: Tickets) -> Floats:
     """How much each incident calls for an emergency change."""
     return np.array([20.0, 8.0, 2.0, 0.5, 0.1])[found.priority - 1]
-
-
-def resolved_by(resolved: Ints, until: int) -> Ints:
-    """Resolutions that have come by ``until``; ``MISSING`` for the others."""
-    return np.where(resolved <= until, resolved, MISSING)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features import instants
 from features.instants import MISSING
 from features.synthetic.arrays import Arrays, Floats, Ints, Mask, hours
 from features.synthetic.incidents import Tickets
@@ -15,7 +16,7 @@ CODES = ("successful", "successful_issues", "unsuccessful")
 """Close codes."""
 
 # Most harmful changes are closed as successful all the same, as everywhere.
-_CODES_HARMFUL = np.array([0.68, 0.20, 0.12])
+_CODES_HARMFUL = np.array([0.78, 0.16, 0.06])
 _CODES_HARMLESS = np.array([0.965, 0.03, 0.005])
 
 
@@ -49,7 +50,7 @@ def endings(plans: Plans, harmful: Mask, rng: np.random.Generator) -> Endings:
     """How each change went."""
     count = len(plans)
     started = plans.start + hours(np.maximum(rng.normal(0.1, 0.25, count), -0.25))
-    length = (plans.end - plans.start) / 3.6e9
+    length = (plans.end - plans.start) / instants.HOUR
     unplanned = rng.random(count) < np.where(harmful, 0.30, 0.012)
     by_plan = ~unplanned & (rng.random(count) < 0.006)
     ended = np.maximum(plans.end, started) + hours(rng.exponential(0.5, count))

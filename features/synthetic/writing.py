@@ -10,8 +10,8 @@ import numpy as np
 
 from features import instants
 from features.instants import MISSING
+from features.progress import Progress
 from features.records import Change, ChangeEvent, Incident, Item, Link, Relation
-from features.sources.reading import Progress
 from features.synthetic import wording
 from features.synthetic.arrays import Ints
 from features.synthetic.estate import CLASSES, Estate

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.history import History

@@ -144,7 +144,9 @@ class Counting:
         names = asked_names(change, feature.entity)
         answers = [self.answer(feature, change, name) for name in names]
         answers = [answer for answer in answers if not math.isnan(answer)]
-        return {"max": max, "min": min, "sum": sum}[feature.across](answers) if answers else math.nan
+        return (
+            {"max": max, "min": min, "sum": sum}[feature.across](answers) if answers else math.nan
+        )
 
 
 def planned(change: Change) -> tuple[datetime, datetime]:
@@ -190,7 +192,9 @@ def test_support_is_what_stands_behind_the_rate(
                 counting.rate(feature.entity, one, feature.window_days, change.change_id)
                 for one in asked_names(change, feature.entity)
             ]
-            behind = max(rates, key=lambda r: (-1 if math.isnan(r[0]) else r[0], r[2]), default=None)
+            behind = max(
+                rates, key=lambda r: (-1 if math.isnan(r[0]) else r[0], r[2]), default=None
+            )
             expected = behind[1:] if behind else (math.nan, math.nan)
             found = (failed[row], decided[row])
             assert np.array_equal(found, expected, equal_nan=True), (name, found, expected)

@@ -174,7 +174,7 @@ def test_a_write_that_fails_half_way_is_rolled_back(
 
     monkeypatch.setattr(Writer, "_insert", failing)
     many = [incident(number) for number in range(3 * CHUNK)]
-    with pytest.raises(StoreUnavailableError, match="disk is full.*has room"):
+    with pytest.raises(StoreUnavailableError, match=r"disk is full.*has room"):
         world.run(reader(change(1), *many))
     assert calls == [1, CHUNK, CHUNK]
     assert world.rows() == 0

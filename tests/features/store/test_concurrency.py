@@ -1,0 +1,222 @@
+"""Several at once, interruptions, opening and migrating: nothing is lost, nothing is half done."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from features.records import (
+    Change,
+    Record,
+)
+from features.store import Store, StoreError, StoreUnavailableError
+from features.store.database import GENESIS
+from features.store.schema import metadata
+
+NOW = datetime(2026, 6, 1, 12, 0, 0, 123_456, tzinfo=UTC)
+ROOT = Path(__file__).parents[3]
+
+
+def add(store: Store, *records: Record) -> dict[str, int]:
+    with store.write("test", now=NOW) as writer:
+        return writer.add(records)
+
+
+CHANGE = Change(change_id="C1", known_at=NOW)
+
+
+# several at once ---------------------------------------------------------------------------------
+
+WRITER = """
+    import sys
+    from datetime import UTC, datetime
+    from features.records import Change
+    from features.store import Store
+
+    store = Store(sys.argv[1])
+    for number in range(20):
+        moment = datetime(2026, 1, 1, tzinfo=UTC)
+        with store.write(sys.argv[2], now=moment) as writer:
+            writer.add([Change(change_id=f"{sys.argv[2]}-{number}", known_at=moment)])
+            writer.append_journal(f"{sys.argv[2]}-{number}", "score", None, {})
+    store.close()
+    """
+
+
+def check_nothing_is_lost(store: Store, writers: int) -> None:
+    total = writers * 20
+    changes = store.load()[Change]
+    assert len(set(changes["change_id"])) == total
+    assert sorted(changes["batch"]) == list(range(1, total + 1)), "every write its own number"
+    assert store.watermark() == total
+    entries = list(store.journal_entries())
+    assert [entry.seq for entry in entries] == list(range(1, total + 1))
+    before = [GENESIS, *(entry.hash for entry in entries)]
+    assert all(e.previous_hash == p for e, p in zip(entries, before, strict=False))
+
+
+def test_threads_lose_nothing(store: Store) -> None:
+    failed: list[BaseException] = []
+
+    def work(name: str) -> None:
+        try:
+            for number in range(20):
+                with store.write(name, now=NOW) as writer:
+                    writer.add([Change(change_id=f"{name}-{number}", known_at=NOW)])
+                    writer.append_journal(f"{name}-{number}", "score", None, {})
+                store.set_setting("last", name)
+        except StoreError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    check_nothing_is_lost(store, 2)
+    assert store.setting("last") in ("a", "b")
+
+
+def test_processes_lose_nothing_from_an_empty_database_on(url: str) -> None:
+    code = textwrap.dedent(WRITER)
+    started = [
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", code, url, name], cwd=ROOT, stderr=subprocess.PIPE
+        )
+        for name in "ab"
+    ]
+    for process in started:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()
+    store = Store(url)
+    check_nothing_is_lost(store, 2)
+    store.close()
+
+
+def test_a_process_killed_while_it_writes_leaves_nothing(url: str) -> None:
+    code = """
+        import os, signal, sys
+        from datetime import UTC, datetime
+        from features.records import Change
+        from features.store import Store
+
+        moment = datetime(2026, 1, 1, tzinfo=UTC)
+        with Store(sys.argv[1]).write("killed", now=moment) as writer:
+            writer.add([Change(change_id=str(n), known_at=moment) for n in range(12_000)])
+            os.kill(os.getpid(), signal.SIGKILL)
+        """
+    killed = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", textwrap.dedent(code), url], cwd=ROOT, check=False, timeout=120
+    )
+    assert killed.returncode < 0
+    store = Store(url)
+    assert (store.watermark(), len(store.load())) == (0, 0)
+    add(store, CHANGE)
+    assert store.watermark() == 1
+    store.close()
+
+
+def test_readers_see_whole_writes_only(store: Store) -> None:
+    with store.write("test", now=NOW) as writer:
+        writer.add([CHANGE])
+        assert store.watermark() == 0
+        assert len(store.load()) == 0
+    assert store.watermark() == 1
+
+
+def test_stores_opened_at_once_by_threads(url: str) -> None:
+    failed: list[BaseException] = []
+    together = threading.Barrier(4)
+
+    def work() -> None:
+        together.wait()
+        try:
+            Store(url).close()
+        except StoreError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+# opening and migrating ---------------------------------------------------------------------------
+
+
+def test_migrations_lead_to_the_schema_in_the_code(store: Store) -> None:
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_opening_again_changes_nothing(store: Store, url: str) -> None:
+    add(store, CHANGE)
+    again = Store(url)
+    assert again.counts() == store.counts()
+    again.close()
+
+
+def test_a_store_of_a_newer_version_is_not_touched(store: Store, url: str) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreUnavailableError, match=r"cannot open the store at .*9999"):
+        Store(url)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "no url, secret",
+        "postgresql+psycopg://user:secret@127.0.0.1:port/history",
+        "postgresql+nothing://user:secret@127.0.0.1/history",
+        "mysql://user:secret@127.0.0.1/history",
+        "unheard-of://user:secret@127.0.0.1/history",
+    ],
+)
+def test_a_url_that_makes_no_sense(bad: str) -> None:
+    with pytest.raises(StoreUnavailableError, match="expected sqlite:///path") as caught:
+        Store(bad)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_keeps_the_password_hidden() -> None:
+    with pytest.raises(
+        StoreUnavailableError, match=r"user:\*\*\*@127\.0\.0\.1:1/history"
+    ) as caught:
+        Store("postgresql+psycopg://user:secret@127.0.0.1:1/history")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "history.db").write_bytes(b"something else, and long enough to look at" * 99)
+    with pytest.raises(StoreUnavailableError, match="file is not a database"):
+        Store(f"sqlite:///{tmp_path}/history.db")
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreUnavailableError, match="cannot make the folder of the store"):
+        Store(f"sqlite:///{tmp_path}/file/history.db")
+
+
+def test_a_store_that_goes_away(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/history.db")
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE setting"))
+    with pytest.raises(StoreUnavailableError, match="check that the database runs"):
+        store.setting("label")
+    store.close()

@@ -1,0 +1,272 @@
+"""The sorted index against loops over its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from features import index
+from features.index import EventIndex, Events, OverlapIndex, Segment, Windows
+from features.instants import MISSING
+
+CODES = st.integers(0, 3)
+TIMES = st.one_of(st.integers(-3, 12), st.sampled_from([-(2**40), 2**40]))
+OWNERS = st.integers(0, 4)
+Event = tuple[int, int, int, int]
+EVENTS = st.lists(st.tuples(CODES, TIMES, OWNERS, st.sampled_from([1, 1, 1, -1])), max_size=14)
+ADDED = st.lists(st.tuples(CODES, TIMES, OWNERS, st.just(1)), max_size=14)
+# An entity or owner may be unknown (-1) or newer than a segment (9).
+ASKED = st.lists(
+    st.tuples(st.integers(-1, 4) | st.just(9), TIMES, st.integers(-1, 5) | st.just(9)),
+    min_size=1,
+    max_size=6,
+)
+WINDOWS = (None, 0, 1, 5, 2**41)
+
+
+def ints(values: Any) -> index.Ints:
+    return np.array(list(values), np.int64)
+
+
+def events_of(rows: list[Event]) -> Events:
+    return Events(*(ints(row[place] for row in rows) for place in range(4)))
+
+
+def columns_of(asked: list[tuple[int, int, int]]) -> tuple[index.Ints, ...]:
+    return tuple(ints(one[place] for one in asked) for place in range(3))
+
+
+def inside(event: Event, code: int, since: int | None, until: int) -> bool:
+    return event[0] == code and event[1] < until and (since is None or event[1] >= since)
+
+
+def index_in_parts(parts: list[list[Event]], merge_at: int) -> EventIndex:
+    with mock.patch.object(index, "MERGE_AT", merge_at):
+        built = EventIndex(events_of(parts[0]))
+        for part in parts[1:]:
+            built.append(events_of(part))
+    return built
+
+
+PARTS = st.lists(EVENTS, min_size=1, max_size=4)
+MERGES = st.sampled_from([1, 3, 4096])
+
+
+@settings(deadline=None, max_examples=200)
+@given(parts=PARTS, asked=ASKED, merge_at=MERGES)
+def test_counts_are_sums_of_weights_in_half_open_windows(parts, asked, merge_at):
+    codes, times, owners = columns_of(asked)
+    found = index_in_parts(parts, merge_at).counts(codes, times, WINDOWS, owners)
+    every = [event for part in parts for event in part]
+    for row, (code, time, owner) in enumerate(asked):
+        for window in WINDOWS:
+            since = None if window is None else time - window
+            expected = sum(
+                event[3]
+                for event in every
+                if inside(event, code, since, time) and (owner < 0 or event[2] != owner)
+            )
+            assert found[window][row] == expected, (code, time, owner, window)
+
+
+@settings(deadline=None, max_examples=100)
+@given(parts=PARTS, asked=ASKED, merge_at=MERGES, since=TIMES)
+def test_owned_counts_only_the_owner(parts, asked, merge_at, since):
+    codes, until, owners = columns_of(asked)
+    built = index_in_parts(parts, merge_at)
+    found = built.owned(codes, owners, np.full(len(codes), since), until)
+    every = [event for part in parts for event in part]
+    for row, (code, time, owner) in enumerate(asked):
+        own = [e[3] for e in every if inside(e, code, since, time) and e[2] == owner]
+        assert found[row] == sum(own)
+
+
+@settings(deadline=None, max_examples=200)
+@given(parts=st.lists(ADDED, min_size=1, max_size=4), asked=ASKED, merge_at=MERGES)
+def test_last_before_is_the_latest_time_of_another_owner(parts, asked, merge_at):
+    codes, times, owners = columns_of(asked)
+    found = index_in_parts(parts, merge_at).last_before(codes, times, owners)
+    every = [event for part in parts for event in part]
+    for row, (code, time, owner) in enumerate(asked):
+        earlier = [e[1] for e in every if inside(e, code, None, time) and e[2] != owner]
+        assert found[row] == max(earlier, default=MISSING)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    parts=st.lists(ADDED, min_size=1, max_size=4),
+    taken_back=st.lists(st.integers(0, 50), max_size=3),
+    asked=ASKED,
+    window=st.sampled_from(WINDOWS),
+    limit=st.integers(0, 4),
+    merge_at=MERGES,
+)
+def test_recent_owners_come_newest_first(parts, taken_back, asked, window, limit, merge_at):
+    every = [event for part in parts for event in part]
+    gone = [every[at] for at in taken_back if at < len(every)]
+    corrections = [(*event[:3], -1) for event in gone]
+    built = index_in_parts([*parts, corrections], merge_at)
+    for code, time, owner in asked:
+        since = None if window is None else time - window
+        wanted = [
+            (event[1], event[2])
+            for event in every
+            if inside(event, code, since, time) and event not in gone and event[2] != owner
+        ]
+        newest = [who for _, who in sorted(wanted, reverse=True)][:limit]
+        assert built.recent(code, time, window, owner, limit) == newest
+
+
+def test_an_event_at_the_very_moment_is_not_known_yet():
+    built = EventIndex(events_of([(0, 10, 0, 1)]))
+    codes, nobody = ints([0, 0, 0, 0]), ints([-1] * 4)
+    found = built.counts(codes, ints([10, 11, 15, 16]), [5], nobody)[5]
+    assert found.tolist() == [0, 1, 1, 0]  # the window [t - 5, t) begins with its first moment
+    assert built.last_before(codes, ints([10, 11, 15, 16]), nobody).tolist() == [
+        MISSING,
+        10,
+        10,
+        10,
+    ]
+
+
+def test_an_index_without_events_counts_nothing_and_takes_none():
+    built = EventIndex(events_of([]))
+    asked = ints([0, -1]), ints([5, 5]), ints([-1, 3])
+    for _ in range(2):
+        assert built.counts(asked[0], asked[1], [None, 3], asked[2])[None].tolist() == [0, 0]
+        assert built.last_before(*asked).tolist() == [MISSING, MISSING]
+        assert built.recent(0, 5, None, -1, 3) == []
+        built.append(events_of([]))
+    nothing = ints([])
+    assert len(built.counts(nothing, nothing, [None], nothing)[None]) == 0
+    assert len(built.last_before(nothing, nothing, nothing)) == 0
+
+
+@pytest.mark.parametrize(("events", "tail"), [(3, 3), (4, 0), (5, 0)])
+def test_a_tail_that_is_long_enough_is_merged_into_the_base(monkeypatch, events, tail):
+    monkeypatch.setattr(index, "MERGE_AT", 4)
+    built = EventIndex(events_of([(0, 0, 0, 1)]))
+    for number in range(events):
+        built.append(events_of([(0, number, number + 1, 1)]))
+    held = [len(segment.events.code) for segment in built._segments]
+    assert sum(held) == events + 1
+    assert sum(held[1:]) == (tail if events < 5 else 1)
+
+
+def test_a_segment_is_sorted_by_entity_and_time():
+    segment = Segment(events_of([(1, 5, 0, 1), (0, 9, 1, 1), (1, 2, 2, 1)]))
+    assert segment.events.owner.tolist() == [1, 2, 0]
+    assert segment.positions(ints([1, 1, 0, 7, -1]), ints([5, 6, 9, 0, 99])).tolist() == [
+        2,
+        3,
+        0,
+        3,
+        0,
+    ]
+
+
+# overlapping windows ------------------------------------------------------------------------------
+
+NEVER = np.iinfo(np.int64).max
+SPANS = st.one_of(st.integers(0, 6), st.sampled_from([2**49 + 1, 2**51 + 3, 2**57 + 1, 2**58 - 5]))
+WINDOW = st.builds(
+    lambda code, start, span, known, held, owner: (
+        code,
+        start,
+        start + span,
+        known,
+        NEVER if held is None else known + held,
+        owner,
+    ),
+    CODES,
+    TIMES,
+    SPANS,
+    st.integers(0, 6),
+    st.none() | st.integers(0, 4),
+    OWNERS,
+)
+Window = tuple[int, int, int, int, int, int]
+
+
+def windows_of(rows: list[Window]) -> Windows:
+    return Windows(*(ints(row[place] for row in rows) for place in range(6)))
+
+
+def overlaps(rows: list[Window], query: tuple[int, int, int, int, int]) -> list[tuple[int, int]]:
+    """(owner, length of the overlap) of the windows that stood at the query's moment."""
+    code, start, end, moment, owner = query
+    end, found = max(end, start + 1), []
+    for row in rows:
+        last = max(row[2], row[1] + 1)
+        shared = min(end, last) - max(start, row[1])
+        if row[0] == code and shared > 0 and row[3] < moment <= row[4] and row[5] != owner:
+            found.append((row[5], shared))
+    return sorted(found)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    rows=st.lists(WINDOW, max_size=12),
+    more=st.lists(WINDOW, max_size=4),
+    asked=st.lists(
+        st.tuples(st.integers(-1, 4), TIMES, SPANS, st.integers(0, 12), st.integers(-1, 5)),
+        min_size=1,
+        max_size=5,
+    ),
+)
+@example(  # a power of two found by a logarithm is too short for this one
+    rows=[(0, 0, 2**51 + 3, 0, NEVER, 0)], more=[], asked=[(0, 2**51 + 2, 1, 5, -1)]
+)
+def test_overlaps_are_those_of_the_schedule_as_it_stood(rows, more, asked):
+    queries = [(code, start, start + span, at, owner) for code, start, span, at, owner in asked]
+    built = OverlapIndex(OverlapIndex(windows_of(rows)).windows_with(windows_of(more)))
+    arguments = (ints(query[place] for query in queries) for place in range(5))
+    query, owner, shared = built.pairs(*arguments)
+    for row, one in enumerate(queries):
+        found = sorted(
+            zip(owner[query == row].tolist(), shared[query == row].tolist(), strict=True)
+        )
+        assert found == overlaps([*rows, *more], one)
+
+
+@pytest.mark.parametrize(
+    ("window", "query", "expected"),
+    [
+        ((10, 20), (20, 30), 0),
+        ((10, 20), (19, 30), 1),
+        ((10, 20), (0, 10), 0),
+        ((10, 10), (10, 10), 1),
+        ((10, 10), (10, 20), 1),
+        ((10, 20), (10, 10), 1),
+        ((10, 20), (20, 20), 0),
+        ((10, 10), (5, 10), 0),
+    ],
+)
+def test_windows_are_half_open_and_one_without_length_is_an_instant(window, query, expected):
+    built = OverlapIndex(windows_of([(0, *window, 0, NEVER, 7)]))
+    found = built.pairs(ints([0]), ints(query[:1]), ints(query[1:]), ints([5]), ints([-1]))
+    assert len(found[0]) == expected
+
+
+@pytest.fixture
+def one_window() -> Callable[[int, int], int]:
+    """Number of overlaps seen at a moment by an owner, of one window known at 10, held until 20."""
+    built = OverlapIndex(windows_of([(0, 0, 100, 10, 20, 7)]))
+
+    def seen(moment: int, owner: int) -> int:
+        return len(built.pairs(ints([0]), ints([50]), ints([60]), ints([moment]), ints([owner]))[0])
+
+    return seen
+
+
+@pytest.mark.parametrize(("moment", "seen"), [(10, 0), (11, 1), (20, 1), (21, 0)])
+def test_a_window_holds_from_after_it_was_known_until_it_was_put_off(one_window, moment, seen):
+    assert one_window(moment, -1) == seen
+    assert one_window(moment, 7) == 0

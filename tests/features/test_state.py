@@ -1,0 +1,220 @@
+"""A state that grew answers like one built at once, and never disturbs who reads the old one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features import index
+from features import state as state_module
+from features.history import History
+from features.policy import POLICIES
+from features.records import Change, ChangeEvent, Incident, Link, Record
+from features.state import FeatureState
+
+
+def parts_of(data: st.DataObject, facts: list[Record]) -> list[list[Record]]:
+    """The facts, in their order, cut into several writes."""
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(facts)), max_size=6)))
+    bounds = [0, *cuts, len(facts)]
+    return [facts[low:high] for low, high in pairwise(bounds)]
+
+
+def grown(writes: list[list[Record]], policy: object) -> FeatureState:
+    state = FeatureState(History.from_records([]), policy)
+    for facts in writes:
+        state = state.extended(History.from_records(facts))
+    return state
+
+
+def ask_recent(state: FeatureState, as_of: int) -> Iterator[object]:
+    """The newest owners by name, for every stream and every name."""
+    for (stream, kind), events in state._events.items():
+        owner = "incident" if stream in ("incidents", "major_incidents", "resolved") else "change"
+        for name in sorted(state.vocabulary(kind).names):
+            [code] = state.vocabulary(kind).find([name])
+            found = events.recent(int(code), as_of, None, -1, 9)
+            if found:
+                yield stream, kind, name, [state.vocabulary(owner).names[one] for one in found]
+
+
+@pytest.mark.parametrize("merge_at", [4096, 3, 1])
+@pytest.mark.parametrize("order", ["as they come", "as they became known", "record by record"])
+@settings(deadline=None, max_examples=20)
+@given(data=st.data())
+def test_a_state_that_grew_equals_one_built_at_once(
+    data, merge_at, order, histories, moments, policies, state_of, rows, differences
+):
+    facts, policy = data.draw(histories), data.draw(policies)
+    as_of = data.draw(moments)
+    if order == "as they became known":
+        facts = sorted(facts, key=lambda fact: fact.known_at)
+    writes = [[f] for f in facts] if order == "record by record" else parts_of(data, facts)
+    with (
+        mock.patch.object(index, "MERGE_AT", merge_at),
+        mock.patch.object(state_module, "MERGE_AT", merge_at),
+    ):
+        state, at_once = grown(writes, policy), state_of(facts, policy)
+    scored = [fact for fact in facts if isinstance(fact, Change)]
+    assert differences(rows(at_once, scored, as_of), rows(state, scored, as_of)) == {}
+    everything = 2**62
+    assert list(ask_recent(state, everything)) == list(ask_recent(at_once, everything))
+    assert len(state.history) == len(facts)
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_the_old_state_still_answers_when_a_new_one_is_made(
+    data, histories, moments, policies, state_of, rows, differences
+):
+    facts, policy = data.draw(histories), data.draw(policies)
+    as_of, cut = data.draw(moments), data.draw(st.integers(0, len(facts)))
+    scored = [fact for fact in facts if isinstance(fact, Change)]
+    old = state_of(facts[:cut], policy)
+    before = rows(old, scored, as_of)
+    new = old.extended(History.from_records(facts[cut:]))
+    if new is not old:
+        assert differences(before, rows(old, scored, as_of)) == {}
+        assert len(old.history) == cut
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_a_fact_told_twice_counts_once(
+    data, histories, moments, policies, state_of, rows, differences
+):
+    facts, policy = data.draw(histories), data.draw(policies)
+    as_of = data.draw(moments)
+    again = data.draw(st.lists(st.sampled_from(facts), max_size=4))
+    # Of two revisions of one moment the later told stands, so a change is told again at once.
+    twice = [copy for fact in facts for copy in [fact] * (1 + (fact in again))]
+    scored = [fact for fact in facts if isinstance(fact, Change)]
+    once = rows(state_of(facts, policy), scored, as_of)
+    assert differences(once, rows(state_of(twice, policy), scored, as_of)) == {}
+
+
+# facts that arrive before the record they speak of -----------------------------------------------
+
+
+def change(known_at: datetime, name: str = "CHG-10") -> Change:
+    return Change(change_id=name, known_at=known_at, planned_start=known_at, ci="web-01")
+
+
+def incident(known_at: datetime, text: str | None = None) -> Incident:
+    return Incident(
+        incident_id="INC-30", occurred_at=known_at, known_at=known_at, ci="x", description=text
+    )
+
+
+def link(known_at: datetime) -> Link:
+    return Link(
+        incident_id="INC-30",
+        change_id="CHG-10",
+        kind="caused_by",
+        source="explicit",
+        confidence=1.0,
+        occurred_at=known_at,
+        known_at=known_at,
+    )
+
+
+def back_out(known_at: datetime) -> ChangeEvent:
+    return ChangeEvent(
+        change_id="CHG-10", kind="backed_out", occurred_at=known_at, known_at=known_at
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "writes"),
+    [
+        ("incident", [[link, incident], [change]]),
+        ("incident", [[link, change], [incident]]),
+        ("incident", [[lambda at: incident(at, "after CHG-10")], [change]]),
+        ("incident", [[], [lambda at: incident(at, "after CHG-10")], [change]]),
+        ("failed", [[back_out], [change]]),
+        ("incident_rise", [[change], [lambda at: incident(at)]]),
+    ],
+    ids=[
+        "link before the change",
+        "link before the incident",
+        "text before the change",
+        "text that was itself laid over",
+        "back-out before the change",
+        "rise",
+    ],
+)
+def test_a_fact_that_came_before_the_record_it_names_counts_from_then_on(
+    label, writes, day, rows, differences, state_of
+):
+    policy = POLICIES[label]
+    made = [[make(day(1)) for make in write] for write in writes]
+    state = grown(made, policy)
+    at_once = state_of([fact for write in made for fact in write], policy)
+    other = change(day(40), "CHG-11")
+    assert differences(rows(at_once, [other], day(40)), rows(state, [other], day(40))) == {}
+
+
+# what is laid over in place and what is not -------------------------------------------------------
+
+
+def test_new_changes_and_incidents_are_laid_over_in_place(day, state_of):
+    state = state_of([change(day(0))], POLICIES["incident"])
+    newer = History.from_records([change(day(1), "CHG-11"), incident(day(2))])
+    assert state.extended(newer) is state
+    assert len(state.history) == 3
+    assert state.extended(History.from_records([])) is state
+
+
+@pytest.mark.parametrize(
+    "make", [link, back_out, change, lambda at: incident(at, "CHG-10 broke it")]
+)
+def test_what_may_turn_a_count_makes_a_new_state(make, day, state_of):
+    state = state_of([change(day(0)), incident(day(0))], POLICIES["incident"])
+    newer = state.extended(History.from_records([make(day(1))]))
+    assert newer is not state
+    assert (len(state.history), len(newer.history)) == (2, 3)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_the_watermark_is_the_last_write_taken_in(in_place, day):
+    first = History.from_records([change(day(0))])
+    second = History.from_records([change(day(1), "CHG-11" if in_place else "CHG-10")])
+    state = FeatureState(History(first.tables, 4), POLICIES["failed"])
+    state = state.extended(History(second.tables, 7))
+    assert state.watermark == 7
+    assert state.extended(History(History.from_records([]).tables, 9)).watermark == 9
+
+
+def test_a_change_is_found_in_its_last_revision(day, state_of):
+    early, late = change(day(0)), change(day(5))
+    state = state_of([late, early], POLICIES["failed"])
+    table, row = state.change("CHG-10")
+    assert table.record(row) == late
+    state = state.extended(History.from_records([change(day(1), "CHG-11")]))
+    table, row = state.change("CHG-11")
+    assert table.record(row).known_at == day(1)
+    assert len(state.history) == 3
+    table, row = state.change("CHG-10")
+    assert table.record(row) == late
+    assert state.change("CHG-99") is None
+
+
+def test_links_of_all_writes_are_at_hand(day):
+    state = grown([[change(day(0))], [link(day(1))], [incident(day(2))]], POLICIES["incident"])
+    assert state.links["incident_id"].tolist() == ["INC-30"]
+
+
+def test_a_state_of_nothing_answers(day, state_of, rows):
+    table = rows(state_of([], POLICIES["incident"]), [change(day(0))], day(0) + timedelta(hours=1))
+    failed, decided = table.support["ci_failure_rate_7d"]
+    assert (failed[0], decided[0]) == (0.0, 0.0)
+    frame = table.to_frame()
+    assert np.isnan(frame.loc["CHG-10", "ci_failure_rate_7d"])
+    assert frame.loc["CHG-10", "ci_changes_7d"] == 0.0

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from features.policy import LabelPolicy
     from models.registry import Registry
 
+# Threads that wait for one another must sleep, not spin: beside other work spinning costs minutes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("DO_NOT_TRACK", "true")

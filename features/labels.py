@@ -57,7 +57,10 @@ def label(history: History, policy: LabelPolicy, *, as_of: datetime) -> pd.DataF
         {
             "change_id": found.revisions.table["change_id"][found.deciding],
             "outcome": np.select([caused, clean], ["caused", "clean"], "undecided"),
-            "source": [s if c else None for s, c in zip(found.source, caused, strict=True)],
+            # Of objects, or pandas would make None a NaN where another row has a source.
+            "source": pd.Series(
+                [s if c else None for s, c in zip(found.source, caused, strict=True)], dtype=object
+            ),
             "confidence": np.where(caused, found.confidence, np.nan),
             "known_at": instants.micros_to_series(known_at),
             "start": instants.micros_to_series(found.revisions.start[found.deciding]),

@@ -107,8 +107,8 @@ def sentence(
 
 def reference_words(feature: Feature, value: float) -> str:
     """A value on its own, in the feature's unit, for a comparison: "usual: 3 changes"."""
-    form = _SLOT.search(feature.sentence)
-    spec = form.group(1).partition(":")[2] if form else ""
+    forms = (slot.partition(":") for slot in _SLOT.findall(feature.sentence))
+    spec = next((form for name, _, form in forms if name == "value"), "")
     if feature.aggregate == "rate":
         return f"{per_hundred(value)} in 100"
     return _value(value, spec) if spec else number(value)

@@ -34,6 +34,10 @@ ALMOST_ALL_SAME = 1.5
 """A value within this ratio of the usual one is not worth a comparison."""
 
 
+UNORDERED = ("yes/no", "hour", "weekday", "level")
+"""Units whose usual value says nothing in a sentence."""
+
+
 class ExplanationError(Exception):
     """The factors do not add up to the score: nothing may be shown."""
 
@@ -177,7 +181,7 @@ def _points_per_log_odds(base: float, score: float) -> float:
 
 def _comparison(feature: Feature, value: float, reference: float | None) -> str:
     """How the value compares with the usual one; empty where they are about the same."""
-    if reference is None or np.isnan(value) or feature.unit in ("yes/no", "hour", "weekday"):
+    if reference is None or np.isnan(value) or feature.unit in UNORDERED:
         return ""
     if value == reference:
         return ""

@@ -17,7 +17,7 @@ def lines(answer: Answer) -> list[str]:
         )
     for factor in answer.factors:
         sign = "▲" if factor.direction == "raises" else "▼"
-        found.append(f"  {sign} {100 * factor.points:+5.1f}  {factor.text}")
+        found.append(f"  {sign} {_points(factor.points):>5}  {factor.text}")
         if factor.evidence:
             found.append(f"           see {', '.join(factor.evidence)}")
     found += [
@@ -35,3 +35,8 @@ def lines(answer: Answer) -> list[str]:
     found += [f"  note: {warning.text}" for warning in answer.warnings]
     found.append(f"score {answer.score_id}")
     return found
+
+
+def _points(points: float) -> str:
+    """Points of probability in 100, signed; "~0" for what would round to nothing."""
+    return "~0" if abs(points) < 0.0005 else f"{100 * points:+.1f}"

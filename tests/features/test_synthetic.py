@@ -43,6 +43,11 @@ def noise() -> Organisation:
     return organisation(seed=7, noise_only=True, **SMALL)
 
 
+@pytest.fixture(scope="module")
+def labels(demo) -> pd.DataFrame:
+    return label(History.from_records(demo.records), POLICIES["incident"], as_of=UNTIL)
+
+
 def of(organisation: Organisation, kind: type) -> list:
     return [record for record in organisation.records if type(record) is kind]
 
@@ -170,11 +175,10 @@ def test_a_repair_is_submitted_after_its_incident(demo):
         assert changes[link.change_id].change_type == "emergency"
 
 
-def test_a_repaired_incident_names_its_change_and_is_no_cause(demo):
+def test_a_repaired_incident_names_its_change_and_is_no_cause(demo, labels):
     texts = [incident.description for incident in of(demo, Incident)]
     assert any("Repaired with CHG" in text for text in texts)
     assert any("It began after CHG" in text for text in texts)
-    labels = label(History.from_records(demo.records), POLICIES["incident"], as_of=UNTIL)
     caused = set(labels.loc[labels["outcome"] == "caused", "change_id"])
     stated = {link.change_id for link in of(demo, Link) if link.kind == "caused_by"}
     true = set(demo.causes.loc[demo.causes["caused"], "change_id"])
@@ -193,15 +197,13 @@ def test_a_resolution_is_a_later_row(demo):
     )
 
 
-def test_the_base_rate_is_that_of_a_real_organisation(demo):
-    labels = label(History.from_records(demo.records), POLICIES["incident"], as_of=UNTIL)
+def test_the_base_rate_is_that_of_a_real_organisation(labels):
     decided = labels[labels["outcome"] != "undecided"]
     assert 0.03 < (decided["outcome"] == "caused").mean() < 0.06
     assert set(labels["source"].dropna()) == {"explicit", "text"}
 
 
-def test_labels_are_nearly_the_truth(demo):
-    labels = label(History.from_records(demo.records), POLICIES["incident"], as_of=UNTIL)
+def test_labels_are_nearly_the_truth(demo, labels):
     both = labels[labels["outcome"] != "undecided"].merge(demo.causes, on="change_id")
     caused = both["outcome"] == "caused"
     assert 0.75 < caused[both["caused"]].mean() < 1
@@ -240,7 +242,8 @@ def test_only_noise_leaves_the_known_causes_without_a_say():
     for seed in range(2):
         for noise_only in found:
             drawn = organisation(seed=seed, noise_only=noise_only, **{**SMALL, "changes": 3000})
-            changes = [last_revisions(drawn)[name] for name in drawn.causes["change_id"]]
+            last = last_revisions(drawn)
+            changes = [last[name] for name in drawn.causes["change_id"]]
             score = np.array([change.change_type != "standard" for change in changes], float)
             score += [np.log(len(change.affected_cis)) for change in changes]
             found[noise_only].append(auc(drawn.causes["caused"], score))

@@ -1,0 +1,44 @@
+# The verbs of this project. `make` alone lists them.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export CHANGERISK_HOME ?= var
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint bench lock clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## make .venv from the lock (the others call it where needed)
+
+.venv/.ready: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "expected Python 3.11; name yours with PYTHON=/path/to/python3.11" >&2; exit 2; }
+	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup ## synthetic organisation, model, example score, service on 127.0.0.1:3000
+	$(BIN)/changerisk demo --if-empty
+	$(BIN)/changerisk train --if-missing
+	$(BIN)/changerisk serve --example
+
+test: setup ## all tests but the slow ones
+	$(BIN)/python -m pytest
+
+lint: setup ## format check, rules, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## measure the engine, the model and the service; prints ratios
+	$(BIN)/python -m tests.benchmarks
+
+lock: setup ## compile requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove .venv and what the tools left (never $(CHANGERISK_HOME))
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

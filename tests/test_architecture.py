@@ -1,0 +1,52 @@
+"""The direction of the imports, and one tool in one file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parent.parent
+
+ONLY = {
+    "mlflow": {"models/registry.py"},
+    "skops": {"models/registry.py"},
+    "shap": {"models/explanation.py"},
+    "bentoml": {"serving/service.py"},
+    "sqlalchemy": {
+        "features/store/database.py",
+        "features/store/schema.py",
+        "features/store/migrations/__init__.py",
+        "features/store/migrations/versions/0001_first.py",
+    },
+}
+
+
+def test_import_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(config_filename="pyproject.toml", no_cache=True) == 0
+
+
+@pytest.mark.parametrize("tool", sorted(ONLY))
+def test_one_tool_one_file(tool: str) -> None:
+    imports = re.compile(rf"^\s*(?:import|from) {tool}\b", re.MULTILINE)
+    folders = ("features", "models", "training", "serving")
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        if imports.search(path.read_text())
+    }
+    assert found == ONLY[tool]
+
+
+def test_no_packages_under_tests() -> None:
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_lock_names_no_index() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert "--index" not in lock

@@ -40,7 +40,7 @@ class Usual:
     def unknown(self, selected: Floats) -> dict[str, NDArray[np.bool_]]:
         """For each group that nearly every change has: the rows that have nothing of it."""
         return {
-            group: np.isnan(selected[:, columns]).all(axis=1)
+            group: np.asarray(np.isnan(selected[:, columns]).all(axis=1), bool)
             for group, columns in self._groups().items()
         }
 

@@ -25,34 +25,38 @@ from serving.settings import Settings
 MOST_AT_ONCE = 200
 """Changes ``score_bulk`` takes in one call."""
 
-runtime = Runtime(Settings.from_environment(os.environ))
+
+def create_service(runtime: Runtime) -> bentoml.Service:
+    """The service over one worker's runtime."""
+
+    @bentoml.service(
+        name="change_risk",
+        workers=1,
+        metrics={"enabled": False},  # BentoML labels by raw path; our /metrics uses none
+        logging={"access": {"enabled": False}},
+        traffic={"timeout": 60},
+    )
+    @bentoml.asgi_app(create_app(runtime), path="/")
+    class ChangeRisk:
+        """Probability, reasons and evidence for planned IT changes."""
+
+        def __init__(self) -> None:
+            runtime.scorer()
+
+        @bentoml.api(route="/score")  # type: ignore[untyped-decorator]
+        async def score(self, change: ChangeIn, /) -> Answer:
+            """Score one change, as ``POST /v1/score`` does."""
+            return await run_in_threadpool(runtime.answer, change)
+
+        @bentoml.api(route="/score_bulk")  # type: ignore[untyped-decorator]
+        async def score_bulk(self, changes: list[ChangeIn]) -> list[Answer]:
+            """Score several changes, one after another."""
+            if len(changes) > MOST_AT_ONCE:
+                raise bentoml.exceptions.InvalidArgument(f"expected at most {MOST_AT_ONCE} changes")
+            return [await run_in_threadpool(runtime.answer, change) for change in changes]
+
+    ChangeRisk.add_asgi_middleware(Gate, runtime=runtime)  # type: ignore[attr-defined]
+    return ChangeRisk
 
 
-@bentoml.service(
-    name="change_risk",
-    workers=1,
-    metrics={"enabled": False},  # BentoML labels by raw path; our /metrics uses none
-    logging={"access": {"enabled": False}},
-    traffic={"timeout": 60},
-)
-@bentoml.asgi_app(create_app(runtime), path="/")
-class ChangeRisk:
-    """Probability, reasons and evidence for planned IT changes."""
-
-    def __init__(self) -> None:
-        runtime.scorer()
-
-    @bentoml.api(route="/score")  # type: ignore[untyped-decorator]
-    async def score(self, change: ChangeIn, /) -> Answer:
-        """Score one change, as ``POST /v1/score`` does."""
-        return await run_in_threadpool(runtime.answer, change)
-
-    @bentoml.api(route="/score_bulk")  # type: ignore[untyped-decorator]
-    async def score_bulk(self, changes: list[ChangeIn]) -> list[Answer]:
-        """Score several changes, one after another."""
-        if len(changes) > MOST_AT_ONCE:
-            raise bentoml.exceptions.InvalidArgument(f"expected at most {MOST_AT_ONCE} changes")
-        return [await run_in_threadpool(runtime.answer, change) for change in changes]
-
-
-ChangeRisk.add_asgi_middleware(Gate, runtime=runtime)  # type: ignore[attr-defined]
+ChangeRisk = create_service(Runtime(Settings.from_environment(os.environ)))

@@ -107,7 +107,7 @@ def train(
     progress(STAGES[0], 0, len(STAGES))
     rows = training_rows(history, policy, as_of=end, history_from=history_from)
     limit = instants.to_micros(end)
-    usable = rows.taught & rows.known(limit) & (rows.decided_at <= limit)
+    usable = rows.taught & rows.decided(limit)
     split = _split(rows, usable, policy, config)
     progress(STAGES[1], 1, len(STAGES))
     judged = _fit(rows, split, config)
@@ -144,9 +144,9 @@ def _split(rows: TrainingRows, usable: Mask, policy: LabelPolicy, config: Traini
 
     split = replace(
         parts,
-        train=spread(parts.train) & rows.known(parts.calibrate_from),
-        calibrate=spread(parts.calibrate) & rows.known(parts.test_from),
-        learnt=spread(parts.learnt) & rows.known(parts.test_from),
+        train=spread(parts.train) & rows.decided(parts.calibrate_from),
+        calibrate=spread(parts.calibrate) & rows.decided(parts.test_from),
+        learnt=spread(parts.learnt) & rows.decided(parts.test_from),
         test=spread(parts.test),
     )
     before = split.train & rows.failed(split.calibrate_from)
@@ -256,7 +256,7 @@ def _final(
     cut = int(newest[min(int(len(newest) * (1 - share)), len(newest) - 1)])
     gap = round(policy.embargo.total_seconds() * 1e6)
     last = Split(
-        train=usable & (times < cut - gap) & rows.known(cut),
+        train=usable & (times < cut - gap) & rows.decided(cut),
         calibrate=usable & (times >= cut),
         learnt=usable,
         test=split.test,
@@ -314,7 +314,7 @@ def _counts(rows: TrainingRows, usable: Mask, split: Split, limit: int) -> dict[
         "rows": {
             "changes": len(rows.table.as_of),
             "usable": int(usable.sum()),
-            "undecided": int((~rows.known(limit)).sum()),
+            "undecided": int((~rows.decided(limit)).sum()),
             "left_out": int((~rows.taught).sum()),
         },
         "base_rate": float(failed[usable].mean()),

@@ -47,9 +47,13 @@ class TrainingRows:
     taught: Mask
     state: FeatureState
 
-    def known(self, moment: int) -> Mask:
-        """Rows whose outcome was known at a moment."""
-        return (self.failed_at <= moment) | (self.decided_at <= moment)
+    def decided(self, moment: int) -> Mask:
+        """Rows whose label window had closed at a moment.
+
+        A failure known before its window closes is left out too: its clean neighbours are, and a
+        rate of what is left would run high.
+        """
+        return self.decided_at <= moment
 
     def failed(self, moment: int) -> Mask:
         """Rows known at a moment to have failed."""

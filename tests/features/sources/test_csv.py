@@ -333,16 +333,18 @@ def test_a_guess_about_when_a_cause_was_known_is_said(write: Write, records: Rec
 def test_one_event_a_column(write: Write, records: Records) -> None:
     write(
         changes=(
-            "change_id,submitted_at,work_start,closed_at,close_code,undone\n"
+            "change_id,submitted_at,work_start,closed_at,close_code,undone,entered\n"
             "C1,2026-03-01T00:00:00Z,2026-03-02T00:00:00Z,2026-03-03T00:00:00Z,failed,"
-            "2026-03-04T00:00:00Z\n"
-            "C2,2026-03-01T00:00:00Z,,,,\n"
+            "2026-03-04T00:00:00Z,\n"
+            "C2,2026-03-01T00:00:00Z,,,,,\n"
+            "C3,2026-03-01T00:00:00Z,2026-03-02T00:00:00Z,,,,2026-03-07T00:00:00Z\n"
         ),
         mapping="""
             [events]
             file = "changes.csv"
             [events.columns]
             started_at = "work_start"
+            known_at = "entered"
             code = "close_code"
             backed_out_at = "undone"
             planned = { value = true }
@@ -354,5 +356,6 @@ def test_one_event_a_column(write: Write, records: Records) -> None:
         ("started", 2, 2, None, False),
         ("closed", 3, 3, "failed", False),
         ("backed_out", 4, 4, None, True),
+        ("started", 2, 7, None, False),
     ]
     assert not any("not read" in note for note in reading.notes), "events read them"

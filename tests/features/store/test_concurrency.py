@@ -42,6 +42,8 @@ WRITER = """
     from features.records import Change
     from features.store import Store
 
+    print("ready", flush=True)
+    sys.stdin.readline()
     store = Store(sys.argv[1])
     for number in range(20):
         moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,15 +93,27 @@ def test_processes_lose_nothing_from_an_empty_database_on(url: str) -> None:
     code = textwrap.dedent(WRITER)
     started = [
         subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", code, url, name], cwd=ROOT, stderr=subprocess.PIPE
+            [sys.executable, "-c", code, url, name],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        for name in "ab"
+        for name in "abc"
     ]
     for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in started:
         _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors.decode()
+        assert process.returncode == 0, errors
     store = Store(url)
-    check_nothing_is_lost(store, 2)
+    check_nothing_is_lost(store, 3)
     store.close()
 
 
@@ -134,18 +148,27 @@ def test_readers_see_whole_writes_only(store: Store) -> None:
     assert store.watermark() == 1
 
 
-def test_stores_opened_at_once_by_threads(url: str) -> None:
-    failed: list[BaseException] = []
-    together = threading.Barrier(4)
+def test_a_store_can_be_opened_while_another_process_writes(store: Store, url: str) -> None:
+    with store.write("test", now=NOW) as writer:
+        writer.add([CHANGE])
+        again = Store(url)
+        assert again.watermark() == 0
+        again.close()
 
-    def work() -> None:
+
+def test_stores_opened_at_once_by_threads(url: str, tmp_path: Path) -> None:
+    failed: list[BaseException] = []
+    together = threading.Barrier(6)
+
+    def work(where: str) -> None:
         together.wait()
         try:
-            Store(url).close()
-        except StoreError as error:
+            Store(where).close()
+        except (StoreError, LookupError) as error:
             failed.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    places = [url, url, *(f"sqlite:///{tmp_path}/{name}.db" for name in "aabb")]
+    threads = [threading.Thread(target=work, args=(where,)) for where in places]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,0 +1,181 @@
+"""Names read off changes, and the numbers they get."""
+
+from __future__ import annotations
+
+import string
+import time
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.catalogue import CATALOGUE
+from features.columns import Columns
+from features.entities import EMITTED, ENTITIES, ORGANISATION, Vocabulary, masked_title
+from features.records import PERSON_FIELDS, Change
+
+NAMES = st.lists(st.sampled_from(["", "a", "b", "c", "*", "é"]), max_size=8)
+
+
+@pytest.fixture
+def read(day: Any) -> Any:
+    """The names one entity reads off changes, a list for each change."""
+
+    def read(entity: str, *changes: dict[str, Any]) -> list[list[str]]:
+        known_at: datetime = day(0)
+        rows = [Change(change_id="CHG-10", known_at=known_at, **fields) for fields in changes]
+        named = ENTITIES[entity].read(Columns.from_records(Change, rows))
+        assert named.row.tolist() == sorted(named.row.tolist())
+        found: list[list[str]] = [[] for _ in changes]
+        for row, name in zip(named.row, named.names, strict=True):
+            found[row].append(name)
+        return found
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("entity", "field"),
+    [
+        ("ci", "ci"),
+        ("service", "service"),
+        ("team", "assignment_group"),
+        ("category", "category"),
+        ("change_model", "change_model"),
+    ],
+)
+def test_a_single_name_is_read_where_it_is_given(read, entity, field):
+    assert read(entity, {field: "x"}, {field: None}, {field: ""}, {field: "y"}) == [
+        ["x"],
+        [],
+        [],
+        ["y"],
+    ]
+    assert read(entity) == []
+
+
+@pytest.mark.parametrize(
+    ("ci", "affected", "names"),
+    [
+        ("a", (), ["a"]),
+        ("a", ("b", "a", "b", ""), ["a", "b"]),
+        (None, ("c", "b", "c"), ["c", "b"]),
+        ("", ("", ""), []),
+    ],
+)
+def test_affected_items_are_each_named_once_the_first_one_first(read, ci, affected, names):
+    assert read("affected", {"ci": ci, "affected_cis": affected}, {"ci": "z"}) == [names, ["z"]]
+
+
+def test_references_are_each_named_once(read):
+    assert read("reference", {"references": ("T2", "", "T1", "T2")}, {}) == [["T2", "T1"], []]
+
+
+def test_a_team_on_an_item_needs_both(read):
+    both, swapped = {"assignment_group": "a", "ci": "b"}, {"assignment_group": "b", "ci": "a"}
+    found = read(
+        "team_ci", both, swapped, {"ci": "b"}, {"assignment_group": "a"}, {**both, "ci": ""}
+    )
+    assert [len(names) for names in found] == [1, 1, 0, 0, 0]
+    assert found[0] != found[1]
+
+
+def test_every_change_belongs_to_the_organisation(read):
+    assert read("organisation", {}, {}) == [[ORGANISATION], [ORGANISATION]]
+
+
+def test_the_masked_title_stands_in_for_a_model(read):
+    title = {"short_description": "Patch web-01.example.com 2024-03"}
+    [model, alike, stood_in, nothing, masked] = read(
+        "change_model",
+        {**title, "change_model": "patching"},
+        title,
+        {"short_description": "patch db-02.example.com 2025-11"},
+        {},
+        {"short_description": "2024 12:30"},
+    )
+    assert model == ["patching"]
+    assert alike == stood_in == ["~patch"]
+    assert nothing == masked == []
+
+
+@pytest.mark.parametrize(
+    ("title", "masked"),
+    [
+        ("Deploy 3f2a9bc1 to prod", "deploy to prod"),
+        ("INC0012345: restart", "inc restart"),
+        ("Renew *.shop.example.com", "renew"),
+        ("  Größe  ändern ", "größe ändern"),
+        ("12.5 / 7", ""),
+    ],
+)
+def test_numbers_hashes_and_dotted_names_are_masked(title, masked):
+    assert masked_title(title) == masked
+
+
+@pytest.mark.parametrize(
+    ("title", "action"),
+    [
+        ("Upgrade PostgreSQL", ["upgrade"]),
+        ("web-01: restart it", ["restart"]),
+        ("[EMERGENCY] [db] Fail over", ["fail"]),
+        ("puppet: role/mail: Add a relay", ["add"]),
+        ("db-02:Move", ["move"]),
+        ("  12 new racks", ["new"]),
+        ("Rollout:", ["rollout"]),
+        ("A", []),
+        ("更新", []),
+        ("", []),
+        (None, []),
+    ],
+)
+def test_the_action_is_the_first_word_after_a_heading(read, title, action):
+    assert read("action", {"short_description": title}) == [action]
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["1: " * 200, "1:       " * 100, "[1] " * 500, "a-" * 5_000, "a." * 5_000, "x" * 10_000],
+)
+def test_no_title_takes_long(read, title):
+    """Whoever may send a change may send any title; the first of these took hours once."""
+    start = time.process_time()
+    read("action", {"short_description": title})
+    read("change_model", {"short_description": title})
+    assert time.process_time() - start < 0.5
+
+
+@settings(deadline=None, max_examples=100)
+@given(title=st.text(string.ascii_letters + string.digits + " .:-/[]_é", max_size=60))
+def test_a_masked_title_is_stable(title):
+    masked = masked_title(title)
+    assert masked_title(masked) == masked
+    assert masked == masked.strip().lower()
+    assert not any(character.isdigit() for character in masked)
+
+
+def test_no_entity_is_a_person(read):
+    people = dict.fromkeys(PERSON_FIELDS, "jane.doe")
+    for entity in ENTITIES:
+        assert read(entity, people) == read(entity, {})
+
+
+def test_a_change_enters_the_record_once_for_each_vocabulary_that_is_counted():
+    emitted = [ENTITIES[entity].vocabulary for entity in EMITTED]
+    assert len(set(emitted)) == len(emitted)
+    asked = {ENTITIES[f.entity].vocabulary for f in CATALOGUE if f.stream != "request"}
+    assert asked <= set(emitted)
+
+
+@given(first=NAMES, second=NAMES)
+def test_a_vocabulary_gives_each_name_one_number_and_keeps_it(first, second):
+    vocabulary = Vocabulary()
+    learned = vocabulary.learn(first)
+    assert vocabulary.names == list(dict.fromkeys(first))
+    found = vocabulary.find(second)
+    assert [code >= 0 for code in found] == [name in first for name in second]
+    vocabulary.learn(second)
+    assert vocabulary.find(first).tolist() == learned.tolist()
+    assert [vocabulary.names[code] for code in vocabulary.find(second)] == second

@@ -85,6 +85,8 @@ class RiskModel:
                 f"the model was fitted on feature catalogue {self.features}, this version has "
                 f"{fingerprint()}: train again with `changerisk train`"
             )
+        if foreign := sorted(set(self.columns) - set(NAMES)):
+            raise BundleError(f"the catalogue has no feature {', '.join(map(str, foreign))}")
 
     def select(self, values: Floats) -> Floats:
         """The model's columns of a feature table, unknown groups taken as usual; contiguous."""
@@ -147,17 +149,17 @@ class RiskModel:
             return cls(
                 estimator=estimator,
                 columns=tuple(facts["columns"]),
-                platt=Platt(**facts["platt"]),
+                platt=Platt(**{k: float(v) for k, v in facts["platt"].items()}),
                 bands=Bands(**facts["bands"]),
                 base_rate=float(facts["base_rate"]),
                 reference={k: float(v) for k, v in facts["reference"].items()},
                 coverage={k: float(v) for k, v in facts["coverage"].items()},
-                score_quantiles=tuple(facts["score_quantiles"]),
+                score_quantiles=tuple(float(v) for v in facts["score_quantiles"]),
                 policy=LabelPolicy(**policy),
                 trained_at=datetime.fromisoformat(facts["trained_at"]),
                 history_until=datetime.fromisoformat(facts["history_until"]),
                 metrics=facts["metrics"],
                 features=facts["features"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the bundle's facts cannot be read: {error!r}") from error

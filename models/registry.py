@@ -221,6 +221,8 @@ def load(folder: Path) -> RiskModel:
         content = path.read_bytes()
     except (OSError, orjson.JSONDecodeError) as error:
         raise BundleError(f"the bundle in {folder.name} cannot be read: {error}") from error
+    if not isinstance(facts, dict):
+        raise BundleError(f"the bundle's facts cannot be read: {_FACTS} holds no object")
     if hashlib.sha256(content).hexdigest() != facts.get("estimator_sha256"):
         raise BundleError("the estimator is not the one the bundle was made with (digest differs)")
     try:
@@ -228,9 +230,11 @@ def load(folder: Path) -> RiskModel:
         if untrusted:
             raise BundleError(f"the estimator holds types that are not trusted: {untrusted}")
         estimator = skops.io.loads(content, trusted=list(TRUSTED))
-    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
-        raise BundleError(f"the estimator cannot be read: {error}") from error
-    check_bounds(estimator)
+        check_bounds(estimator)
+    except BundleError:
+        raise
+    except Exception as error:  # a damaged file makes skops and numpy raise anything
+        raise BundleError(f"the estimator cannot be read: {error!r}") from error
     model = RiskModel.from_facts(facts, estimator)
     if len(model.columns) != estimator.n_features_in_:
         raise BundleError(
@@ -261,6 +265,7 @@ def check_bounds(estimator: object) -> None:
             children = np.stack([inner["left"], inner["right"]]).astype(np.int64)
             if (
                 len(nodes) == 0
+                or (nodes["depth"] >= len(nodes)).any()  # bounds the walk
                 or (children >= len(nodes)).any()
                 or (children <= places).any()  # children come after their parent: no loops
                 or (inner["feature_idx"].astype(np.int64) >= estimator.n_features_in_).any()

@@ -60,11 +60,14 @@ class Forest:
         Raises
         ------
         ValueError
-            If a tree has categorical splits or there is more than one tree a stage.
+            If there are categorical features (even unsplit they change the columns' order) or there
+            is more than one tree a stage.
         """
         trees = [stage[0].nodes for stage in estimator._predictors]
-        if any(len(stage) != 1 for stage in estimator._predictors) or any(
-            nodes["is_categorical"].any() for nodes in trees
+        if (
+            estimator._preprocessor is not None
+            or any(len(stage) != 1 for stage in estimator._predictors)
+            or any(nodes["is_categorical"].any() for nodes in trees)
         ):
             raise ValueError("expected a binary classifier without categorical features")
         sizes = [len(nodes) for nodes in trees]

@@ -35,7 +35,7 @@ def test_the_kind_of_a_field_is_read_off_its_type(record_type, field, kind):
     assert kinds(record_type)[field] == kind
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_records_survive_the_way_there_and_back(data, histories):
     facts = data.draw(histories)
@@ -46,7 +46,7 @@ def test_records_survive_the_way_there_and_back(data, histories):
         assert [table.record(row) for row in range(len(rows))] == rows
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_taking_and_joining_rows_keeps_them(data, histories):
     rows = [fact for fact in data.draw(histories) if isinstance(fact, Change)]

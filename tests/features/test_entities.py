@@ -105,7 +105,7 @@ def test_the_masked_title_stands_in_for_a_model(read):
     ("title", "masked"),
     [
         ("Deploy 3f2a9bc1 to prod", "deploy to prod"),
-        ("INC0012345: restart", "inc restart"),
+        ("CHG0031874: restart", "chg restart"),
         ("Renew *.shop.example.com", "renew"),
         ("  Größe  ändern ", "größe ändern"),
         ("12.5 / 7", ""),
@@ -147,7 +147,7 @@ def test_no_title_takes_long(read, title):
     assert time.process_time() - start < 0.5
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(title=st.text(string.ascii_letters + string.digits + " .:-/[]_é", max_size=60))
 def test_a_masked_title_is_stable(title):
     masked = masked_title(title)

@@ -17,7 +17,7 @@ def records_of(history: History) -> list[object]:
     return [table.record(row) for table in history.tables.values() for row in range(len(table))]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_the_past_holds_what_was_known_by_then_in_its_order(data, histories, moments):
     facts, moment = data.draw(histories), data.draw(moments)
@@ -29,7 +29,7 @@ def test_the_past_holds_what_was_known_by_then_in_its_order(data, histories, mom
     assert both == records_of(history.as_of(min(moment, earlier)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_history_and_a_later_write_hold_all_facts_in_their_order(data, histories):
     facts = data.draw(histories)

@@ -58,7 +58,7 @@ PARTS = st.lists(EVENTS, min_size=1, max_size=4)
 MERGES = st.sampled_from([1, 3, 4096])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(parts=PARTS, asked=ASKED, merge_at=MERGES)
 def test_counts_are_sums_of_weights_in_half_open_windows(parts, asked, merge_at):
     codes, times, owners = columns_of(asked)
@@ -75,7 +75,7 @@ def test_counts_are_sums_of_weights_in_half_open_windows(parts, asked, merge_at)
             assert found[window][row] == expected, (code, time, owner, window)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(parts=PARTS, asked=ASKED, merge_at=MERGES, since=TIMES)
 def test_owned_counts_only_the_owner(parts, asked, merge_at, since):
     codes, until, owners = columns_of(asked)
@@ -87,7 +87,7 @@ def test_owned_counts_only_the_owner(parts, asked, merge_at, since):
         assert found[row] == sum(own)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(parts=st.lists(ADDED, min_size=1, max_size=4), asked=ASKED, merge_at=MERGES)
 def test_last_before_is_the_latest_time_of_another_owner(parts, asked, merge_at):
     codes, times, owners = columns_of(asked)
@@ -98,7 +98,7 @@ def test_last_before_is_the_latest_time_of_another_owner(parts, asked, merge_at)
         assert found[row] == max(earlier, default=MISSING)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     parts=st.lists(ADDED, min_size=1, max_size=4),
     taken_back=st.lists(st.integers(0, 50), max_size=3),
@@ -211,7 +211,7 @@ def overlaps(rows: list[Window], query: tuple[int, int, int, int, int]) -> list[
     return sorted(found)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     rows=st.lists(WINDOW, max_size=12),
     more=st.lists(WINDOW, max_size=4),

@@ -47,7 +47,7 @@ def ask_recent(state: FeatureState, as_of: int) -> Iterator[object]:
 
 @pytest.mark.parametrize("merge_at", [4096, 3, 1])
 @pytest.mark.parametrize("order", ["as they come", "as they became known", "record by record"])
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_a_state_that_grew_equals_one_built_at_once(
     data, merge_at, order, histories, moments, policies, state_of, rows, differences
@@ -69,7 +69,7 @@ def test_a_state_that_grew_equals_one_built_at_once(
     assert len(state.history) == len(facts)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_the_old_state_still_answers_when_a_new_one_is_made(
     data, histories, moments, policies, state_of, rows, differences
@@ -85,7 +85,7 @@ def test_the_old_state_still_answers_when_a_new_one_is_made(
         assert len(old.history) == cut
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_fact_told_twice_counts_once(
     data, histories, moments, policies, state_of, rows, differences

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from features import instants
 from features.catalogue import BY_NAME, CATALOGUE, NAMES, Feature
-from features.columns import Columns
 from features.entities import masked_title
 from features.history import History
 from features.policy import POLICIES
@@ -155,7 +154,7 @@ def planned(change: Change) -> tuple[datetime, datetime]:
     return start, max(change.planned_end or start, start + timedelta(microseconds=1))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_every_feature_is_what_its_declaration_says(
     data, histories, moments, policies, definitions, state_of, rows
@@ -175,7 +174,7 @@ def test_every_feature_is_what_its_declaration_says(
     assert wrong == {}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_support_is_what_stands_behind_the_rate(
     data, histories, moments, policies, definitions, state_of, rows
@@ -204,7 +203,7 @@ def test_support_is_what_stands_behind_the_rate(
 # one row, many rows, rows of the store -----------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_a_row_alone_equals_the_row_in_a_batch(
     data, histories, moments, policies, state_of, rows, differences
@@ -229,7 +228,7 @@ def test_a_row_alone_equals_the_row_in_a_batch(
     assert together.values.tobytes() == batch.values.tobytes()
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_facts_from_the_store_give_the_rows_of_the_facts_themselves(
     data, histories, moments, policies, state_of, differences, tmp_path_factory

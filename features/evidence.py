@@ -12,13 +12,16 @@ from features import instants
 from features.catalogue import Feature
 from features.columns import Columns
 from features.entities import ENTITIES, affected_cis, change_model
-from features.index import Ints
+from features.index import EventIndex, Ints
 from features.instants import MISSING
 from features.state import FeatureState
 from features.table import ask, overlapping
 
 SHOWN = 5
 """Records named behind one factor."""
+
+EVERYTHING = 2**61
+"""More than there are of anything."""
 
 CANDIDATES = 60
 """Earlier changes of each entity compared with a change."""
@@ -92,6 +95,12 @@ class Question:
         """Number of the change itself, -1 where it is new."""
         return self.state.vocabulary("change").find([self.changes["change_id"][self.row]])
 
+    def codes(self, entity: str) -> list[int]:
+        """Numbers of the names of an entity that the change names and the history knows."""
+        names = ENTITIES[entity].read(self.one()).names
+        found = self.state.vocabulary(ENTITIES[entity].vocabulary).find(names)
+        return [code for code in found.tolist() if code >= 0]
+
 
 def records_behind(question: Question, feature: Feature) -> list[str]:
     """Ids of the records a feature counted, newest first, as known then."""
@@ -99,30 +108,69 @@ def records_behind(question: Question, feature: Feature) -> list[str]:
     if feature.stream == "request":
         return []
     if feature.stream == "schedule":
-        return [collision.change_id for collision in collisions(question)][:SHOWN]
-    stream = "failures" if feature.aggregate == "rate" else feature.stream
+        planned = _planned(question, feature.entity)
+        names = state.vocabulary("change").names
+        return [names[n] for n in sorted(planned, key=lambda n: (-planned[n], names[n]))][:SHOWN]
+    stream = "failed" if feature.aggregate == "rate" else feature.stream
     kind = "incident" if stream in ("incidents", "major_incidents") else "change"
     owner = int(question.owner()[0]) if kind == "change" else -1
     window = None if feature.window_days is None else feature.window_days * instants.DAY
-    entity = ENTITIES[feature.entity]
-    named = entity.read(question.one())
-    index = state.events(stream, entity.vocabulary)
-    found: list[int] = []
-    for code in state.vocabulary(entity.vocabulary).find(named.names).tolist():
-        if code >= 0:
-            found += index.recent(code, question.as_of, window, owner, SHOWN)
+    vocabulary = ENTITIES[feature.entity].vocabulary
+    index, is_open = state.events(stream, vocabulary), feature.aggregate == "open"
+    counted: list[tuple[int, int]] = []
+    for code in question.codes(feature.entity):
+        limit = EVERYTHING if is_open else SHOWN
+        found = index.recent(code, question.as_of, window, owner, limit)
+        if is_open:
+            found = _unresolved(question, vocabulary, code, found)[:SHOWN]
+        counted += [(code, number) for number in found]
     names = state.vocabulary(kind).names
-    return [names[number] for number in dict.fromkeys(found)][:SHOWN]
+    return [names[number] for number in _newest_first(counted, index, question.as_of)][:SHOWN]
+
+
+def _unresolved(question: Question, vocabulary: str, code: int, incidents: list[int]) -> list[int]:
+    """Those of an entity's incidents that had not been resolved."""
+    owners, codes = np.array(incidents, np.int64), np.full(len(incidents), code)
+    since, until = np.full(len(owners), MISSING), np.full(len(owners), question.as_of)
+    closed = question.state.events("resolved", vocabulary).owned(codes, owners, since, until)
+    return [number for number, gone in zip(incidents, closed.tolist(), strict=True) if not gone]
+
+
+def _newest_first(counted: list[tuple[int, int]], index: EventIndex, as_of: int) -> list[int]:
+    """Owners of (entity, owner) events by when the event became known, each once.
+
+    That moment is the last one since which the index counts an event of theirs: halving finds it.
+    """
+    if len({code for code, _ in counted}) < 2:  # one entity's are in order already
+        return [number for _, number in counted]
+    codes, owners = np.array(counted, np.int64).T
+    low, high = np.full(len(codes), -EVERYTHING), np.full(len(codes), as_of)
+    until = high
+    while (high - low > 1).any():
+        middle = low + (high - low) // 2
+        later = index.owned(codes, owners, middle, until) > 0
+        low, high = np.where(later, middle, low), np.where(later, high, middle)
+    order = np.lexsort((-owners, -low))
+    return list(dict.fromkeys(owners[order].tolist()))
+
+
+def _planned(question: Question, entity: str) -> dict[int, int]:
+    """Longest overlap with each other change planned at the same time on a name, microseconds."""
+    one, as_of = question.one(), np.array([question.as_of])
+    asked = ask(one, as_of, question.owner(), entity, question.state)
+    vocabulary = ENTITIES[entity].vocabulary
+    _, others, overlap = overlapping(one, vocabulary, asked, question.state)
+    found: dict[int, int] = {}
+    for other, micros in zip(others.tolist(), overlap.tolist(), strict=True):
+        found[other] = max(micros, found.get(other, 0))
+    return found
 
 
 def collisions(question: Question) -> list[Collision]:
     """Other changes planned at the same time on the same items, service or team, longest first."""
-    one, as_of = question.one(), np.array([question.as_of])
     found: dict[int, Collision] = {}
     for entity, kind in _KINDS.items():
-        asked = ask(one, as_of, question.owner(), entity, question.state)
-        _, others, overlap = overlapping(one, ENTITIES[entity].vocabulary, asked, question.state)
-        for other, micros in zip(others.tolist(), overlap.tolist(), strict=True):
+        for other, micros in _planned(question, entity).items():
             if other not in found:
                 found[other] = Collision(
                     change_id=question.state.vocabulary("change").names[other],
@@ -156,16 +204,13 @@ def similar_changes(question: Question, limit: int = 3) -> list[SimilarChange]:
 
 
 def _candidates(question: Question, owner: int) -> Iterable[int]:
-    one = question.one()
     candidates: dict[int, None] = {}
     for entity in ("change_model", "ci", "action"):
         vocabulary = ENTITIES[entity].vocabulary
         index = question.state.events("decided", vocabulary)
-        names = ENTITIES[entity].read(one).names
-        for code in question.state.vocabulary(vocabulary).find(names).tolist():
-            if code >= 0:
-                recent = index.recent(code, question.as_of, None, owner, CANDIDATES)
-                candidates.update(dict.fromkeys(recent))
+        for code in question.codes(entity):
+            recent = index.recent(code, question.as_of, None, owner, CANDIDATES)
+            candidates.update(dict.fromkeys(recent))
     return candidates
 
 

@@ -7,6 +7,7 @@ half-open, ``[t - window, t)``: an event at the very moment asked about is not k
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from features.instants import MISSING
 
 Ints = NDArray[np.int64]
+
+FORGOTTEN: int = np.iinfo(np.int64).max
+"""The moment from which a window that is left out would be known: none comes after it."""
 
 MERGE_AT = 4_096
 """Events a tail may hold before it is merged into the base."""
@@ -173,19 +177,14 @@ class EventIndex:
 
     def recent(self, code: int, time: int, window: int | None, owner: int, limit: int) -> list[int]:
         """Owners of the last events of one entity in a window, newest first."""
-        found: list[tuple[int, int]] = []
-        taken_back: set[tuple[int, int]] = set()
+        found: Counter[tuple[int, int]] = Counter()
         since = MISSING if window is None else time - window
         for segment in self._segments:
             ends = segment.positions(np.array([code, code]), np.array([since, time]))
             for at in range(int(ends[1]) - 1, int(ends[0]) - 1, -1):
-                who = int(segment.events.owner[at])
-                event = (int(segment.events.time[at]), who)
-                if segment.events.weight[at] < 0:
-                    taken_back.add(event)
-                elif who != owner:
-                    found.append(event)
-        newest = sorted((e for e in found if e not in taken_back), reverse=True)
+                event = int(segment.events.time[at]), int(segment.events.owner[at])
+                found[event] += int(segment.events.weight[at])
+        newest = sorted((e for e, n in found.items() if n > 0 and e[1] != owner), reverse=True)
         return [who for _, who in newest[:limit]]
 
 
@@ -245,8 +244,14 @@ class OverlapIndex:
             self._classes.append((longest, segment, part.take(segment.events.owner)))
 
     def windows_with(self, more: Windows) -> Windows:
-        """The windows of this index and more."""
-        return Windows.concatenate([self._windows, more])
+        """The windows of this index, without the forgotten ones, and more."""
+        kept = np.flatnonzero(self._windows.known < FORGOTTEN)
+        return Windows.concatenate([self._windows.take(kept), more])
+
+    def forget(self, owners: Ints) -> None:
+        """Leave out all windows of some owners from now on."""
+        for windows in (self._windows, *(part for _, _, part in self._classes)):
+            windows.known[np.isin(windows.owner, owners)] = FORGOTTEN
 
     def pairs(
         self, codes: Ints, starts: Ints, ends: Ints, times: Ints, owners: Ints

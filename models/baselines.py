@@ -11,6 +11,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features.catalogue import NAMES
@@ -18,7 +20,46 @@ from features.catalogue import NAMES
 Floats = NDArray[np.float64]
 
 
-class LevelRate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class _Ranker(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """What the rankers by one column share: two classes, NaN allowed."""
+
+    def __sklearn_tags__(self) -> Tags:
+        """One column of many is no good classifier, and is not meant to be."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.poor_score = True
+        return tags
+
+    def _checked(self, X: Floats, y: NDArray[np.generic]) -> tuple[Floats, NDArray[np.bool_]]:  # noqa: N803
+        """The rows, and which of them are of the second class."""
+        X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")  # noqa: N806
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) != 2:
+            found = type_of_target(y, input_name="y")
+            raise ValueError(
+                "Only binary classification is supported. "
+                f"The type of the target is {found}, with {len(self.classes_)} class(es)."
+            )
+        return X, np.asarray(y == self.classes_[1], bool)
+
+    def decision_function(self, X: Floats) -> Floats:  # noqa: N803
+        """Score of each row."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")  # noqa: N806
+        return self._score(X[:, 0])
+
+    def _score(self, column: Floats) -> Floats:
+        raise NotImplementedError
+
+    def predict(self, X: Floats) -> NDArray[np.generic]:  # noqa: N803
+        """The likelier class: the second where the score is positive."""
+        likelier = (self.decision_function(X) > 0).astype(int)
+        return np.asarray(self.classes_[likelier])
+
+
+class LevelRate(_Ranker):
     """Score of a change: the smoothed failure rate of changes with the same value of one column.
 
     This is what a risk field people fill in is worth.
@@ -34,9 +75,7 @@ class LevelRate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Floats, y: NDArray[np.bool_]) -> LevelRate:  # noqa: N803
         """Count failures by value of the first column; NaN is a value of its own."""
-        X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")  # noqa: N806
-        self.classes_ = np.unique(y)
-        failed = y == self.classes_[-1]
+        X, failed = self._checked(X, y)  # noqa: N806
         self.rate_ = float(failed.mean())
         self.rates_ = {}
         for value in np.unique(X[:, 0]):
@@ -46,45 +85,32 @@ class LevelRate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return self
 
-    def decision_function(self, X: Floats) -> Floats:  # noqa: N803
+    def _score(self, column: Floats) -> Floats:
         """Log-odds of the rate of each row's value."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")  # noqa: N806
-        rate = np.array([self.rates_.get(_key(value), self.rate_) for value in X[:, 0]])
+        rate = np.array([self.rates_.get(_key(value), self.rate_) for value in column])
         return np.asarray(np.log(rate) - np.log1p(-rate), np.float64)
-
-    def predict(self, X: Floats) -> NDArray[np.generic]:  # noqa: N803
-        """The likelier class."""
-        return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(int)])
 
 
 def _key(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-class ColumnRank(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ColumnRank(_Ranker):
     """Score of a change: one column as it is, NaN counting as the column's median."""
 
     def fit(self, X: Floats, y: NDArray[np.bool_]) -> ColumnRank:  # noqa: N803
-        """Learn the median and the direction in which the column is risky."""
-        X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")  # noqa: N806
-        self.classes_ = np.unique(y)
+        """Learn the column's median and spread; that more is riskier is taken as given."""
+        X, _ = self._checked(X, y)  # noqa: N806
         known = ~np.isnan(X[:, 0])
         self.median_ = float(np.median(X[known, 0])) if known.any() else 0.0
         spread = float(np.std(X[known, 0])) if known.any() else 0.0
         self.scale_ = spread if spread > 0 else 1.0
         return self
 
-    def decision_function(self, X: Floats) -> Floats:  # noqa: N803
+    def _score(self, column: Floats) -> Floats:
         """The column, centred and scaled."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")  # noqa: N806
-        column = np.where(np.isnan(X[:, 0]), self.median_, X[:, 0])
-        return np.asarray((column - self.median_) / self.scale_, np.float64)
-
-    def predict(self, X: Floats) -> NDArray[np.generic]:  # noqa: N803
-        """The likelier class: the second above the median."""
-        return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(int)])
+        known = np.where(np.isnan(column), self.median_, column)
+        return np.asarray((known - self.median_) / self.scale_, np.float64)
 
 
 def logistic_regression() -> Pipeline:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from features.catalogue import BY_NAME, GROUPS, Feature
+from features.catalogue import BY_NAME, GROUPS, NAMES, Feature
 from features.columns import Columns
 from features.sentences import reference_words, sentence
 from features.table import FeatureTable
@@ -109,7 +109,7 @@ class Explainer:
         parts = self._model.platt.slope * values
         score = self._model.platt.log_odds(self._model.margin(selected))
         gap = np.abs(self.base_log_odds + parts.sum(axis=1) - score)
-        if gap.max(initial=0.0) > TOLERANCE:
+        if not gap.max(initial=0.0) <= TOLERANCE:
             raise ExplanationError(
                 f"factors and score differ by {gap.max():.2g} log-odds, allowed are {TOLERANCE}"
             )
@@ -121,11 +121,13 @@ class Explainer:
         parts = self.contributions(selected)[0]
         score = float(self._model.platt.log_odds(self._model.margin(selected))[0])
         per_log_odds = _points_per_log_odds(self.base_log_odds, score)
+        # What is said of a change is what is known of it, never the usual that stood in for it.
+        told = table.values[row, [NAMES.index(name) for name in self._model.columns]]
         grouped: dict[str, list[int]] = {}
         for column, name in enumerate(self._model.columns):
             grouped.setdefault(BY_NAME[name].group, []).append(column)
         found = [
-            self._factor(group, columns, parts, selected[0], per_log_odds, table, changes, row)
+            self._factor(group, columns, parts, told, per_log_odds, table, changes, row)
             for group, columns in grouped.items()
         ]
         found.sort(key=lambda factor: (-abs(factor.log_odds), factor.group))

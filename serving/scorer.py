@@ -92,7 +92,7 @@ class Scorer:
         self._explainer: Explainer | None = None
         if registered is not None:
             self._explainer = Explainer(registered.model)
-            self._state = FeatureState(store.load(), registered.model.policy)
+            self._state = FeatureState(store.load(), registered.model.policy).prepare()
 
     @property
     def watermark(self) -> int:

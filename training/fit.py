@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features import instants
 from features.catalogue import NAMES
@@ -169,7 +170,7 @@ def _fit(rows: TrainingRows, split: Split, config: TrainingConfig) -> _Fitted:
     columns = _informative(values[split.train])
     before, after = split.calibrate_from, split.test_from
     earlier = _estimator(values[split.train][:, columns], rows.failed(before)[split.train], config)
-    margin = np.asarray(earlier.decision_function(values[split.calibrate][:, columns]), np.float64)
+    margin = Forest.of(earlier).margin(values[split.calibrate][:, columns])
     platt = fit_platt(margin, rows.failed(after)[split.calibrate])
     learnt = split.learnt
     estimator = _estimator(values[learnt][:, columns], rows.failed(after)[learnt], config)
@@ -185,7 +186,8 @@ def _estimator(
     values: Floats, failed: Mask, config: TrainingConfig
 ) -> HistGradientBoostingClassifier:
     estimator = make_estimator(config.estimator, rows=len(values), seed=config.seed)
-    return estimator.fit(values, failed)
+    with threadpool_limits(1):  # several threads add in any order: other last digits each time
+        return estimator.fit(values, failed)
 
 
 def _informative(values: Floats) -> list[int]:
@@ -229,7 +231,8 @@ def _baseline(
     values, before, after = rows.table.values, split.calibrate_from, split.test_from
 
     def fitted(mask: Mask, moment: int) -> Any:
-        return make().fit(values[mask][:, chosen], rows.failed(moment)[mask])
+        with threadpool_limits(1):
+            return make().fit(values[mask][:, chosen], rows.failed(moment)[mask])
 
     earlier = fitted(split.train, before).decision_function(values[split.calibrate][:, chosen])
     platt = fit_platt(np.asarray(earlier, np.float64), rows.failed(after)[split.calibrate])

@@ -32,7 +32,8 @@ AWARE = st.datetimes(
 def test_a_moment_survives_the_way_there_and_back(moment):
     micros = to_micros(moment)
     assert isinstance(micros, int)
-    assert from_micros(micros) == moment
+    # In UTC, for Python calls no two moments equal across zones where a clock is put back.
+    assert from_micros(micros) == (moment and moment.astimezone(UTC))
     assert to_micros(from_micros(micros)) == micros
 
 

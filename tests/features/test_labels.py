@@ -317,7 +317,7 @@ def test_a_rise_counts_every_item_of_the_change_and_each_incident_once(a, outcom
 # the table and its summary ------------------------------------------------------------------------
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_every_label_is_what_the_definitions_say(data, histories, moments, policies, definitions):
     facts, policy, as_of = data.draw(histories), data.draw(policies), data.draw(moments)

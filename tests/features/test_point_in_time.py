@@ -20,7 +20,7 @@ def changes_of(facts: list[Record]) -> list[Change]:
     return [fact for fact in facts if isinstance(fact, Change)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_a_row_needs_only_facts_known_before_its_moment(
     data, histories, moments, policies, state_of, rows, differences
@@ -46,7 +46,7 @@ def with_another_future(
     return mixed
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_later_facts_added_changed_or_deleted_do_not_change_a_row(
     data, histories, moments, policies, state_of, rows, differences
@@ -65,7 +65,7 @@ def outcomes(facts: list[Record] | History, policy: LabelPolicy, as_of: datetime
     return found.sort_values("change_id", ignore_index=True)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_label_needs_only_facts_known_at_its_moment(data, histories, moments, policies):
     facts, other, policy = data.draw(histories), data.draw(histories), data.draw(policies)

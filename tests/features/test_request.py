@@ -220,7 +220,7 @@ def test_a_window_ends_where_planned_or_where_it_starts(day):
 # what no feature may read ------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_no_feature_reads_a_person(data, histories, moments, policies, state_of, rows, differences):
     facts, policy, as_of = data.draw(histories), data.draw(policies), data.draw(moments)
@@ -239,7 +239,7 @@ def test_no_feature_reads_a_person(data, histories, moments, policies, state_of,
     assert differences(old, new) == {}
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_no_feature_reads_what_became_of_the_change_itself(
     data, histories, moments, policies, state_of, rows, differences

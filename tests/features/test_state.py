@@ -69,7 +69,7 @@ def test_a_state_that_grew_equals_one_built_at_once(
     assert len(state.history) == len(facts)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_the_old_state_still_answers_when_a_new_one_is_made(
     data, histories, moments, policies, state_of, rows, differences
@@ -85,7 +85,7 @@ def test_the_old_state_still_answers_when_a_new_one_is_made(
         assert len(old.history) == cut
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_fact_told_twice_counts_once(
     data, histories, moments, policies, state_of, rows, differences
@@ -169,17 +169,23 @@ def test_new_changes_and_incidents_are_laid_over_in_place(day, state_of):
     newer = History.from_records([change(day(1), "CHG-11"), incident(day(2))])
     assert state.extended(newer) is state
     assert len(state.history) == 3
+    assert state.extended(History.from_records([change(day(3))])) is state  # a revision
     assert state.extended(History.from_records([])) is state
 
 
 @pytest.mark.parametrize(
-    "make", [link, back_out, change, lambda at: incident(at, "CHG-10 broke it")]
+    "make", [link, back_out, lambda at: incident(at), lambda at: incident(at, "CHG-10 broke it")]
 )
 def test_what_may_turn_a_count_makes_a_new_state(make, day, state_of):
     state = state_of([change(day(0)), incident(day(0))], POLICIES["incident"])
     newer = state.extended(History.from_records([make(day(1))]))
     assert newer is not state
     assert (len(state.history), len(newer.history)) == (2, 3)
+
+
+def test_a_revision_of_a_change_others_speak_of_makes_a_new_state(day, state_of):
+    state = state_of([change(day(0)), incident(day(0)), link(day(0))], POLICIES["incident"])
+    assert state.extended(History.from_records([change(day(1))])) is not state
 
 
 @pytest.mark.parametrize("in_place", [True, False])

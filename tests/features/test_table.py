@@ -154,7 +154,7 @@ def planned(change: Change) -> tuple[datetime, datetime]:
     return start, max(change.planned_end or start, start + timedelta(microseconds=1))
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_every_feature_is_what_its_declaration_says(
     data, histories, moments, policies, definitions, state_of, rows
@@ -174,7 +174,7 @@ def test_every_feature_is_what_its_declaration_says(
     assert wrong == {}
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_support_is_what_stands_behind_the_rate(
     data, histories, moments, policies, definitions, state_of, rows
@@ -203,7 +203,7 @@ def test_support_is_what_stands_behind_the_rate(
 # one row, many rows, rows of the store -----------------------------------------------------------
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_row_alone_equals_the_row_in_a_batch(
     data, histories, moments, policies, state_of, rows, differences

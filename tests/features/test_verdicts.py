@@ -129,7 +129,7 @@ def test_a_link_known_before_the_change_falls_on_the_revision_that_stood_first(c
     assert item_of(found, found.failing[0]) == "b"
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_verdicts_are_what_the_definitions_say(data, histories, policies, definitions):
     facts, policy = data.draw(histories), data.draw(policies)

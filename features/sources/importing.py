@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from features.progress import Progress
+from features.progress import Progress, silent
 from features.records import Incident, Link, Record
 from features.sources import bpic14, table, wikimedia
 from features.sources.reading import Reading, coverage
@@ -122,7 +122,7 @@ def import_source(
     *,
     now: datetime,
     rejects: Path,
-    progress: Progress = lambda _stage, _done, _total: None,
+    progress: Progress = silent,
     options: Mapping[str, Any] | None = None,
 ) -> ImportReport:
     """Read a source and store the facts that are new, all together or, if interrupted, none.
@@ -151,11 +151,7 @@ def import_source(
         stored = writer.add(records, lambda done: progress("store", done, len(records)))
         progress("store", len(records), len(records))
     if records and store.setting("source") is None:
-        store.set_setting("label", {"name": reading.label or source.label})
-        store.set_setting("history_from", source.history_from)
-        store.set_setting("observed_until", source.observed_until)
-        # Last, so that an import broken off before it is completed by the next one.
-        store.set_setting("source", name)
+        _settle(store, name, reading)
     return ImportReport(
         source=name,
         rows_read=dict(reading.rows_read),
@@ -167,6 +163,16 @@ def import_source(
         incidents_linked=_linked(records),
         notes=reading.notes,
     )
+
+
+def _settle(store: Store, name: str, reading: Reading) -> None:
+    """Remember what the first source of a store implies for labels and training."""
+    source = SOURCES[name]
+    store.set_setting("label", {"name": reading.label or source.label})
+    store.set_setting("history_from", source.history_from)
+    store.set_setting("observed_until", source.observed_until)
+    # Last, so that an import broken off before it is completed by the next one.
+    store.set_setting("source", name)
 
 
 def _keep(reading: Reading, folder: Path, name: str) -> str | None:

@@ -95,11 +95,15 @@ class FeatureState:
         return self
 
     def change(self, change_id: str) -> tuple[Columns, int] | None:
-        """The last revision on record of a change, as (table, row); None for an unknown one."""
-        for part, rows in zip(reversed(self._parts), reversed(self._lookup()), strict=True):
+        """The last known revision of a change, as (table, row); None for an unknown one."""
+        last = None
+        for part, rows in zip(self._parts, self._lookup(), strict=True):
             if change_id in rows:
-                return part[Change], rows[change_id][-1]
-        return None
+                table, row = part[Change], rows[change_id][-1]
+                known = table.times("known_at")[row]
+                if last is None or known >= last[0]:
+                    last = known, table, row
+        return last and last[1:]
 
     def _turns(self, newer: History) -> bool:
         if len(newer[Link]) or len(newer[ChangeEvent]):
@@ -107,8 +111,10 @@ class FeatureState:
         changes, incidents = newer[Change], newer[Incident]
         if "same_item" in self.policy.sources and len(changes) + len(incidents):
             return True
+        spoken = _spoken_of(newer, self.policy)
         return (
-            self._knows("change", _spoken_of(newer, self.policy))
+            self._knows("change", spoken)
+            or not spoken.isdisjoint(changes["change_id"])
             or self._knows("incident", incidents["incident_id"])
             or not self._awaited[Change].isdisjoint(changes["change_id"])
             or not self._awaited[Incident].isdisjoint(incidents["incident_id"])

@@ -59,7 +59,20 @@ def fit_platt(margin: Floats, failed: NDArray[np.bool_]) -> Platt:
         slope = float(line.coef_[0, 0])
         if slope > 0:
             return Platt(slope=slope, intercept=float(line.intercept_[0]))
-    return Platt(slope=1.0, intercept=_level(margin, positives))
+    return levelled(Platt(slope=1.0, intercept=0.0), margin, failed)
+
+
+def levelled(platt: Platt, margin: Floats, failed: NDArray[np.bool_]) -> Platt:
+    """The same slope, with the intercept at which a window's expected failures are its observed.
+
+    An estimator fitted again with the calibration window included has learnt that window's level
+    already; the intercept of the earlier one would count it twice. A window in which nothing or
+    everything failed leaves the line as it is.
+    """
+    positives = int(failed.sum())
+    if positives == 0 or positives == len(failed):
+        return platt
+    return Platt(slope=platt.slope, intercept=_level(platt.slope * margin, positives))
 
 
 def _level(margin: Floats, positives: int) -> float:

@@ -8,9 +8,9 @@ from typing import Any
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 DEFAULTS: dict[str, Any] = {
-    "max_iter": 150,
+    "max_iter": 300,
     "learning_rate": 0.03,
-    "max_leaf_nodes": 8,
+    "max_leaf_nodes": 4,
     "min_samples_leaf": 150,
     "l2_regularization": 10.0,
     "max_bins": 255,

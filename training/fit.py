@@ -25,7 +25,7 @@ from features.progress import Progress, silent
 from models.bands import make_bands
 from models.baselines import BASELINES, columns_of
 from models.bundle import PERCENTILES, RiskModel
-from models.calibration import Platt, fit_platt
+from models.calibration import Platt, fit_platt, levelled
 from models.estimator import make_estimator
 from models.trees import Forest
 from models.usual import Usual
@@ -163,8 +163,8 @@ def _split(rows: TrainingRows, usable: Mask, policy: LabelPolicy, config: Traini
 def _fit(rows: TrainingRows, split: Split, config: TrainingConfig) -> _Fitted:
     """Calibrate on changes an earlier fit has not seen, then fit again with them included.
 
-    Recent changes are worth most to a model of a drifting organisation, and the line from margin to
-    log-odds moves little when they are added; the test's calibration error tells if it does.
+    Recent changes are worth most to a model of a drifting organisation. The slope is kept; the
+    level is set anew, for the second fit has learnt the window's level itself.
     """
     values = rows.table.values
     columns = _informative(values[split.train])
@@ -172,14 +172,17 @@ def _fit(rows: TrainingRows, split: Split, config: TrainingConfig) -> _Fitted:
     earlier = _estimator(values[split.train][:, columns], rows.failed(before)[split.train], config)
     margin = Forest.of(earlier).margin(values[split.calibrate][:, columns])
     platt = fit_platt(margin, rows.failed(after)[split.calibrate])
+    window = platt.probability(margin)
     learnt = split.learnt
     estimator = _estimator(values[learnt][:, columns], rows.failed(after)[learnt], config)
+    again = np.asarray(estimator.decision_function(values[split.calibrate][:, columns]), np.float64)
+    platt = levelled(platt, again, rows.failed(after)[split.calibrate])
     usual = Usual(
         columns=tuple(NAMES[column] for column in columns),
         reference=_medians(values[learnt], columns),
         coverage=_coverage(values[learnt], columns),
     )
-    return _Fitted(estimator, columns, platt, platt.probability(margin), usual)
+    return _Fitted(estimator, columns, platt, window, usual)
 
 
 def _estimator(
@@ -235,8 +238,12 @@ def _baseline(
             return make().fit(values[mask][:, chosen], rows.failed(moment)[mask])
 
     earlier = fitted(split.train, before).decision_function(values[split.calibrate][:, chosen])
-    platt = fit_platt(np.asarray(earlier, np.float64), rows.failed(after)[split.calibrate])
-    margin = fitted(split.learnt, after).decision_function(values[split.test][:, chosen])
+    target = rows.failed(after)[split.calibrate]
+    platt = fit_platt(np.asarray(earlier, np.float64), target)
+    again = fitted(split.learnt, after)
+    window = again.decision_function(values[split.calibrate][:, chosen])
+    platt = levelled(platt, np.asarray(window, np.float64), target)
+    margin = again.decision_function(values[split.test][:, chosen])
     return metrics(platt.probability(np.asarray(margin, np.float64)), failed[split.test])
 
 

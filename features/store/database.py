@@ -372,25 +372,18 @@ def _engine(url: str) -> sa.Engine:
         if parsed.get_backend_name() != "sqlite":
             raise ValueError("neither SQLite nor PostgreSQL")
         engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(f"cannot make the folder of the store: {error}") from error
     except (sa.exc.ArgumentError, ValueError, ImportError) as error:
         raise StoreUnavailableError(
             "the store's URL cannot be read; expected sqlite:///path/to/history.db or "
             "postgresql+psycopg://user@host/database"
         ) from error
-    if parsed.database:
-        _make_folder(Path(parsed.database).parent)
     sa.event.listen(engine, "connect", _on_sqlite_connect)
     sa.event.listen(engine, "begin", _on_sqlite_begin)
     return engine
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailableError(
-            f"cannot make the folder of the store, {folder}: {error.strerror}"
-        ) from error
 
 
 def _on_sqlite_connect(connection: Any, _record: object) -> None:

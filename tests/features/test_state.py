@@ -138,6 +138,7 @@ def back_out(known_at: datetime) -> ChangeEvent:
         ("incident", [[link, change], [incident]]),
         ("incident", [[lambda at: incident(at, "after CHG-10")], [change]]),
         ("incident", [[], [lambda at: incident(at, "after CHG-10")], [change]]),
+        ("incident", [[], [change, lambda at: incident(at, "after CHG-10")]]),
         ("failed", [[back_out], [change]]),
         ("incident_rise", [[change], [lambda at: incident(at)]]),
     ],
@@ -146,6 +147,7 @@ def back_out(known_at: datetime) -> ChangeEvent:
         "link before the incident",
         "text before the change",
         "text that was itself laid over",
+        "text and change together",
         "back-out before the change",
         "rise",
     ],
@@ -206,7 +208,11 @@ def test_a_change_is_found_in_its_last_revision(day, state_of):
     state = state.extended(History.from_records([change(day(1), "CHG-11")]))
     table, row = state.change("CHG-11")
     assert table.record(row).known_at == day(1)
-    assert len(state.history) == 3
+    told_late = History.from_records([change(day(3))])
+    assert state.extended(told_late) is state
+    table, row = state.change("CHG-10")
+    assert table.record(row) == late
+    assert len(state.history) == 4
     table, row = state.change("CHG-10")
     assert table.record(row) == late
     assert state.change("CHG-99") is None

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import rich_click as click
 from click.exceptions import Exit
 
 from features.sources import SOURCES, SourceError, import_source
 from features.store import Store, StoreError, StoreUnavailableError
-from serving.console import err, pairs, progress_bars, show
+from serving.console import err, pairs, progress_bars, show, tell
 from serving.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -29,11 +32,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+# A registry out of reach is said within seconds; MLflow would try for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 click.rich_click.MAX_WIDTH = 100
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%SZ"])
+
+
+class RegistryUnavailableError(Exception):
+    """The model registry cannot be used."""
 
 
 def main() -> None:
@@ -50,9 +60,12 @@ def main() -> None:
         sys.exit(130)
     except (SourceError, SettingsError) as error:
         _fail(error, 2)
-    except StoreUnavailableError as error:
+    except (StoreUnavailableError, RegistryUnavailableError) as error:
         _fail(error, 4)
-    except StoreError as error:
+    except BrokenPipeError:  # whoever read the results has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (StoreError, OSError) as error:
         _fail(error, 1)
 
 
@@ -85,7 +98,13 @@ def cli(context: click.Context) -> None:
 
 @cli.command()
 @click.option("--changes", default=20_000, show_default=True, help="Number of changes.")
-@click.option("--seed", default=7, show_default=True, help="Same seed, same organisation.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=7,
+    show_default=True,
+    help="Same seed, same organisation.",
+)
 @click.option("--until", type=MOMENT, help="Last day of its history.  [default: today]")
 @click.option("--noise-only", is_flag=True, help="Incidents fall at random: no model can be good.")
 @click.option("--if-empty", is_flag=True, help="Do nothing if the store holds changes already.")
@@ -107,17 +126,22 @@ def demo(
     store = Store(settings.store_url)
     if store.counts()["change_revision"]:
         if if_empty:
-            err.print("the store holds changes already: kept")
+            kept = "the store holds changes already: kept"
+            show({"synthetic": store.setting("source") == "demo", "kept": True}, as_json, [kept])
             return
         raise click.ClickException(
             "the store holds changes already; choose an empty folder with CHANGERISK_HOME, or "
             f"remove {settings.home}"
         )
     day = _aware(until) or _now().replace(hour=0, minute=0, second=0, microsecond=0)
+    settings.home.mkdir(parents=True, exist_ok=True)
     with progress_bars() as progress:
-        made = organisation(
-            seed=seed, until=day, changes=changes, noise_only=noise_only, progress=progress
-        )
+        try:
+            made = organisation(
+                seed=seed, until=day, changes=changes, noise_only=noise_only, progress=progress
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
         with store.write("demo", now=_now()) as writer:
             stored = writer.add(made.records, lambda done: progress("store", done, None))
     store.set_setting("source", "demo")
@@ -223,9 +247,11 @@ def train(
     from training.report import lines
 
     store, config = Store(settings.store_url), TrainingConfig()
-    registry = _registry(settings)
-    if if_missing and registry.version_of(alias) is not None:
-        err.print(f"the registry has a {alias} already: kept")
+    with _registry(settings) as registry:
+        present = registry.version_of(alias) if if_missing else None
+    if present is not None:
+        kept = f"the registry has a {alias} already: kept"
+        show({"version": present, "alias": alias, "kept": True}, as_json, [kept])
         return
     policy = _policy(store, name)
     with progress_bars() as progress:
@@ -244,13 +270,15 @@ def train(
         except TrainingError as error:
             raise click.ClickException(str(error)) from error
         progress("register", 0, None)
-        version = registry.save(
-            trained.model,
-            params={**config.params(), "label": policy.name, "watermark": history.watermark},
-            metrics=_flat(trained.report["models"]["champion"]),
-            tags={"label": policy.name, "source": str(store.setting("source"))},
-            alias=alias,
-        )
+        source = str(store.setting("source"))
+        with _registry(settings) as registry:
+            version = registry.save(
+                trained.model,
+                params={**config.params(), "label": policy.name, "watermark": history.watermark},
+                metrics=_flat(trained.report["models"]["champion"]),
+                tags={"label": policy.name, "source": source},
+                alias=alias,
+            )
     synthetic = store.setting("source") == "demo"
     result = {"version": version, "alias": alias, "label": policy.name, "synthetic": synthetic}
     show({**result, **trained.report}, as_json, lines(version, alias, trained.report))
@@ -284,14 +312,16 @@ def score(settings: Settings, file: IO[bytes], as_json: bool) -> None:
 
 @cli.command()
 @click.option("--host", help="Address to listen on.  [default: CHANGERISK_HOST or 127.0.0.1]")
-@click.option("--port", type=int, help="Port.  [default: CHANGERISK_PORT or 3000]")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), help="Port.  [default: CHANGERISK_PORT or 3000]"
+)
 @click.option("--example", is_flag=True, help="Print an example change with its curl command.")
 @click.pass_obj
 def serve(settings: Settings, host: str | None, port: int | None, example: bool) -> None:
     """Serve the score over HTTP until interrupted."""
     from serving.launch import launch
 
-    sys.exit(launch(settings, host or settings.host, port or settings.port, example, err.print))
+    sys.exit(launch(settings, host or settings.host, port or settings.port, example, tell))
 
 
 @cli.group()
@@ -304,7 +334,8 @@ def model() -> None:
 @click.pass_obj
 def model_list(settings: Settings, as_json: bool) -> None:
     """List every version, newest first."""
-    versions = [vars(version) for version in _registry(settings).versions()]
+    with _registry(settings) as registry:
+        versions = [vars(version) for version in registry.versions()]
     lines = [
         f"version {v['version']}  {', '.join(v['aliases']) or '-'}  {pairs(v['tags'])}"
         for v in versions
@@ -359,11 +390,13 @@ def keys_list(settings: Settings, as_json: bool) -> None:
 
 @keys.command("revoke")
 @click.argument("key_id")
+@JSON
 @click.pass_obj
-def keys_revoke(settings: Settings, key_id: str) -> None:
-    """Revoke the key KEY_ID from now on."""
+def keys_revoke(settings: Settings, key_id: str, as_json: bool) -> None:
+    """Revoke the key KEY_ID (the first column of `changerisk keys list`) from now on."""
     if not Store(settings.store_url).revoke_key(key_id, now=_now()):
         raise click.UsageError(f"there is no live key {key_id!r}; see changerisk keys list")
+    show({"key_id": key_id, "revoked": True}, as_json, [f"{key_id} is revoked"])
 
 
 @cli.group()
@@ -393,8 +426,10 @@ def audit_replay(settings: Settings, score_id: str, as_json: bool) -> None:
     """Compute a past answer again from the history and the model of its time, bit for bit."""
     from serving.replay import ReplayError, replay
 
+    store = Store(settings.store_url)
     try:
-        found = replay(Store(settings.store_url), _registry(settings), score_id)
+        with _registry(settings) as registry:
+            found = replay(store, registry, score_id)
     except ReplayError as error:
         raise click.ClickException(str(error)) from error
     word = "equal, bit for bit" if found.equal else f"differs in {', '.join(found.differences)}"
@@ -430,12 +465,24 @@ def _policy(store: Store, name: str | None, **changed: Any) -> LabelPolicy:
         raise click.UsageError(str(error)) from error
 
 
-def _registry(settings: Settings) -> Registry:
+@contextmanager
+def _registry(settings: Settings) -> Iterator[Registry]:
     """The registry; opening it takes seconds, the first time more."""
     from models.registry import Registry
+    from serving.replay import ReplayError
 
     settings.home.mkdir(parents=True, exist_ok=True)
-    return Registry(settings.mlflow_uri, settings.artifacts)
+    try:
+        yield Registry(settings.mlflow_uri, settings.artifacts)
+    except (StoreError, ReplayError):
+        raise
+    except Exception as error:
+        said = (str(error).splitlines() or [""])[0][:300]
+        for secret in filter(None, [urlsplit(settings.mlflow_uri).password]):
+            said = said.replace(secret, "***")
+        raise RegistryUnavailableError(
+            f"the model registry could not be used: {said or type(error).__name__}"
+        ) from error
 
 
 def _flat(metrics: dict[str, Any]) -> dict[str, float]:

@@ -11,16 +11,25 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from features.store import Store, StoreError
 from serving.contract import ChangeIn
 from serving.measures import Measures
+from serving.moment import InputError
 from serving.openapi import document
-from serving.problems import of_status, of_validation, problem
+from serving.problems import of_input, of_status, of_validation, problem
 from serving.runtime import Runtime
-from serving.scorer import InputError
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+BESIDE = {
+    "/score": "POST",
+    "/score_bulk": "POST",
+    "/livez": "GET, HEAD",
+    "/healthz": "GET, HEAD",
+    "/readyz": "GET, HEAD",
+    "/schema.json": "GET, HEAD",
+}
+"""Routes that BentoML or the gate answers, and their methods; with others they arrive here."""
 
 ROUTES = {
     "score a change": "POST /v1/score",
@@ -33,9 +42,9 @@ ROUTES = {
 }
 
 
-def create_app(runtime: Runtime) -> Starlette:
+def create_app(runtime: Runtime, measures: Measures) -> Starlette:
     """The application over one worker's runtime."""
-    api = _Api(runtime)
+    api = _Api(runtime, measures)
     routes = [
         Route("/", api.index, methods=["GET"]),
         Route("/v1/score", api.score, methods=["POST"]),
@@ -44,7 +53,7 @@ def create_app(runtime: Runtime) -> Starlette:
         Route("/v1/model", api.model, methods=["GET"]),
         Route("/v1/openapi.json", api.openapi, methods=["GET"]),
         Route("/metrics", api.metrics, methods=["GET"]),
-        Route("/{path:path}", api.nothing, methods=[*_METHODS]),
+        Route("/{path:path}", _Nothing(), include_in_schema=False),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
 
@@ -53,25 +62,35 @@ async def _refused(_request: Request, error: Exception) -> Response:
     return of_status(error.status_code if isinstance(error, HTTPException) else 503)
 
 
+class _Nothing:
+    """What no other route answers: of another method 405, else 404."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the problem."""
+        await self._problem(scope)(scope, receive, send)
+
+    def _problem(self, scope: Scope) -> Response:
+        allowed = {
+            method
+            for route in scope["app"].routes[:-1]
+            if isinstance(route, Route) and route.matches(scope)[0] is Match.PARTIAL
+            for method in route.methods or ()
+        }
+        methods = ", ".join(sorted(allowed)) or BESIDE.get(scope["path"])
+        if methods:
+            return of_status(405, headers={"Allow": methods})
+        return problem("not-found", "see /v1/openapi.json for what there is")
+
+
 class _Api:
     """The routes' handlers."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, measures: Measures) -> None:
         self._runtime = runtime
-        self._measures = Measures()
+        self._measures = measures
 
     async def index(self, _request: Request) -> Response:
         return _json({"service": "change-risk", "routes": ROUTES})
-
-    async def nothing(self, request: Request) -> Response:
-        allowed = [
-            route.methods or set()
-            for route in request.app.routes[:-1]
-            if route.matches(request.scope)[0] is Match.PARTIAL
-        ]
-        if allowed:
-            return of_status(405, headers={"Allow": ", ".join(sorted(allowed[0]))})
-        return problem("not-found", "see /v1/openapi.json for what there is")
 
     async def score(self, request: Request) -> Response:
         """``POST /v1/score``: one neutral change, bare."""
@@ -80,14 +99,14 @@ class _Api:
             return refusal
         try:
             change = ChangeIn.model_validate(body)
-            with self._measures.timed():
-                answer = await run_in_threadpool(self._runtime.answer, change)
         except ValidationError as error:
             return of_validation(error)
+        known = "caller" in request.scope.get("state", {})
+        give = self._runtime.answer if known else self._runtime.unscored
+        try:
+            answer = await run_in_threadpool(self._measures.answered, give, change)
         except InputError as error:
-            fault = {"pointer": error.pointer, "detail": error.detail}
-            return problem("invalid", "1 field could not be used", errors=[fault])
-        self._measures.count(answer)
+            return of_input(error)
         return Response(answer.model_dump_json(), media_type="application/json")
 
     async def change(self, request: Request) -> Response:

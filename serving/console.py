@@ -34,6 +34,11 @@ def show(result: object, as_json: bool, lines: Sequence[str]) -> None:
         click.echo("\n".join(lines))
 
 
+def tell(line: str) -> None:
+    """A line for people on stderr, as it is: neither wrapped nor read as markup."""
+    err.print(line, markup=False, soft_wrap=True)
+
+
 class Bars:
     """Progress on stderr: a bar a stage on a terminal, a line a stage and each tenth elsewhere."""
 

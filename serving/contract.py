@@ -94,7 +94,7 @@ def _attributes(value: object) -> object:
             continue
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise ValueError(f"expected a number for {str(name)[:60]!r}")  # noqa: TRY004
-        if not math.isfinite(number) or abs(number) > 1e15:
+        if not abs(number) <= 1e15:  # NaN is not, either
             raise ValueError(f"expected a number within ±1e15 for {str(name)[:60]!r}")
         numbers[str(name)] = float(number)
     return numbers
@@ -110,7 +110,8 @@ Numbers = Annotated[dict[str, float], BeforeValidator(_attributes)]
 class ChangeIn(BaseModel):
     """One change to be scored. All but ``change_id`` may be missing; missing is reported."""
 
-    model_config = ConfigDict(extra="allow", title="Change")
+    # Texts of a ticket do not belong into the log, where a refused one would be quoted.
+    model_config = ConfigDict(extra="allow", title="Change", hide_input_in_errors=True)
 
     change_id: Annotated[
         str, BeforeValidator(_text), Field(min_length=1, max_length=200, examples=["CHG0031874"])
@@ -163,6 +164,10 @@ class ChangeIn(BaseModel):
             attributes=dict(self.attributes),
             **{name: getattr(self, name) for name in (*TEXT_FIELDS, *LIST_FIELDS)},
         )
+
+    def payload(self) -> dict[str, Any]:
+        """The fields of a change as JSON values; what is no field of a change is not kept."""
+        return self.model_dump(mode="json", include=set(type(self).model_fields))
 
     def warnings(self) -> list[Warned]:
         """What of the body was missing or not used."""

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from features.store import StoreError
-from serving.keys import ROLES, caller
+from features.store import StoreError, StoreUnavailableError
+from serving.keys import ROLES, Caller, caller
 from serving.problems import problem
 from serving.runtime import Runtime
 
@@ -20,6 +21,9 @@ _log = logging.getLogger(__name__)
 
 OPEN = frozenset({"/livez", "/healthz", "/readyz", "/", "/v1/openapi.json"})
 """Paths that need no key."""
+
+ALWAYS_ANSWERED = "/v1/score"
+"""Where a workflow gets an answer, though none with a score, even if keys cannot be checked."""
 
 ANYONE = frozenset(ROLES)
 SCORING = frozenset({"requester", "approver", "data_scientist", "service", "admin"})
@@ -60,10 +64,12 @@ class Gate:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        limited = _Limited(receive, self._runtime.settings.max_body_bytes)
-        body = await limited.whole()
+        limit = self._runtime.settings.max_body_bytes
+        try:
+            body = await _whole(receive, limit)
+        except ClientDisconnect:
+            return  # whoever asked is gone; what came of the body is not what was meant
         if body is None:
-            limit = self._runtime.settings.max_body_bytes
             answer = problem("too-large", f"expected at most {limit} bytes")
             await answer(scope, receive, send)
             return
@@ -71,22 +77,19 @@ class Gate:
 
     async def _refusal(self, scope: Scope) -> Response | None:
         path = scope["path"]
-        if path == "/readyz":
+        if path == "/readyz" and scope["method"] in ("GET", "HEAD"):
             return await run_in_threadpool(self._readiness)
         if path in OPEN:
             return None
         presented = _presented(Headers(scope=scope))
         if presented is None:
             return _unauthorized("send the key as `Authorization: Bearer crk_…` or `X-API-Key`")
-        scorer = await run_in_threadpool(self._runtime.scorer)
-        if scorer is None:
-            return problem("unavailable", "keys cannot be checked", headers={"Retry-After": "5"})
         try:
-            who = await run_in_threadpool(
-                caller, scorer.store, presented, now=self._runtime.clock()
-            )
+            who = await run_in_threadpool(self._who, presented)
         except StoreError as error:
             _log.error("keys cannot be checked: %s", error)
+            if path == ALWAYS_ANSWERED:
+                return None  # without a caller, so it will not be scored
             return problem("unavailable", "keys cannot be checked", headers={"Retry-After": "5"})
         if who is None:
             return _unauthorized("the key is unknown, expired or revoked")
@@ -94,6 +97,19 @@ class Gate:
             return problem("forbidden", f"the role {who.role} may not use {path[:100]}")
         scope.setdefault("state", {})["caller"] = who
         return None
+
+    def _who(self, presented: str) -> Caller | None:
+        """Whose key it is.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be asked.
+        """
+        scorer = self._runtime.scorer()
+        if scorer is None:
+            raise StoreUnavailableError("the store is not open")
+        return caller(scorer.store, presented, now=self._runtime.clock())
 
     def _readiness(self) -> Response:
         ready, reason = self._runtime.ready()
@@ -124,28 +140,26 @@ def _unauthorized(detail: str) -> Response:
     return problem("unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-class _Limited:
-    """Reads a body up to a limit."""
+async def _whole(receive: Receive, limit: int) -> bytes | None:
+    """The body, or None if it is longer than the limit. What is over is read and dropped, so that
+    the client hears the answer instead of a reset, up to 64 times the limit.
 
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive = receive
-        self._limit = limit
-
-    async def whole(self) -> bytes | None:
-        """The body, or None if it is longer than the limit. What is over is read and dropped, so
-        that the client hears the answer instead of a reset, up to 64 times the limit.
-        """
-        parts: list[bytes] = []
-        total = 0
-        while True:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                return b"".join(parts)
-            total += len(message.get("body", b""))
-            if total <= self._limit:
-                parts.append(message.get("body", b""))
-            if not message.get("more_body") or total > 64 * self._limit:
-                return None if total > self._limit else b"".join(parts)
+    Raises
+    ------
+    ClientDisconnect
+        If the client left before the end of it.
+    """
+    parts: list[bytes] = []
+    total = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        total += len(message.get("body", b""))
+        if total <= limit:
+            parts.append(message.get("body", b""))
+        if not message.get("more_body") or total > 64 * limit:
+            return None if total > limit else b"".join(parts)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

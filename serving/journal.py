@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from features import instants
-from features.store import Store
+from features.store import Store, StoreError, StoreUnavailableError
 from features.store.database import GENESIS, JournalEntry, chain_hash
 
 
@@ -21,7 +21,7 @@ class Verification:
     Parameters
     ----------
     entries : int
-        Entries read.
+        Entries that hold, from the first on.
     head : str
         Hash of the last one; keep it elsewhere to notice a shortened journal.
     fault : str or None
@@ -36,20 +36,31 @@ class Verification:
 def verify(store: Store) -> Verification:
     """Recompute every hash of the journal; an edit, a removal or a reordering breaks the chain."""
     head, count = GENESIS, 0
-    for entry in store.journal_entries():
-        count += 1
-        if entry.seq != count:
-            return Verification(entries=count, head=head, fault=f"entry {count} is missing")
-        if entry.previous_hash != head or _hash(entry) != entry.hash:
-            return Verification(
-                entries=count, head=head, fault=f"entry {entry.seq} ({entry.entry_id}) was changed"
-            )
-        head = entry.hash
-    return Verification(entries=count, head=head, fault=None)
+    entries = store.journal_entries()
+    while True:
+        try:
+            entry = next(entries, None)
+        except StoreUnavailableError:
+            raise
+        except (StoreError, ValueError, OverflowError):
+            unread = f"entry {count + 1} cannot be read"
+            return Verification(entries=count, head=head, fault=unread)
+        fault = None if entry is None else _fault(entry, count + 1, head)
+        if entry is None or fault is not None:
+            return Verification(entries=count, head=head, fault=fault)
+        head, count = entry.hash, count + 1
+
+
+def _fault(entry: JournalEntry, seq: int, head: str) -> str | None:
+    """What is wrong with an entry that should be number ``seq`` and follow ``head``."""
+    if entry.seq != seq:
+        return f"entry {seq} is missing"
+    if entry.previous_hash != head or _hash(entry) != entry.hash:
+        return f"entry {entry.seq} ({entry.entry_id}) was changed"
+    return None
 
 
 def _hash(entry: JournalEntry) -> str:
-
     text = orjson.dumps(entry.body, option=orjson.OPT_SORT_KEYS).decode()
     return chain_hash(
         entry.previous_hash,

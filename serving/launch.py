@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,9 +23,12 @@ from serving.settings import Settings
 
 START_SECONDS = 120
 
+# Our own address is never behind a proxy, and the example's key is none of a proxy's business.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
 
 def launch(
-    settings: Settings, host: str, port: int, example: bool, tell: Callable[..., None]
+    settings: Settings, host: str, port: int, example: bool, tell: Callable[[str], None]
 ) -> int:
     """Serve until interrupted; returns the exit code of the server.
 
@@ -46,6 +50,9 @@ def launch(
     root = Path(__file__).parent.parent
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:ChangeRisk"]
     command += ["--host", host, "--port", str(port), "--working-dir", str(root)]
+    if _taken(host, port):
+        tell(f"something else answers at {host}:{port}; choose another --port")
+        return 1
     server = subprocess.Popen(command, env=environment)  # noqa: S603 - our own interpreter
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
@@ -55,14 +62,23 @@ def launch(
             if example:
                 _show_example(settings, address, tell)
             tell("press Ctrl-C to stop")
-        return server.wait()
+        return 0 if server.wait() in (0, -signal.SIGTERM) else 1
     except KeyboardInterrupt:
         server.send_signal(signal.SIGINT)
         server.wait()
         return 130
 
 
-def _waited(server: subprocess.Popen[bytes], address: str, tell: Callable[..., None]) -> bool:
+def _taken(host: str, port: int) -> bool:
+    """Whether something listens there already: it must not be mistaken for our service."""
+    try:
+        with socket.create_connection((host, port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _waited(server: subprocess.Popen[bytes], address: str, tell: Callable[[str], None]) -> bool:
     """Wait until the service says whether it is ready; False if it ended instead."""
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
@@ -80,7 +96,7 @@ def _waited(server: subprocess.Popen[bytes], address: str, tell: Callable[..., N
 
 def _get(url: str) -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http, our own address
+        with _direct(url, timeout=5) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -88,7 +104,7 @@ def _get(url: str) -> tuple[int, bytes]:
         return 0, b""
 
 
-def _show_example(settings: Settings, address: str, tell: Callable[..., None]) -> None:
+def _show_example(settings: Settings, address: str, tell: Callable[[str], None]) -> None:
     """Score one upcoming change of the synthetic organisation as a workflow would."""
     upcoming = settings.home / "upcoming.jsonl"
     if not upcoming.is_file():
@@ -109,7 +125,7 @@ def _show_example(settings: Settings, address: str, tell: Callable[..., None]) -
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with _direct(request, timeout=30) as answer:
             scored = json.loads(answer.read())
     except OSError as error:
         tell(f"the example could not be scored: {error}")
@@ -118,10 +134,8 @@ def _show_example(settings: Settings, address: str, tell: Callable[..., None]) -
     tell("an example change of the synthetic organisation, scored with:")
     tell(
         f"  curl -s {address}/v1/score -H 'Authorization: Bearer {key}' "
-        f"-H 'Content-Type: application/json' -d @{shlex.quote(where)}",
-        soft_wrap=True,
-        markup=False,
+        f"-H 'Content-Type: application/json' -d @{shlex.quote(where)}"
     )
-    tell(f"  {scored['change_id']}: {scored['status']}. {scored['summary']}", markup=False)
+    tell(f"  {scored['change_id']}: {scored['status']}. {scored['summary']}")
     for factor in scored["factors"][:3]:
-        tell(f"  {100 * factor['points']:+.1f}  {factor['text']}", markup=False)
+        tell(f"  {100 * factor['points']:+.1f}  {factor['text']}")

@@ -29,6 +29,9 @@ LEAST_GAIN = 0.01
 
 DAYS_AHEAD = 14
 
+MOST = 3
+"""Levers shown one by one."""
+
 _PLANS = {
     "backout_plan": "Write a backout plan",
     "test_plan": "Write a test plan",
@@ -58,7 +61,7 @@ class _Variant:
 def levers(
     change: Change, as_of: int, probability: float, model: RiskModel, state: FeatureState
 ) -> list[Lever]:
-    """The levers that help, best first, and last all of them together if there are several."""
+    """The levers that help, best first, and last all of them together if that helps more."""
     plans, slots = _plans(change, model), _slots(change, as_of, model)
     variants = [*plans, *slots]
     if not variants:
@@ -71,19 +74,22 @@ def levers(
         if (free or number < len(plans)) and _helps(score, probability, band, model)
     ]
     useful.sort()
-    best = [variants[n] for _, n in useful if n < len(plans)]
-    best += [variants[n] for _, n in useful if n >= len(plans)][:1]
-    if len(best) > 1:
-        best.append(_together(best))
-    again = _rescored(change, best, as_of, model, state) if best else []
-    found = [
-        Lever(text=v.text, change=v.shown, probability=score, band=model.bands.of(score))
-        for v, (score, _) in zip(best, again, strict=True)
-    ]
-    single, combined = found[: len(best)], []
-    if len(best) > 1:
-        single, combined = found[:-1], found[-1:]
-    return [*sorted(single, key=lambda lever: lever.probability)[:3], *combined]
+    best = [entry for entry in useful if entry[1] < len(plans)]
+    best += [entry for entry in useful if entry[1] >= len(plans)][:1]
+    best.sort()
+    found = [_lever(variants[number], score, model) for score, number in best]
+    if len(best) < 2:
+        return found
+    together = _together([variants[number] for _, number in best])
+    combined, _ = _rescored(change, [together], as_of, model, state)[0]
+    worthwhile = combined < best[0][0]
+    return [*found[:MOST], *([_lever(together, combined, model)] if worthwhile else [])]
+
+
+def _lever(variant: _Variant, score: float, model: RiskModel) -> Lever:
+    return Lever(
+        text=variant.text, change=variant.shown, probability=score, band=model.bands.of(score)
+    )
 
 
 def _helps(score: float, probability: float, band: str, model: RiskModel) -> bool:
@@ -109,6 +115,7 @@ def _slots(change: Change, as_of: int, model: RiskModel) -> list[_Variant]:
     seen = {"lead_time_hours", "start_weekday", "start_hour", "affected_overlapping_changes"}
     if start is None or instants.to_micros(start) <= as_of or not seen & set(model.columns):
         return []
+    end = None if end is not None and end < start else end
     duration = timedelta(0) if end is None else end - start
     found = []
     for days in range(1, DAYS_AHEAD + 1):

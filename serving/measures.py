@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serving.contract import Answer
+from serving.contract import Answer, ChangeIn
 from serving.runtime import Runtime
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -40,15 +39,15 @@ class Measures:
         )
         self._ready = Gauge("changerisk_ready", "1 if scores can be given", registry=self.registry)
 
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Measure the time of an answer."""
+    def answered(self, give: Callable[[ChangeIn], Answer], change: ChangeIn) -> Answer:
+        """Give the answer to a change, measured."""
         begun = time.perf_counter()
-        yield
+        answer = give(change)
         self._seconds.observe(time.perf_counter() - begun)
+        self._count(answer)
+        return answer
 
-    def count(self, answer: Answer) -> None:
-        """Count an answer."""
+    def _count(self, answer: Answer) -> None:
         version = answer.model.version if answer.model else "none"
         self._answers.labels(answer.status, answer.risk_band or "none", version).inc()
         if answer.incident_probability is not None:

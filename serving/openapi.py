@@ -74,7 +74,7 @@ def _paths() -> dict[str, Any]:
             "post": {
                 "operationId": "score",
                 "summary": "Score one change",
-                "requestBody": {"required": True, "content": _content("ChangeIn", "Change")},
+                "requestBody": {"required": True, "content": _content("ChangeIn")},
                 "responses": {
                     "200": _answer("The answer: scored, degraded or not_scored", "Answer"),
                     **_problems("broken-json", "too-large", "unsupported-media-type", "invalid"),
@@ -110,11 +110,24 @@ def _paths() -> dict[str, Any]:
                 },
             }
         },
+        "/v1/openapi.json": {
+            "get": {
+                "operationId": "openapi",
+                "summary": "This document",
+                "security": [],
+                "responses": {
+                    "200": {
+                        "description": "The contract",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    }
+                },
+            }
+        },
     }
 
 
-def _content(*names: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _TEMPLATE.format(model=names[-1])}}}
+def _content(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _TEMPLATE.format(model=name)}}}
 
 
 def _answer(description: str, name: str) -> dict[str, Any]:

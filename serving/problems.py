@@ -10,6 +10,8 @@ import orjson
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from serving.moment import InputError
+
 MEDIA_TYPE = "application/problem+json"
 
 PROBLEMS: dict[str, tuple[int, str]] = {
@@ -71,6 +73,12 @@ def of_validation(error: ValidationError) -> Response:
         f"{count} field{'s' if count > 1 else ''} could not be understood",
         errors=errors,
     )
+
+
+def of_input(error: InputError) -> Response:
+    """The problem of a field that can be understood but not used."""
+    fault = {"pointer": error.pointer, "detail": error.detail}
+    return problem("invalid", "1 field could not be used", errors=[fault])
 
 
 def _escaped(part: object) -> str:

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from features.store import Store, StoreError
 from models.bundle import BundleError
 from models.registry import Registered, Registry, RegistryError
+from serving.answers import Asked, without_score
 from serving.contract import Answer, ChangeIn, Warned
-from serving.scorer import Scorer, moment_of, unscored
+from serving.moment import InputError, moment_of
+from serving.scorer import Scorer
 from serving.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -51,38 +53,53 @@ class Runtime:
         self._lock = threading.Lock()
         self._scorer: Scorer | None = None
         self._reason = "the service is starting"
+        self._opened = False
         self._retry_at = 0.0
 
     def scorer(self) -> Scorer | None:
-        """The scorer, opened or reopened if need be; None while there is no store."""
+        """The scorer; None while there is no store.
+
+        The first call opens store and model and waits for them. Where that failed it is tried again
+        in the background: a caller is never kept waiting for a registry that is out of reach.
+        """
         with self._lock:
             complete = self._scorer is not None and self._scorer.registered is not None
-            if not complete and time.monotonic() >= self._retry_at:
+            if complete or time.monotonic() < self._retry_at:
+                return self._scorer
+            self._retry_at = float("inf")
+            if not self._opened:
+                self._opened = True
                 self._open()
-                self._retry_at = time.monotonic() + RETRY_SECONDS
+            else:
+                threading.Thread(target=self._open, name="open", daemon=True).start()
             return self._scorer
 
     def _open(self) -> None:
-        store = self._scorer.store if self._scorer else self._store()
-        if store is None:
-            return
-        registered, reason = self._model()
-        if self._scorer is None or registered is not None:
-            try:
-                self._scorer = Scorer(store, registered, reason)
-            except StoreError as error:
-                self._scorer, reason = None, str(error)
-        elif self._scorer is not None:
-            self._scorer.unavailable = reason
-        self._reason = reason
-
-    def _store(self) -> Store | None:
+        """Open what is not open yet; what cannot be opened is tried again later."""
         try:
-            return Store(self.settings.store_url)
+            store = self._scorer.store if self._scorer else Store(self.settings.store_url)
+            registered, reason = self._model()
+            scorer, reason = self._made(store, registered, reason)
+            self._scorer, self._reason = scorer, reason
         except StoreError as error:
             _log.error("%s", error)
             self._reason = str(error)
-            return None
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the service stays up
+            _log.exception("the store could not be opened")
+            self._reason = f"the store could not be opened ({type(error).__name__})"
+        finally:
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+
+    def _made(self, store: Store, registered: Registered | None, reason: str) -> tuple[Scorer, str]:
+        """A scorer of the model, or one without where it cannot be used."""
+        try:
+            return Scorer(store, registered, reason), reason
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the service stays up
+            _log.exception("the model could not be used")
+            reason = f"the model could not be used ({type(error).__name__})"
+            return Scorer(store, None, reason), reason
 
     def _model(self) -> tuple[Registered | None, str]:
         """The model, or why there is none."""
@@ -110,7 +127,27 @@ class Runtime:
         return True, "scoring"
 
     def answer(self, change: ChangeIn) -> Answer:
-        """Score one change; without a store, say that nothing could be scored.
+        """Score one change; whatever goes wrong, there is an answer.
+
+        Raises
+        ------
+        InputError
+            If the change cannot be scored as it stands.
+        """
+        scorer = self.scorer()
+        if scorer is None:
+            return self.unscored(change)
+        try:
+            return scorer.answer(change, now=self.clock())
+        except InputError:
+            raise
+        except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
+            _log.exception("no answer could be made")
+            failed = Warned(code="internal_error", text="The change could not be scored.")
+            return self.unscored(change, failed)
+
+    def unscored(self, change: ChangeIn, because: Warned | None = None) -> Answer:
+        """The answer without a score and without a record; by default because of the store.
 
         Raises
         ------
@@ -118,10 +155,10 @@ class Runtime:
             If the change cannot be scored as it stands.
         """
         now = self.clock()
-        scorer = self.scorer()
-        if scorer is not None:
-            return scorer.answer(change, now=now)
         as_of, warnings = moment_of(change, now)
         record = change.to_record(revision=change.revision or "1", known_at=now)
-        reason = Warned(code="store_unavailable", text="The history could not be opened.")
-        return unscored(record, as_of, now, [*change.warnings(), *warnings, reason], None)
+        text = "The history could not be opened."
+        because = because or Warned(code="store_unavailable", text=text)
+        warnings = [*change.warnings(), *warnings]
+        asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
+        return without_score(asked, None, because)

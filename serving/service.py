@@ -12,6 +12,9 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OTEL_SDK_DISABLED", "true")
+# MLflow would try a registry that is out of reach for minutes; the runtime tries again by itself.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 import bentoml
 from starlette.concurrency import run_in_threadpool
@@ -19,6 +22,8 @@ from starlette.concurrency import run_in_threadpool
 from serving.api import create_app
 from serving.contract import Answer, ChangeIn
 from serving.gate import Gate
+from serving.measures import Measures
+from serving.moment import InputError, moment_of
 from serving.runtime import Runtime
 from serving.settings import Settings
 
@@ -28,6 +33,18 @@ MOST_AT_ONCE = 200
 
 def create_service(runtime: Runtime) -> bentoml.Service:
     """The service over one worker's runtime."""
+    measures = Measures()
+
+    async def answers(changes: list[ChangeIn]) -> list[Answer]:
+        try:
+            for change in changes:  # all of them can be used, before the first is scored
+                moment_of(change, runtime.clock())
+            return [
+                await run_in_threadpool(measures.answered, runtime.answer, change)
+                for change in changes
+            ]
+        except InputError as error:
+            raise bentoml.exceptions.InvalidArgument(str(error)) from error
 
     @bentoml.service(
         name="change_risk",
@@ -36,7 +53,7 @@ def create_service(runtime: Runtime) -> bentoml.Service:
         logging={"access": {"enabled": False}},
         traffic={"timeout": 60},
     )
-    @bentoml.asgi_app(create_app(runtime), path="/")
+    @bentoml.asgi_app(create_app(runtime, measures), path="/")
     class ChangeRisk:
         """Probability, reasons and evidence for planned IT changes."""
 
@@ -46,14 +63,14 @@ def create_service(runtime: Runtime) -> bentoml.Service:
         @bentoml.api(route="/score")  # type: ignore[untyped-decorator]
         async def score(self, change: ChangeIn, /) -> Answer:
             """Score one change, as ``POST /v1/score`` does."""
-            return await run_in_threadpool(runtime.answer, change)
+            return (await answers([change]))[0]
 
         @bentoml.api(route="/score_bulk")  # type: ignore[untyped-decorator]
         async def score_bulk(self, changes: list[ChangeIn]) -> list[Answer]:
             """Score several changes, one after another."""
             if len(changes) > MOST_AT_ONCE:
                 raise bentoml.exceptions.InvalidArgument(f"expected at most {MOST_AT_ONCE} changes")
-            return [await run_in_threadpool(runtime.answer, change) for change in changes]
+            return await answers(changes)
 
     ChangeRisk.add_asgi_middleware(Gate, runtime=runtime)  # type: ignore[attr-defined]
     return ChangeRisk

@@ -66,6 +66,7 @@ def _number(environment: Mapping[str, str], name: str, default: int, largest: in
     text = environment.get(name)
     if not text:
         return default
-    if not text.isdigit() or not 1 <= int(text) <= largest:
+    digits = text.isascii() and text.isdecimal() and len(text) < 20
+    if not digits or not 1 <= int(text) <= largest:
         raise SettingsError(f"{name}: expected a whole number from 1 to {largest}, got {text!r}")
     return int(text)

@@ -68,7 +68,7 @@ class TemporalSplit:
         ordered = np.sort(times)
         test_from = self._newest(ordered, self.test_share)
         before = ordered[ordered < test_from - self.gap]
-        calibrate_from = self._newest(before, self.calibration_share)
+        calibrate_from = self._newest(before, self.calibration_share) if len(before) else test_from
         split = Split(
             train=times < calibrate_from - self.gap,
             calibrate=(times >= calibrate_from) & (times < test_from - self.gap),

@@ -1,0 +1,176 @@
+"""Answers put together: a score with its reasons, evidence and advice, or why there is none."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from features import instants
+from features.catalogue import BY_NAME
+from features.columns import Columns
+from features.evidence import Question, collisions, records_behind, similar_changes
+from features.records import Change
+from features.sentences import per_hundred
+from features.state import FeatureState
+from features.table import FeatureTable
+from models.bundle import RiskModel
+from models.explanation import Factor, heading
+from models.registry import Registered
+from serving.contract import (
+    Answer,
+    CollisionOut,
+    FactorOut,
+    LeverOut,
+    ModelOut,
+    SimilarOut,
+    Warned,
+)
+from serving.journal import digest
+from serving.levers import levers
+from serving.policy import recommend
+
+MOST_COLLISIONS = 20
+"""Collisions an answer names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A number and all that belongs to it."""
+
+    table: FeatureTable
+    probability: float
+    base_log_odds: float
+    factors: list[Factor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was asked: a change as it stands, the moment it is scored for, and what was odd."""
+
+    record: Change
+    as_of: datetime
+    now: datetime
+    warnings: Sequence[Warned]
+
+
+def with_score(asked: Asked, scored: Scored, registered: Registered, state: FeatureState) -> Answer:
+    """The answer that gives a number, and what goes with it."""
+    model, probability = registered.model, scored.probability
+    micros = instants.to_micros(asked.as_of)
+    question = Question(Columns.from_records(Change, [asked.record]), 0, micros, state)
+    band, missing = model.bands.of(probability), _degrading(scored.table, model)
+    return _answer(
+        asked,
+        registered,
+        status="degraded" if missing else "scored",
+        incident_probability=probability,
+        base_rate=model.base_rate,
+        times_base_rate=probability / model.base_rate,
+        risk_band=band,
+        percentile=model.percentile(probability),
+        summary=f"About {per_hundred(probability)} in 100 changes like this one "
+        f"{model.policy.means}; usual: {per_hundred(model.base_rate)} in 100.",
+        factors=[_factor_out(factor, question) for factor in scored.factors],
+        base_log_odds=scored.base_log_odds,
+        levers=_levers_out(asked.record, micros, probability, model, state),
+        similar_changes=[
+            SimilarOut.model_validate(similar, from_attributes=True)
+            for similar in similar_changes(question)
+        ],
+        collisions=[
+            CollisionOut.model_validate(collision, from_attributes=True)
+            for collision in collisions(question)[:MOST_COLLISIONS]
+        ],
+        recommendation=recommend(asked.record, band, model.bands, missing=bool(missing)),
+        warnings=[*asked.warnings, *missing],
+    )
+
+
+def without_score(asked: Asked, registered: Registered | None, *because: Warned) -> Answer:
+    """The answer that gives no number; its warnings say why."""
+    return _answer(
+        asked,
+        registered,
+        status="not_scored",
+        summary="This change was not scored; decide without a score.",
+        warnings=[*asked.warnings, *because],
+    )
+
+
+def _answer(asked: Asked, registered: Registered | None, **said: object) -> Answer:
+    record = asked.record
+    return Answer(
+        score_id=str(uuid.uuid4()),
+        change_id=record.change_id,
+        revision=record.revision,
+        model=None if registered is None else _model_out(registered),
+        as_of=asked.as_of,
+        scored_at=asked.now,
+        input_hash=_input_hash(record, asked.as_of),
+        links={"change": f"/v1/changes/{quote(record.change_id, safe='')}"},
+        **said,  # type: ignore[arg-type]
+    )
+
+
+def _degrading(table: FeatureTable, model: RiskModel) -> list[Warned]:
+    """Factor groups of which nothing is known, though most changes have them."""
+    return [
+        Warned(
+            code="missing_factor",
+            field=group,
+            text=f"Nothing is known of “{heading(group)}”, which most changes have on record; "
+            "it was taken as usual",
+        )
+        for group in model.unknown_groups(table.values)
+    ]
+
+
+def _factor_out(factor: Factor, question: Question) -> FactorOut:
+    evidence = [] if factor.feature is None else records_behind(question, BY_NAME[factor.feature])
+    return FactorOut(
+        group=factor.group,
+        heading=heading(factor.group),
+        text=factor.text,
+        feature=factor.feature,
+        value=factor.value,
+        reference=factor.reference,
+        direction=factor.direction,  # type: ignore[arg-type]
+        log_odds=factor.log_odds,
+        points=factor.points,
+        changeable=factor.changeable,
+        evidence=evidence,
+    )
+
+
+def _levers_out(
+    record: Change, as_of: int, probability: float, model: RiskModel, state: FeatureState
+) -> list[LeverOut]:
+    return [
+        LeverOut(
+            text=lever.text,
+            change=lever.change,
+            incident_probability=lever.probability,
+            risk_band=lever.band,
+        )
+        for lever in levers(record, as_of, probability, model, state)
+    ]
+
+
+def _model_out(registered: Registered) -> ModelOut:
+    model = registered.model
+    return ModelOut(
+        name=registered.name,
+        version=registered.version,
+        trained_at=model.trained_at,
+        history_until=model.history_until,
+        label=model.policy.name,
+    )
+
+
+def _input_hash(record: Change, as_of: datetime) -> str:
+    """Digest of what was asked: the change's content and the moment."""
+    content = {**vars(record), "attributes": dict(record.attributes), "known_at": None}
+    return digest({"change": content, "as_of": instants.to_micros(as_of)})

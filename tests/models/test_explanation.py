@@ -1,0 +1,180 @@
+"""Factors: they add up to the score, and say in words what is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from features.catalogue import BY_NAME, GROUPS, NAMES
+from features.columns import Columns
+from features.records import Change
+from features.table import FeatureTable
+from models.bundle import RiskModel
+from models.calibration import Platt
+from models.explanation import SHOWN, Explainer, ExplanationError, Factor, heading
+from training.rows import TrainingRows
+
+EXACT = 1e-9
+ROWS = 500
+
+NEVER_SAID = re.compile(
+    r"\bnan\b|None|\binf\b|[{}]|(?<![\d,.])1 changes\b|\bit it\b|on service it|by team it|  "
+)
+
+
+@pytest.fixture(scope="session")
+def explainer(model: RiskModel) -> Explainer:
+    return Explainer(model)
+
+
+@pytest.fixture(scope="session")
+def chosen(rows: TrainingRows) -> list[int]:
+    """Rows over the whole history, the first changes of nobody's record among them."""
+    return [int(row) for row in np.linspace(0, len(rows.start) - 1, ROWS)]
+
+
+@pytest.fixture(scope="session")
+def explained(explainer: Explainer, rows: TrainingRows, chosen: list[int]) -> list[list[Factor]]:
+    return [explainer.factors(rows.table, rows.changes, row) for row in chosen]
+
+
+def test_parts_add_up_to_the_calibrated_log_odds(
+    explainer: Explainer, model: RiskModel, rows: TrainingRows, chosen: list[int]
+) -> None:
+    values = rows.table.values[chosen]
+    parts = explainer.contributions(model.select(values))
+    assert parts.shape == (ROWS, len(model.columns))
+    total = explainer.base_log_odds + parts.sum(axis=1)
+    assert np.abs(total - logit(model.probability(values))).max() <= EXACT
+
+
+def test_factors_add_up(
+    explainer: Explainer,
+    model: RiskModel,
+    rows: TrainingRows,
+    chosen: list[int],
+    explained: list[list[Factor]],
+) -> None:
+    probability = model.probability(rows.table.values[chosen])
+    odds = [sum(factor.log_odds for factor in factors) for factors in explained]
+    points = [sum(factor.points for factor in factors) for factors in explained]
+    base = explainer.base_log_odds
+    assert np.abs(base + np.array(odds) - logit(probability)).max() <= EXACT
+    assert np.abs(expit(base) + np.array(points) - probability).max() <= EXACT
+
+
+def test_strongest_first_and_the_rest_summed(explained: list[list[Factor]]) -> None:
+    sizes = {len(factors) for factors in explained}
+    assert max(sizes) == SHOWN + 1, "the model has fewer groups than the test needs"
+    for factors in explained:
+        shown = [factor for factor in factors if factor.group != "other"]
+        weights = [abs(factor.log_odds) for factor in shown]
+        assert len(shown) <= SHOWN
+        assert weights == sorted(weights, reverse=True)
+        assert len({factor.group for factor in shown}) == len(shown)
+        assert all(factor.group in GROUPS for factor in shown)
+        others = factors[len(shown) :]
+        assert all(re.fullmatch(r"\d+ other factors together", o.text) for o in others)
+        assert all(not o.changeable and o.feature is None and o.value is None for o in others)
+
+
+def test_direction_follows_the_sign(explained: list[list[Factor]]) -> None:
+    for factor in (factor for factors in explained for factor in factors):
+        assert factor.direction == ("raises" if factor.log_odds > 0 else "lowers")
+        assert np.sign(factor.points) == np.sign(factor.log_odds)
+
+
+def test_the_fact_pushes_the_way_its_group_does(
+    explainer: Explainer, model: RiskModel, rows: TrainingRows, chosen: list[int]
+) -> None:
+    for row in chosen[:40]:
+        parts = explainer.contributions(model.select(rows.table.values[row : row + 1]))[0]
+        for factor in explainer.factors(rows.table, rows.changes, row):
+            if factor.feature is not None:
+                part = parts[model.columns.index(factor.feature)]
+                assert np.sign(part) == np.sign(factor.log_odds)
+                assert BY_NAME[factor.feature].group == factor.group
+                assert BY_NAME[factor.feature].changeable == factor.changeable
+
+
+def test_words(explained: list[list[Factor]]) -> None:
+    texts = {factor.text for factors in explained for factor in factors}
+    assert len(texts) > 200
+    assert [text for text in texts if NEVER_SAID.search(text)] == []
+    assert [text for text in texts if not (text[0].isupper() or text[0].isdigit())] == []
+
+
+def test_values_are_those_of_the_table(
+    rows: TrainingRows, chosen: list[int], explained: list[list[Factor]]
+) -> None:
+    for row, factors in zip(chosen, explained, strict=True):
+        for factor in factors:
+            if factor.feature is not None:
+                value = rows.table.values[row, NAMES.index(factor.feature)]
+                assert factor.value == (None if np.isnan(value) else value)
+
+
+def test_what_stands_in_for_the_unknown_is_not_told_as_a_fact(
+    explainer: Explainer, model: RiskModel, rows: TrainingRows
+) -> None:
+    """A change that names nothing is scored with the usual values; none of them is its own."""
+    empty = Columns.from_records(Change, [Change(change_id="CHG", known_at=model.history_until)])
+    values = np.full((1, len(NAMES)), np.nan)
+    nothing = FeatureTable(empty["change_id"], rows.table.as_of[-1:], values, {})
+    assert model.unknown_groups(nothing.values)
+    factors = explainer.factors(nothing, empty)
+    assert factors
+    assert all(factor.value is None for factor in factors)
+    shown = [factor.text for factor in factors if factor.feature is not None]
+    assert [text for text in shown if re.search(r"\d|usual", text)] == []
+
+
+def test_refuses_factors_that_do_not_add_up(bundle: RiskModel) -> None:
+    explainer = Explainer(bundle)
+    selected = np.zeros((3, len(bundle.columns)))
+    assert explainer.contributions(selected).shape == (3, 4)
+    explainer.base_log_odds += 1e-5
+    with pytest.raises(ExplanationError, match="factors and score differ by 1e-05 log-odds"):
+        explainer.contributions(selected)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_refuses_factors_that_are_no_numbers(bundle: RiskModel, broken: float) -> None:
+    explainer = Explainer(bundle)
+    explainer.base_log_odds = broken
+    with pytest.raises(ExplanationError, match="factors and score differ"):
+        explainer.contributions(np.zeros((1, len(bundle.columns))))
+
+
+def test_no_rows(bundle: RiskModel) -> None:
+    assert len(Explainer(bundle).contributions(np.zeros((0, len(bundle.columns))))) == 0
+
+
+def test_shapley_values_of_two_stumps_by_hand(bundle_of: Callable[..., RiskModel]) -> None:
+    """Trees that each ask one column: a column's part is its leaf less the mean leaf."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 2, (400, 2)).astype(float)
+    failed = rng.random(400) < 0.1 + 0.3 * values[:, 0] + 0.2 * values[:, 1]
+    stumps = HistGradientBoostingClassifier(max_iter=8, max_leaf_nodes=2).fit(values, failed)
+    columns = ("is_emergency", "start_on_weekend")
+    model = bundle_of(stumps, columns=columns, platt=Platt(slope=2.0, intercept=0.5))
+    expected = np.zeros((400, 2))
+    for (tree,) in stumps._predictors:
+        root, left, right = tree.nodes
+        column = root["feature_idx"]
+        leaf = np.where(values[:, column] <= root["num_threshold"], left["value"], right["value"])
+        mean = (left["value"] * left["count"] + right["value"] * right["count"]) / root["count"]
+        expected[:, column] += 2.0 * (leaf - mean)
+    parts: NDArray[np.float64] = Explainer(model).contributions(values)
+    assert np.abs(parts - expected).max() <= EXACT
+
+
+def test_heading() -> None:
+    assert heading("schedule") == "When it is planned"
+    assert heading("other") == "Other factors"

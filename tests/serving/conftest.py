@@ -1,0 +1,277 @@
+"""A small organisation with a model, made once; copies of it, and the service over them."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from starlette.testclient import TestClient
+
+import changerisk
+from features.policy import POLICIES
+from features.store import Store
+from features.synthetic import Organisation, organisation
+from models.registry import Registered, Registry
+from serving.contract import neutral
+from serving.keys import ROLES, create
+from serving.runtime import Runtime
+from serving.service import create_service
+from serving.settings import Settings
+from training.fit import train
+
+UNTIL = datetime(2025, 6, 2, tzinfo=UTC)
+NOW = UNTIL + timedelta(hours=9, microseconds=123_456)
+
+
+@dataclass
+class Clock:
+    """The service's time, as the tests set it."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Template:
+    """The home that is copied, and what was put into it."""
+
+    home: Path
+    keys: dict[str, str]
+    made: Organisation
+
+
+@dataclass
+class Service:
+    """The service in process, as BentoML serves it, over one home."""
+
+    client: TestClient
+    runtime: Runtime
+    home: Path
+    clock: Clock
+    keys: dict[str, str] = field(repr=False)
+
+    def ask(self, method: str, path: str, *, role: str | None = "admin", **given: Any) -> Any:
+        """A response, asked for with the key of a role, or without one."""
+        headers = dict(given.pop("headers", {}))
+        if role is not None:
+            headers["Authorization"] = f"Bearer {self.keys[role]}"
+        return self.client.request(method, path, headers=headers, **given)
+
+    def score(self, body: object, **given: Any) -> dict[str, Any]:
+        """The answer to a change; it must be one."""
+        response = self.ask("POST", "/v1/score", json=body, **given)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def send(self, content: bytes, path: str = "/v1/score", **given: Any) -> Any:
+        """The response to a body, byte for byte."""
+        headers = {"Content-Type": "application/json", **given.pop("headers", {})}
+        return self.ask("POST", path, content=content, headers=headers, **given)
+
+    @property
+    def store(self) -> Store:
+        """The open store of the running service."""
+        scorer = self.runtime.scorer()
+        assert scorer is not None
+        return scorer.store
+
+    def rows(self) -> dict[str, int]:
+        """Rows of every table, as another process sees them."""
+        return rows_of(self.home)
+
+    def journal(self) -> list[dict[str, Any]]:
+        """The bodies of the journal."""
+        return [entry.body for entry in self.store.journal_entries()]
+
+
+def rows_of(home: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(home / "history.db")) as connection:
+        names = [
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
+        return {
+            name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names
+        }
+
+
+def settings_of(home: Path, **more: str) -> Settings:
+    return Settings.from_environment({"CHANGERISK_HOME": str(home), **more})
+
+
+# made once ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """What ``changerisk demo`` and ``changerisk train`` leave, small, and a key for every role."""
+    settings = settings_of(tmp_path_factory.mktemp("organisation"))
+    made = organisation(seed=7, until=UNTIL, changes=3000, days=400)
+    store = Store(settings.store_url)
+    with store.write("demo", now=UNTIL) as writer:
+        writer.add(made.records)
+    store.set_setting("source", "demo")
+    store.set_setting("label", {"name": "incident"})
+    lines = b"".join(neutral(change) for change in made.upcoming)
+    (settings.home / "upcoming.jsonl").write_bytes(lines)
+    keys = {
+        role: create(store, name=f"{role}s", role=role, now=UNTIL, expires_at=None)
+        for role in ROLES
+    }
+    trained = train(store.load(), POLICIES["incident"], now=UNTIL)
+    registry = Registry(settings.mlflow_uri, settings.artifacts)
+    registry.save(
+        trained.model, params={}, metrics={}, tags={"label": "incident"}, alias="champion"
+    )
+    store.close()
+    return Template(settings.home, keys, made)
+
+
+@pytest.fixture(scope="session")
+def registered(template: Template) -> Registered:
+    """The model, as it comes out of the registry."""
+    settings = settings_of(template.home)
+    return Registry(settings.mlflow_uri, settings.artifacts).load("champion")
+
+
+@pytest.fixture(scope="session")
+def organisation_made(template: Template) -> Organisation:
+    """What is in the store, and the truth behind it."""
+    return template.made
+
+
+# copies ------------------------------------------------------------------------------------------
+
+
+def copy_of(template: Template, home: Path, *names: str) -> Path:
+    """A home with the store and the registry of the template; artefacts stay where they are."""
+    home.mkdir(parents=True)
+    for name in names or ("history.db", "mlflow.db", "upcoming.jsonl"):
+        shutil.copy(template.home / name, home / name)
+    return home
+
+
+@pytest.fixture
+def new_home(template: Template, tmp_path: Path) -> Callable[..., Path]:
+    """Makes homes of a test's own: with all, or with the files named."""
+    numbers = itertools.count()
+    return lambda *names: copy_of(template, tmp_path / f"home{next(numbers)}", *names)
+
+
+@pytest.fixture
+def home(new_home: Callable[..., Path]) -> Path:
+    """A home of the test's own, with history, keys and model."""
+    return new_home()
+
+
+def started(stack: ExitStack, home: Path, keys: dict[str, str], **more: str) -> Service:
+    clock = Clock()
+    runtime = Runtime(settings_of(home, **more), clock=clock)
+    client = stack.enter_context(TestClient(create_service(runtime).to_asgi()))
+    return Service(client, runtime, home, clock, keys)
+
+
+@pytest.fixture
+def serve(template: Template) -> Iterator[Callable[..., Service]]:
+    """Starts services over homes; they end with the test."""
+    with ExitStack() as stack:
+        yield lambda home, **more: started(stack, home, template.keys, **more)
+
+
+@pytest.fixture
+def service(serve: Callable[..., Service], home: Path) -> Service:
+    """A service of the test's own."""
+    return serve(home)
+
+
+@pytest.fixture(scope="session")
+def shared(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for the tests that only add changes of their own to it."""
+    with ExitStack() as stack:
+        home = copy_of(template, tmp_path_factory.mktemp("shared") / "home")
+        yield started(stack, home, template.keys)
+
+
+# what to ask -------------------------------------------------------------------------------------
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def upcoming(template: Template) -> list[dict[str, Any]]:
+    """The bodies of the upcoming changes, as the demo writes them."""
+    lines = (template.home / "upcoming.jsonl").read_bytes().splitlines()
+    return [orjson.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session")
+def ticket(upcoming: list[dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Bodies of complete changes that nobody has seen, with some fields replaced."""
+
+    def ticket(**fields: Any) -> dict[str, Any]:
+        number = next(_numbers)
+        body = {**upcoming[number % len(upcoming)], "change_id": f"NEW{number:05}"}
+        del body["revision"]
+        body.update(fields)
+        return body
+
+    return ticket
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the command line left."""
+
+    code: int
+    out: str
+    err: str
+
+    def lines(self) -> list[Any]:
+        """The output, a JSON value a line."""
+        return [orjson.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Runs the command line in this process."""
+
+    def cli(home: Path, *arguments: str, **environment: str) -> Ran:
+        for name, value in {"CHANGERISK_HOME": str(home), **environment}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["changerisk", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            changerisk.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Ran(code, *capsys.readouterr())
+
+    return cli
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """Waits until something holds, at most some seconds."""
+
+    def eventually(found: Callable[[], Any], seconds: float = 30) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (value := found()):
+            assert time.monotonic() < deadline, "did not come to hold"
+            time.sleep(0.05)
+        return value
+
+    return eventually

@@ -1,0 +1,92 @@
+"""The canary: where nothing can be learnt, nothing is; and a leak would be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.catalogue import NAMES
+from features.columns import Columns
+from features.history import History
+from features.policy import LabelPolicy
+from features.state import FeatureState
+from features.synthetic import Organisation, organisation
+from features.table import FeatureTable, build
+from training import fit, rows
+from training.config import TrainingConfig
+from training.fit import train
+
+UNTIL = datetime(2025, 6, 1, tzinfo=UTC)
+CONFIG = TrainingConfig(test_share=0.6, estimator={"max_iter": 80})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Ranking of a test window and the failures behind it."""
+
+    roc_auc: float
+    failures: int
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch, policy: LabelPolicy) -> Callable[[Organisation], Judged]:
+    """Train and judge; without the baselines, whose figures nobody reads here."""
+    monkeypatch.setattr(fit, "BASELINES", {})
+
+    def judge(made: Organisation) -> Judged:
+        history = History.from_records(made.records)
+        report = train(history, policy, now=UNTIL, config=CONFIG).report
+        found = report["models"]["champion"]
+        return Judged(found["roc_auc"], found["observed"])
+
+    return judge
+
+
+def noise(seed: int, changes: int = 10_000, days: int = 600) -> Organisation:
+    return organisation(seed=seed, until=UNTIL, changes=changes, days=days, noise_only=True)
+
+
+def pooled(judged: list[Judged]) -> float:
+    weights = [one.failures for one in judged]
+    return float(np.average([one.roc_auc for one in judged], weights=weights))
+
+
+def test_noise_teaches_nothing(judge: Callable[[Organisation], Judged]) -> None:
+    judged = [judge(noise(seed)) for seed in (1, 2, 3)]
+    assert sum(one.failures for one in judged) >= 400
+    assert abs(pooled(judged) - 0.5) <= 0.03
+
+
+@pytest.mark.slow
+def test_noise_teaches_nothing_at_length(judge: Callable[[Organisation], Judged]) -> None:
+    judged = [judge(noise(seed)) for seed in range(10, 22)]
+    assert sum(one.failures for one in judged) >= 2_000
+    assert abs(pooled(judged) - 0.5) <= 0.02
+
+
+def test_a_leak_would_be_seen(
+    judge: Callable[[Organisation], Judged], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One column that knows the outcome in one case of three lifts noise far over chance."""
+    made = noise(4, changes=3_000, days=400)
+    caused = pd.Series(made.causes["caused"].to_numpy(), index=made.causes["change_id"])
+    known = caused & (np.random.default_rng(0).random(len(caused)) < 1 / 3)
+
+    def leaking(changes: Columns, as_of: np.ndarray, state: FeatureState) -> FeatureTable:
+        table = build(changes, as_of, state)
+        values = table.values.copy()
+        values[:, NAMES.index("title_words")] = known.reindex(changes["change_id"]).to_numpy()
+        return replace(table, values=values)
+
+    honest = judge(made)
+    monkeypatch.setattr(rows, "build", leaking)
+    leaked = judge(made)
+    assert leaked.failures == honest.failures
+    assert abs(honest.roc_auc - 0.5) < 0.12
+    assert leaked.roc_auc > 0.6
+    assert leaked.roc_auc - honest.roc_auc > 0.1

@@ -25,7 +25,7 @@ run: setup ## synthetic organisation, model, example score, service on 127.0.0.1
 	$(BIN)/changerisk serve --example
 
 test: setup ## all tests but the slow ones
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 lint: setup ## format check, rules, types, import contracts
 	$(BIN)/ruff format --check .

@@ -186,8 +186,7 @@ def _words(change: Columns, row: int) -> dict[str, str]:
     """Names of the change, shortened; those it lacks are left out."""
     words = dict(zip(("action",), action(change, row), strict=False))
     for word, name in _NAMED.items():
-        value = change[name][row]
-        if value:
-            text = " ".join(str(value).split())
+        text = " ".join(str(change[name][row] or "").split())
+        if text:
             words[word] = text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
     return words

@@ -49,10 +49,10 @@ DAYS = (0, 1, 2, 3, 6, 7, 8, 9, 13, 14, 15, 21, 22, 29, 30, 31, 44, 90, 91, 120,
 """Few moments, so that many facts share one and windows begin and end on them."""
 
 CHANGE_IDS = tuple(f"CHG-{n}" for n in range(10, 22))
-INCIDENT_IDS = tuple(f"INC-{n}" for n in range(30, 36))
+INCIDENT_IDS = tuple(f"INC-{n}" for n in range(30, 34))
 ITEMS = ("web-01", "db-01", "db-02")
 AFFECTED = ((), (), ("",), ("db-01",), ("db-02", "web-01", "db-02", ""), ITEMS)
-TEXTS = (None, "", "All is slow", "Since CHG-10", "CHG-11 or CHG-12?", "see CHG-99", "chg-10 CHG10")
+TEXTS = (None, "All is slow", "Since CHG-10", "CHG-11 or CHG-10?", "see CHG-99", "chg-10 CHG10")
 TITLES = (None, "", "Patch web-01 2024-01", "db-02: Patch 2025-03", "Move the rack")
 
 # strategies --------------------------------------------------------------------------------------
@@ -113,8 +113,8 @@ INCIDENTS = st.builds(
 LINKS = st.builds(
     Link,
     incident_id=_any_of(*INCIDENT_IDS, "INC-99"),
-    change_id=_any_of(*CHANGE_IDS[:5], "CHG-99"),
-    kind=_any_of("caused_by", "caused_by", "caused_by", "fixed_by"),
+    change_id=_any_of("CHG-10", "CHG-10", *CHANGE_IDS[:4], "CHG-99"),
+    kind=_any_of("caused_by", "caused_by", "fixed_by"),
     source=_any_of("explicit", "explicit", "text", "same_item"),
     confidence=_any_of(1.0, 0.5, 0.1),
     occurred_at=MOMENTS,

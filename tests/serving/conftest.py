@@ -30,6 +30,7 @@ from serving.service import create_service
 from serving.settings import Settings
 from training.fit import train
 
+EMPTY = "registry-without-models.db"
 UNTIL = datetime(2025, 6, 2, tzinfo=UTC)
 NOW = UNTIL + timedelta(hours=9, microseconds=123_456)
 
@@ -133,6 +134,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     }
     trained = train(store.load(), POLICIES["incident"], now=UNTIL)
     registry = Registry(settings.mlflow_uri, settings.artifacts)
+    shutil.copy(settings.home / "mlflow.db", settings.home / EMPTY)
     registry.save(
         trained.model, params={}, metrics={}, tags={"label": "incident"}, alias="champion"
     )
@@ -169,6 +171,14 @@ def new_home(template: Template, tmp_path: Path) -> Callable[..., Path]:
     """Makes homes of a test's own: with all, or with the files named."""
     numbers = itertools.count()
     return lambda *names: copy_of(template, tmp_path / f"home{next(numbers)}", *names)
+
+
+@pytest.fixture
+def modelless(new_home: Callable[..., Path]) -> Path:
+    """A home with history and keys, and a registry without a model."""
+    home = new_home("history.db", EMPTY)
+    (home / EMPTY).rename(home / "mlflow.db")
+    return home
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def policy() -> LabelPolicy:
 @pytest.fixture(scope="session")
 def made() -> Organisation:
     """An organisation in which changes cause incidents for known reasons."""
-    return organisation(seed=2, until=UNTIL, changes=6_000, days=500)
+    return organisation(seed=2, until=UNTIL, changes=5_000, days=450)
 
 
 @pytest.fixture(scope="session")

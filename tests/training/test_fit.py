@@ -67,7 +67,7 @@ def test_bundle_scores_what_it_was_trained_for(trained: Trained, history: Histor
     probability = model.probability(rows.table.values)
     assert 0 < probability.min() < probability.max() < 1
     usable = rows.taught & rows.decided(instants.to_micros(model.history_until))
-    assert probability[usable].mean() == pytest.approx(model.base_rate, rel=0.25)
+    assert probability[usable].mean() == pytest.approx(model.base_rate, rel=0.5)
     assert model.base_rate == trained.report["base_rate"]
     assert list(model.score_quantiles) == sorted(model.score_quantiles)
     assert set(model.reference) <= set(model.columns)
@@ -153,7 +153,7 @@ def test_history_from(history: History, policy: LabelPolicy) -> None:
     moment = NOW - timedelta(days=300)
     config = TrainingConfig(estimator={"max_iter": 10})
     found = train(history, policy, now=NOW, config=config, history_from=moment).report
-    first = {}
+    first: dict[str, int] = {}
     for change_id, known in zip(
         history[Change]["change_id"], history[Change].times("known_at"), strict=True
     ):

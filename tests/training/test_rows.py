@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -37,7 +37,7 @@ def change(day: Day) -> Callable[..., Change]:
 
 
 def rows_of(
-    records: list[Record], as_of: datetime, history_from: datetime | None = None
+    records: Sequence[Record], as_of: datetime, history_from: datetime | None = None
 ) -> TrainingRows:
     history = History.from_records(records)
     return training_rows(history, POLICIES["incident"], as_of=as_of, history_from=history_from)

@@ -1,0 +1,199 @@
+"""What a requester could change: never worse, never in the way of others, never an invention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features import instants
+from features.catalogue import NAMES
+from features.columns import Columns
+from features.history import History
+from features.policy import POLICIES
+from features.records import Change
+from features.state import FeatureState
+from features.table import build
+from models.bands import BANDS, Bands
+from models.registry import Registered
+from serving.contract import ChangeIn
+from serving.levers import DAYS_AHEAD, LEAST_GAIN, MOST, levers
+from serving.policy import recommend
+
+PLANS = {"backout_plan", "test_plan", "implementation_plan", "justification", "description"}
+WINDOW = {"planned_start", "planned_end"}
+
+
+@pytest.fixture(scope="module")
+def state(template: Any) -> FeatureState:
+    """The history of the organisation."""
+    return FeatureState(History.from_records(template.made.records), POLICIES["incident"])
+
+
+@pytest.fixture(scope="module")
+def asked(template: Any) -> list[tuple[Change, int]]:
+    """Upcoming changes as they are, and poorer ones; all on one another's days."""
+    moment = instants.to_micros(template.made.until)
+    found = []
+    for change in template.made.upcoming:
+        found.append(change)
+        found.append(
+            replace(change, change_id=f"{change.change_id}b", backout_plan=None, test_plan="TBD")
+        )
+        nothing = dict.fromkeys(("implementation_plan", "description", "justification"))
+        found.append(replace(change, change_id=f"{change.change_id}c", **nothing))
+    return [(change, moment) for change in found]
+
+
+def row(change: Change, as_of: int, state: FeatureState) -> Any:
+    return build(Columns.from_records(Change, [change]), np.array([as_of]), state).values
+
+
+def scored(change: Change, as_of: int, registered: Registered, state: FeatureState) -> float:
+    return float(registered.model.probability(row(change, as_of, state))[0])
+
+
+def test_levers_keep_their_promises(
+    asked: list[tuple[Change, int]], registered: Registered, state: FeatureState
+) -> None:
+    model, seen = registered.model, set()
+    for change, as_of in asked:
+        probability = scored(change, as_of, registered, state)
+        found = levers(change, as_of, probability, model, state)
+        assert len(found) <= MOST + 1
+        singles = [lever for lever in found if lever.text != "All of these together"]
+        assert [v.probability for v in singles] == sorted(v.probability for v in singles)
+        for lever in found:
+            lower_band = BANDS.index(lever.band) < BANDS.index(model.bands.of(probability))
+            assert lever.probability < probability
+            assert lever.probability <= probability - LEAST_GAIN or lower_band
+            assert lever.band == model.bands.of(lever.probability)
+            assert set(lever.change) <= PLANS | WINDOW
+            assert set(lever.change) <= {f.name for f in fields(Change)}
+            seen |= set(lever.change)
+            if "planned_start" in lever.change:
+                check_slot(change, lever, as_of, state)
+            if len(found) > len(singles):
+                assert found[-1].text == "All of these together"
+                assert found[-1].probability < singles[0].probability
+                assert len(found[-1].change) >= max(len(v.change) for v in singles)
+    assert seen & PLANS, "some plan helps"
+    assert seen & WINDOW, "some slot helps"
+
+
+def check_slot(change: Change, lever: Any, as_of: int, state: FeatureState) -> None:
+    start = datetime.fromisoformat(lever.change["planned_start"])
+    assert timedelta(days=1) <= start - change.planned_start <= timedelta(days=DAYS_AHEAD)
+    assert (start - change.planned_start) % timedelta(days=1) == timedelta(0), "same time of day"
+    end = datetime.fromisoformat(lever.change["planned_end"])
+    assert end - start == change.planned_end - change.planned_start
+    moved = replace(change, planned_start=start, planned_end=end)
+    overlaps = row(moved, as_of, state)[0, NAMES.index("affected_overlapping_changes")]
+    assert not overlaps > 0, "free of other changes on its items"
+    if lever.text != "All of these together":
+        assert lever.text == f"Start on {start:%a %d %b %Y, %H:%M} UTC instead"
+
+
+def test_a_lever_tells_what_scoring_it_would_tell(service: Any, ticket: Callable[..., Any]) -> None:
+    checked = 0
+    for _ in range(30):
+        body = ticket()
+        for lever in service.score(body)["levers"]:
+            if set(lever["change"]) <= WINDOW:
+                moved = {**body, **lever["change"], "change_id": f"{body['change_id']}-moved"}
+                answer = service.score(moved)
+                assert answer["incident_probability"] == lever["incident_probability"]
+                assert answer["risk_band"] == lever["risk_band"]
+                checked += 1
+    assert checked
+
+
+def test_no_slot_for_what_has_begun(
+    asked: list[tuple[Change, int]], registered: Registered, state: FeatureState
+) -> None:
+    for change, _ in asked[:12]:
+        late = instants.to_micros(change.planned_start)
+        assert all(
+            not WINDOW & set(lever.change)
+            for lever in levers(change, late, 1.0, registered.model, state)
+        )
+        unplanned = replace(change, planned_start=None, planned_end=None)
+        assert all(
+            not WINDOW & set(lever.change)
+            for lever in levers(unplanned, late, 1.0, registered.model, state)
+        )
+
+
+def test_an_impossible_window_is_not_moved_along(
+    asked: list[tuple[Change, int]], registered: Registered, state: FeatureState
+) -> None:
+    for change, as_of in asked[:12]:
+        odd = replace(change, planned_end=change.planned_start - timedelta(hours=3))
+        for lever in levers(odd, as_of, 1.0, registered.model, state):
+            assert "planned_end" not in lever.change
+
+
+# the route ---------------------------------------------------------------------------------------
+
+ROUTES = {
+    ("low", "standard"): "pre_approved",
+    ("low", "normal"): "delegated_approver",
+    ("low", "emergency"): "delegated_approver",
+    ("low", None): "delegated_approver",
+    ("moderate", "standard"): "delegated_approver",
+    ("moderate", "normal"): "delegated_approver",
+    ("moderate", "emergency"): "delegated_approver",
+    ("high", "standard"): "cab",
+    ("high", "normal"): "cab",
+    ("high", "emergency"): "ecab",
+    ("very_high", " Emergency "): "ecab",
+    ("very_high", None): "cab",
+}
+
+
+def change_of(kind: str | None) -> Change:
+    body = {"change_id": "C1", "change_type": kind}
+    return ChangeIn.model_validate(body).to_record(
+        revision="1",
+        known_at=instants.from_micros(0),  # type: ignore[arg-type]
+    )
+
+
+def bands(**observed: dict[str, float | None]) -> Bands:
+    return Bands(moderate=0.1, high=0.2, very_high=0.3, review_budget=0.1, observed=observed)
+
+
+@pytest.mark.parametrize(("band", "kind"), ROUTES)
+def test_the_route_of_a_band(band: str, kind: str | None) -> None:
+    found = recommend(change_of(kind), band, bands(), missing=False)
+    assert found.route == ROUTES[band, kind]
+    assert found.reasons[0] == f"The score is {band.replace('_', ' ')}"
+    assert ("It is an emergency change" in found.reasons) == (
+        (kind or "").strip().lower() == "emergency"
+    )
+
+
+@pytest.mark.parametrize("band", BANDS)
+@pytest.mark.parametrize("kind", ["standard", "normal", "emergency", None])
+def test_a_degraded_score_never_shortens_the_way(band: str, kind: str | None) -> None:
+    ways = ["pre_approved", "delegated_approver", "cab", "ecab"]
+    full = recommend(change_of(kind), band, bands(), missing=False)
+    found = recommend(change_of(kind), band, bands(), missing=True)
+    assert ways.index(found.route) >= ways.index(full.route)
+    assert found.route == ("ecab" if kind == "emergency" else "cab")
+
+
+def test_the_reason_says_what_was_seen() -> None:
+    seen = bands(
+        high={"changes": 40, "failures": 9, "rate": 0.225},
+        low={"changes": 0, "failures": 0, "rate": None},
+    )
+    found = recommend(change_of("normal"), "high", seen, missing=False)
+    assert found.reasons == ["The score is high: in the test window 9 of 40 such changes failed"]
+    assert recommend(change_of("normal"), "low", seen, missing=False).reasons == [
+        "The score is low"
+    ]

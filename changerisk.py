@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import rich_click as click
-from click.exceptions import Exit
+try:
+    import rich_click as click
+    from click.exceptions import Exit
 
-from features.sources import SOURCES, SourceError, import_source
-from features.store import Store, StoreError, StoreUnavailableError
-from serving.console import err, pairs, progress_bars, show, tell
-from serving.settings import Settings, SettingsError
+    from features.sources import SOURCES, SourceError, import_source
+    from features.store import Store, StoreError, StoreUnavailableError
+    from serving.console import err, pairs, progress_bars, show, tell
+    from serving.settings import Settings, SettingsError
+except KeyboardInterrupt:  # the imports take a second or two
+    sys.exit(130)
 
 if TYPE_CHECKING:
     from features.policy import LabelPolicy
@@ -124,7 +127,8 @@ def demo(
     from serving.contract import neutral
 
     store = Store(settings.store_url)
-    if store.counts()["change_revision"]:
+    # A demo broken off before its settings were written is simply made again.
+    if store.setting("source") is not None:
         if if_empty:
             kept = "the store holds changes already: kept"
             show({"synthetic": store.setting("source") == "demo", "kept": True}, as_json, [kept])
@@ -144,9 +148,9 @@ def demo(
             raise click.UsageError(str(error)) from error
         with store.write("demo", now=_now()) as writer:
             stored = writer.add(made.records, lambda done: progress("store", done, None))
-    store.set_setting("source", "demo")
     store.set_setting("label", {"name": "incident"})
     (settings.home / "upcoming.jsonl").write_bytes(b"".join(neutral(c) for c in made.upcoming))
+    store.set_setting("source", "demo")
     result = {"synthetic": True, "description": made.describe(), "stored": stored}
     show(result, as_json, [made.describe(), f"stored: {pairs(stored)}"])
 

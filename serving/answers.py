@@ -55,6 +55,11 @@ class Asked:
     now: datetime
     warnings: Sequence[Warned]
 
+    @property
+    def begun(self) -> bool:
+        """Whether the planned start has passed, so that nothing can be changed any more."""
+        return any(warning.code == "retrospective" for warning in self.warnings)
+
 
 def with_score(asked: Asked, scored: Scored, registered: Registered, state: FeatureState) -> Answer:
     """The answer that gives a number, and what goes with it."""
@@ -75,7 +80,7 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
         f"{model.policy.means}; usual: {per_hundred(model.base_rate)} in 100.",
         factors=[_factor_out(factor, question) for factor in scored.factors],
         base_log_odds=scored.base_log_odds,
-        levers=_levers_out(asked.record, micros, probability, model, state),
+        levers=[] if asked.begun else _levers_out(asked.record, micros, probability, model, state),
         similar_changes=[
             SimilarOut.model_validate(similar, from_attributes=True)
             for similar in similar_changes(question)

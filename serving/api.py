@@ -14,6 +14,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from features.store import Store, StoreError
+from serving.bodies import parsed
 from serving.contract import ChangeIn
 from serving.measures import Measures
 from serving.moment import InputError
@@ -94,7 +95,8 @@ class _Api:
 
     async def score(self, request: Request) -> Response:
         """``POST /v1/score``: one neutral change, bare."""
-        refusal, body = await _body(request)
+        kind = request.headers.get("content-type")
+        refusal, body = parsed(kind, await request.body())
         if refusal is not None:
             return refusal
         try:
@@ -164,18 +166,6 @@ class _Api:
             return await run_in_threadpool(read, scorer.store)  # type: ignore[arg-type]
         except StoreError:
             return problem("unavailable", "the journal cannot be read")
-
-
-async def _body(request: Request) -> tuple[Response | None, object]:
-    """The JSON of a request, or the problem with it."""
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        return problem("unsupported-media-type", "expected application/json"), None
-    content = await request.body()
-    try:
-        return None, orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        return problem("broken-json", f"{error.msg} at character {error.pos}"), None
 
 
 def _json(value: object) -> Response:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.store import StoreError, StoreUnavailableError
+from serving.bodies import NATIVE, native_problem
 from serving.keys import ROLES, Caller, caller
 from serving.problems import problem
 from serving.runtime import Runtime
@@ -73,6 +74,12 @@ class Gate:
             answer = problem("too-large", f"expected at most {limit} bytes")
             await answer(scope, receive, send)
             return
+        if scope["path"] in NATIVE and scope["method"] == "POST":
+            kind = Headers(scope=scope).get("content-type")
+            wrong = native_problem(scope["path"], kind, body, self._runtime.clock())
+            if wrong is not None:
+                await wrong(scope, receive, send)
+                return
         await self._app(scope, _replay(body, receive), send)
 
     async def _refusal(self, scope: Scope) -> Response | None:

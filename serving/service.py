@@ -23,12 +23,8 @@ from serving.api import create_app
 from serving.contract import Answer, ChangeIn
 from serving.gate import Gate
 from serving.measures import Measures
-from serving.moment import InputError, moment_of
 from serving.runtime import Runtime
 from serving.settings import Settings
-
-MOST_AT_ONCE = 200
-"""Changes ``score_bulk`` takes in one call."""
 
 
 def create_service(runtime: Runtime) -> bentoml.Service:
@@ -36,15 +32,10 @@ def create_service(runtime: Runtime) -> bentoml.Service:
     measures = Measures()
 
     async def answers(changes: list[ChangeIn]) -> list[Answer]:
-        try:
-            for change in changes:  # all of them can be used, before the first is scored
-                moment_of(change, runtime.clock())
-            return [
-                await run_in_threadpool(measures.answered, runtime.answer, change)
-                for change in changes
-            ]
-        except InputError as error:
-            raise bentoml.exceptions.InvalidArgument(str(error)) from error
+        # The gate has let through only bodies that can be scored.
+        return [
+            await run_in_threadpool(measures.answered, runtime.answer, change) for change in changes
+        ]
 
     @bentoml.service(
         name="change_risk",
@@ -68,8 +59,6 @@ def create_service(runtime: Runtime) -> bentoml.Service:
         @bentoml.api(route="/score_bulk")  # type: ignore[untyped-decorator]
         async def score_bulk(self, changes: list[ChangeIn]) -> list[Answer]:
             """Score several changes, one after another."""
-            if len(changes) > MOST_AT_ONCE:
-                raise bentoml.exceptions.InvalidArgument(f"expected at most {MOST_AT_ONCE} changes")
             return await answers(changes)
 
     ChangeRisk.add_asgi_middleware(Gate, runtime=runtime)  # type: ignore[attr-defined]

@@ -51,6 +51,11 @@ class Settings:
             If a number is not one.
         """
         home = Path(environment.get("CHANGERISK_HOME") or "var").absolute()
+        if set("?#") & set(str(home)):
+            raise SettingsError(
+                f"CHANGERISK_HOME: expected a path without ? and #, which a database's URL cannot "
+                f"hold, got {str(home)!r}"
+            )
         return cls(
             home=home,
             store_url=environment.get("CHANGERISK_STORE_URL") or f"sqlite:///{home / 'history.db'}",

@@ -73,7 +73,7 @@ def plural(noun: str) -> str:
 # whatever the value and the change ---------------------------------------------------------------
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(st.sampled_from(CATALOGUE), VALUES, CHANGES, SUPPORT)
 @example(BY_NAME["ci_failure_rate_7d"], 0.02, change(**NAMED), None)
 def test_always_a_sentence(
@@ -88,7 +88,7 @@ def test_always_a_sentence(
         assert not re.search(rf"(?<![\d,.-])1 {re.escape(plural(noun))}\b", text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(CATALOGUE), VALUES.filter(lambda value: not math.isnan(value)))
 def test_always_a_comparison(feature: Feature, value: float) -> None:
     text = reference_words(feature, value)

@@ -102,10 +102,12 @@ def test_a_lever_tells_what_scoring_it_would_tell(service: Any, ticket: Callable
     checked = 0
     for _ in range(30):
         body = ticket()
+        if body["planned_start"] < service.clock.now.isoformat():
+            assert service.score(body)["levers"] == [], "it has begun"
+            continue
         for lever in service.score(body)["levers"]:
             if set(lever["change"]) <= WINDOW:
-                moved = {**body, **lever["change"], "change_id": f"{body['change_id']}-moved"}
-                answer = service.score(moved)
+                answer = service.score({**body, **lever["change"]})
                 assert answer["incident_probability"] == lever["incident_probability"]
                 assert answer["risk_band"] == lever["risk_band"]
                 checked += 1

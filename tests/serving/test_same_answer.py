@@ -94,10 +94,10 @@ def test_bulk_is_all_or_nothing(shared: Any, ticket: Callable[..., Any]) -> None
     before = shared.rows()
     late = ticket(as_of="2199-01-01T00:00:00Z")
     response = shared.ask("POST", "/score_bulk", json={"changes": [ticket(), late]})
-    assert response.status_code == 400
+    assert response.status_code == 422
     assert "expected a moment that has passed" in response.text
     response = shared.ask("POST", "/score_bulk", json={"changes": [ticket()] * 201})
-    assert response.status_code == 400
+    assert response.status_code == 422
     assert "at most 200" in response.text
     assert shared.rows() == before
 

@@ -1,0 +1,361 @@
+"""The records behind a score: those that were counted, as known then, and nothing later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from features import instants
+from features.catalogue import BY_NAME, CATALOGUE, NAMES
+from features.columns import Columns
+from features.evidence import SHOWN, Collision, Question, collisions, records_behind
+from features.evidence import similar_changes as similar
+from features.history import History
+from features.policy import POLICIES, LabelPolicy
+from features.records import Change, Incident, Link, Record
+from features.state import FeatureState
+from features.table import build
+
+Day = Callable[[float], datetime]
+POLICY = POLICIES["incident"]
+SLOW_DRAWS = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+def question(
+    facts: Iterable[Record], change: Change, as_of: datetime, policy: LabelPolicy = POLICY
+) -> Question:
+    state = FeatureState(History.from_records(facts), policy)
+    return Question(Columns.from_records(Change, [change]), 0, instants.to_micros(as_of), state)
+
+
+def behind(asked: Question, name: str) -> list[str]:
+    return records_behind(asked, BY_NAME[name])
+
+
+def planned(change_id: str, start: datetime, hours: float = 1, **fields: Any) -> Change:
+    """A change submitted a day before its window."""
+    return Change(
+        change_id=change_id,
+        known_at=fields.pop("known_at", start - timedelta(days=1)),
+        submitted_at=start - timedelta(days=1),
+        planned_start=start,
+        planned_end=start + timedelta(hours=hours),
+        **fields,
+    )
+
+
+def opened(incident_id: str, at: datetime, **fields: Any) -> Incident:
+    return Incident(incident_id=incident_id, occurred_at=at, known_at=at, **fields)
+
+
+def caused(incident_id: str, change_id: str, at: datetime) -> Link:
+    return Link(
+        incident_id=incident_id,
+        change_id=change_id,
+        kind="caused_by",
+        source="explicit",
+        confidence=1.0,
+        occurred_at=at,
+        known_at=at,
+    )
+
+
+# records behind a factor -------------------------------------------------------------------------
+
+
+def test_newest_first_and_only_what_was_known(day: Day) -> None:
+    facts = [opened(f"INC-{n}", day(n), ci="web-01") for n in (3, 9, 1, 8, 10)]
+    asked = question(facts, planned("CHG-1", day(12), ci="web-01"), day(10))
+    assert behind(asked, "affected_incidents_30d") == ["INC-9", "INC-8", "INC-3", "INC-1"]
+    assert behind(asked, "affected_incidents_7d") == ["INC-9", "INC-8", "INC-3"]
+
+
+def test_newest_first_over_several_items(day: Day) -> None:
+    """And an incident is told once, a change on two of the items too."""
+    facts: list[Record] = [
+        opened("INC-1", day(1), ci="a"),
+        opened("INC-2", day(2), ci="b"),
+        opened("INC-3", day(3), ci="a"),
+        opened("INC-4", day(4), ci="b"),
+        planned("CHG-5", day(5), ci="a", affected_cis=("b",)),
+        planned("CHG-6", day(6), ci="b"),
+        planned("CHG-7", day(7), ci="a"),
+    ]
+    asked = question(facts, planned("CHG-1", day(12), ci="a", affected_cis=("b",)), day(10))
+    expected = ["INC-4", "INC-3", "INC-2", "INC-1"]
+    assert behind(asked, "affected_incidents_30d") == expected
+    assert behind(asked, "affected_changes_30d") == ["CHG-7", "CHG-6", "CHG-5"]
+
+
+def test_no_more_than_people_read(day: Day) -> None:
+    facts = [opened(f"INC-{n:02}", day(n), ci="ab"[n % 2]) for n in range(20)]
+    asked = question(facts, planned("CHG-1", day(30), affected_cis=("a", "b")), day(25))
+    newest = [f"INC-{n:02}" for n in range(19, 19 - SHOWN, -1)]
+    assert behind(asked, "affected_incidents_365d") == newest
+
+
+def test_open_incidents_are_those_not_resolved_then(day: Day) -> None:
+    facts: list[Record] = [
+        opened("INC-1", day(1), ci="web-01"),
+        opened("INC-2", day(2), ci="web-01"),
+        opened("INC-3", day(3), ci="web-01"),
+        Incident(
+            incident_id="INC-2",
+            occurred_at=day(2),
+            known_at=day(5),
+            resolved_at=day(5),
+            ci="web-01",
+        ),
+    ]
+    change = planned("CHG-1", day(12), ci="web-01")
+    name = "affected_open_incidents"
+    assert behind(question(facts, change, day(4)), name) == ["INC-3", "INC-2", "INC-1"]
+    assert behind(question(facts, change, day(6)), name) == ["INC-3", "INC-1"]
+
+
+def test_behind_a_rate_stand_its_failures(day: Day) -> None:
+    """CHG-1 failed; CHG-2 failed, but its neighbours of the week are still undecided."""
+    facts: list[Record] = [
+        planned("CHG-1", day(10), ci="web-01"),
+        planned("CHG-2", day(29), ci="web-01"),
+        opened("INC-1", day(11), ci="web-01"),
+        caused("INC-1", "CHG-1", day(12)),
+        opened("INC-2", day(30), ci="web-01"),
+        caused("INC-2", "CHG-2", day(30)),
+    ]
+    asked = question(facts, planned("CHG-9", day(33), ci="web-01"), day(32))
+    assert behind(asked, "ci_failure_rate_90d") == ["CHG-1"]
+    assert behind(asked, "ci_days_since_failure") == ["CHG-2", "CHG-1"]
+    later = question(facts, planned("CHG-9", day(33), ci="web-01"), day(60))
+    assert behind(later, "ci_failure_rate_90d") == ["CHG-2", "CHG-1"]
+
+
+def test_never_the_change_itself(day: Day) -> None:
+    change = planned("CHG-1", day(10), ci="web-01", assignment_group="dba")
+    asked = question([change, planned("CHG-2", day(5), ci="web-01")], change, day(9.5))
+    for feature in CATALOGUE:
+        assert "CHG-1" not in records_behind(asked, feature)
+    assert behind(asked, "ci_changes_30d") == ["CHG-2"]
+
+
+def test_the_request_has_no_records(day: Day) -> None:
+    asked = question([], planned("CHG-1", day(10), ci="web-01"), day(9.5))
+    assert behind(asked, "lead_time_hours") == []
+    assert behind(asked, "ci_changes_30d") == []
+
+
+def test_names_nobody_knows(day: Day) -> None:
+    facts = [opened("INC-1", day(1), ci="web-01")]
+    asked = question(facts, planned("CHG-1", day(10), ci="elsewhere"), day(9.5))
+    assert [records_behind(asked, feature) for feature in CATALOGUE] == [[]] * len(CATALOGUE)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW_DRAWS)
+@given(data=st.data())
+def test_as_many_records_as_were_counted(
+    data: st.DataObject,
+    histories: st.SearchStrategy[list[Record]],
+    moments: st.SearchStrategy[datetime],
+) -> None:
+    facts, as_of = data.draw(histories), data.draw(moments)
+    change = next(fact for fact in facts if isinstance(fact, Change))
+    asked = question(facts, change, as_of)
+    table = build(asked.changes, np.array([asked.as_of]), asked.state)
+    for column, feature in enumerate(CATALOGUE):
+        found, value = records_behind(asked, feature), table.values[0, column]
+        assert len(found) == len(set(found)) <= SHOWN
+        if np.isnan(value) and feature.stream != "request":
+            assert found == []
+        elif feature.aggregate in ("count", "open") and _counted_once(feature.name, asked):
+            assert len(found) == min(SHOWN, value), feature.name
+        elif feature.aggregate == "rate" and _counted_once(feature.name, asked):
+            assert len(found) == min(SHOWN, table.support[feature.name][0][0]), feature.name
+
+
+def _counted_once(name: str, asked: Question) -> bool:
+    """Whether a feature's count is of one entity, so that it is a count of records."""
+    return len(asked.codes(BY_NAME[name].entity)) < 2
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW_DRAWS)
+@given(data=st.data())
+def test_later_facts_change_nothing(
+    data: st.DataObject,
+    histories: st.SearchStrategy[list[Record]],
+    moments: st.SearchStrategy[datetime],
+) -> None:
+    facts, as_of = data.draw(histories), data.draw(moments)
+    change = next(fact for fact in facts if isinstance(fact, Change))
+    known = [fact for fact in facts if fact.known_at < as_of]
+    whole, then = question(facts, change, as_of), question(known, change, as_of)
+    for feature in CATALOGUE:
+        both = [sorted(records_behind(asked, feature)) for asked in (whole, then)]
+        if len(both[0]) < SHOWN:  # beyond that, which of equally new ones are shown is open
+            assert both[0] == both[1], feature.name
+    assert collisions(whole) == collisions(then)
+
+
+# collisions --------------------------------------------------------------------------------------
+
+
+def test_kinds_and_minutes(day: Day) -> None:
+    facts = [
+        planned("ITEM", day(10), 2, ci="b", service="s", assignment_group="t"),
+        planned("SERVICE", day(10) + timedelta(minutes=30), 9, service="s", assignment_group="t"),
+        planned("TEAM", day(10) - timedelta(hours=1), 1.25, assignment_group="t"),
+        planned("BEFORE", day(10) - timedelta(hours=1), 1, ci="a", service="s"),
+        planned("AFTER", day(10) + timedelta(hours=4), 1, ci="a", service="s"),
+        planned("ELSEWHERE", day(10), 4, ci="x", service="y", assignment_group="z"),
+        planned("UNKNOWN", day(10), 4, ci="a", known_at=day(9.75)),
+    ]
+    change = planned(
+        "CHG-1", day(10), 4, ci="a", affected_cis=("b",), service="s", assignment_group="t"
+    )
+    asked = question([*facts, change], change, day(9.5))
+    assert collisions(asked) == [
+        Collision(change_id="SERVICE", kind="same_service", overlap_minutes=210.0),
+        Collision(change_id="ITEM", kind="same_ci", overlap_minutes=120.0),
+        Collision(change_id="TEAM", kind="same_team", overlap_minutes=15.0),
+    ]
+    assert behind(asked, "affected_overlapping_changes") == ["ITEM"]
+    assert behind(asked, "service_overlapping_changes") == ["SERVICE", "ITEM"]
+    assert behind(asked, "team_overlapping_changes") == ["SERVICE", "ITEM", "TEAM"]
+
+
+def test_as_many_collisions_as_the_features_count(day: Day) -> None:
+    facts = [planned(f"C-{n}", day(10 + n / 24), 2, ci="a") for n in range(4)]
+    change = planned("CHG-1", day(10), 2.5, ci="a")
+    asked = question(facts, change, day(9.02))
+    table = build(asked.changes, np.array([asked.as_of]), asked.state)
+    counted = table.values[0, NAMES.index("affected_overlapping_changes")]
+    assert counted == len(collisions(asked)) == 1  # the others were not submitted yet
+    asked = question(facts, change, day(12))
+    assert [c.change_id for c in collisions(asked)] == ["C-0", "C-1", "C-2"]
+
+
+def test_a_plan_that_was_given_up_collides_no_more(day: Day) -> None:
+    moved = planned("CHG-2", day(20), ci="a", known_at=day(9.2))
+    facts = [planned("CHG-2", day(10), ci="a", known_at=day(8)), moved]
+    change = planned("CHG-1", day(10), ci="a")
+    assert [c.change_id for c in collisions(question(facts, change, day(9.1)))] == ["CHG-2"]
+    assert collisions(question(facts, change, day(9.5))) == []
+
+
+@pytest.mark.parametrize("fields", [{}, {"ci": "a"}], ids=["names nothing", "no plan"])
+def test_nothing_to_collide_with(day: Day, fields: dict[str, Any]) -> None:
+    facts = [planned("CHG-2", day(10), ci="a", service="s")]
+    change = Change(change_id="CHG-1", known_at=day(9), **fields)
+    if not fields:
+        change = planned("CHG-1", day(10))
+    assert collisions(question(facts, change, day(9.5))) == []
+
+
+# similar changes ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def precedents(day: Day) -> list[Record]:
+    """Four earlier changes; the second broke something, which was linked on day 40."""
+    titles = ("Patch web-01 now", "Patch web-01 again", "Move the rack", "Patch web-01 soon")
+    changes = [
+        planned(f"CHG-{n}", day(10 + n), ci="web-01", assignment_group="dba", short_description=t)
+        for n, t in enumerate(titles)
+    ]
+    broken = opened("INC-1", day(12), ci="web-01")
+    return [*changes, broken, caused("INC-1", "CHG-1", day(40))]
+
+
+@pytest.fixture
+def upcoming(day: Day) -> Change:
+    return planned(
+        "CHG-9", day(50), ci="web-01", assignment_group="dba", short_description="Patch web-01 now"
+    )
+
+
+def test_outcome_and_incidents_as_known_then(
+    day: Day, precedents: list[Record], upcoming: Change
+) -> None:
+    def told(as_of: datetime) -> dict[str, tuple[str, tuple[str, ...]]]:
+        asked = question(precedents, upcoming, as_of)
+        return {s.change_id: (s.outcome, s.incidents) for s in similar(asked, limit=9)}
+
+    assert told(day(20)) == {}  # nothing is decided yet
+    clean = ("clean", ())
+    assert told(day(39)) == dict.fromkeys(("CHG-0", "CHG-1", "CHG-2", "CHG-3"), clean)
+    assert told(day(41)) == {
+        **dict.fromkeys(("CHG-0", "CHG-2", "CHG-3"), clean),
+        "CHG-1": ("caused", ("INC-1",)),
+    }
+
+
+def test_most_alike_first(day: Day, precedents: list[Record], upcoming: Change) -> None:
+    found = similar(question(precedents, upcoming, day(41)), limit=9)
+    likeness = [one.similarity for one in found]
+    assert likeness == sorted(likeness, reverse=True)
+    assert all(0 <= value <= 1 for value in likeness)
+    assert (found[0].change_id, found[0].similarity) == ("CHG-0", 1.0)
+    # Half of 2 shared words of 4, the item, the team; and for the rack only item and team.
+    by_id = {one.change_id: one.similarity for one in found}
+    assert by_id["CHG-1"] == pytest.approx(0.5 * 2 / 4 + 0.25 + 0.125)
+    assert by_id["CHG-2"] == pytest.approx(0.25 + 0.125)
+
+
+def test_no_more_than_asked_for(day: Day, precedents: list[Record], upcoming: Change) -> None:
+    asked = question(precedents, upcoming, day(41))
+    assert [len(similar(asked, limit=n)) for n in (0, 1, 3, 9)] == [0, 1, 3, 4]
+    assert similar(asked) == similar(asked, limit=3)
+
+
+def test_a_change_is_not_its_own_precedent(day: Day, precedents: list[Record]) -> None:
+    again = precedents[0]
+    assert isinstance(again, Change)
+    found = similar(question(precedents, again, day(60)), limit=9)
+    assert {one.change_id for one in found} == {"CHG-1", "CHG-2", "CHG-3"}
+
+
+def test_the_same_answer_whatever_the_order_of_the_records(
+    day: Day, precedents: list[Record], upcoming: Change
+) -> None:
+    twins = [
+        planned(f"TWIN-{n}", day(15), ci="web-01", short_description="Patch web-01 now")
+        for n in range(6)
+    ]
+    facts = [*precedents, *twins]
+    expected = similar(question(facts, upcoming, day(60)), limit=4)
+    assert [one.change_id for one in expected] == ["CHG-0", "TWIN-0", "TWIN-1", "TWIN-2"]
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(len(facts))
+        mixed = [facts[at] for at in order]
+        assert similar(question(mixed, upcoming, day(60)), limit=4) == expected
+
+
+def test_nothing_alike(day: Day, precedents: list[Record]) -> None:
+    stranger = planned("CHG-9", day(50), ci="elsewhere", short_description="Buy paper")
+    assert similar(question(precedents, stranger, day(49))) == []
+    assert similar(question([], stranger, day(49))) == []
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW_DRAWS)
+@given(data=st.data())
+def test_later_facts_make_no_other_precedents(
+    data: st.DataObject,
+    histories: st.SearchStrategy[list[Record]],
+    moments: st.SearchStrategy[datetime],
+) -> None:
+    facts, as_of = data.draw(histories), data.draw(moments)
+    change = next(fact for fact in facts if isinstance(fact, Change))
+    known = [fact for fact in facts if fact.known_at < as_of]
+    whole, then = (
+        similar(question(records, change, as_of), limit=20) for records in (facts, known)
+    )
+    # A precedent is compared in its last revision on record, which may be a later one.
+    assert {(one.change_id, one.outcome, one.incidents) for one in whole} == {
+        (one.change_id, one.outcome, one.incidents) for one in then
+    }
+    assert change.change_id not in {one.change_id for one in whole}

@@ -93,4 +93,5 @@ def _loaded(content: bytes, where: str) -> _Body:
     try:
         return _Body(where, orjson.loads(content))
     except orjson.JSONDecodeError as error:
-        return _Body(where, fault=f"{where}: {error.msg} at character {error.pos}")
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        return _Body(where, fault=f"{where}: {error.msg} at {line}character {error.colno}")

@@ -1,0 +1,182 @@
+"""Real processes: the service started, asked and stopped; long commands broken off."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+
+from features.store import Store
+from models.registry import Registry
+from serving.journal import verify
+
+COMMAND = [sys.executable, str(Path(__file__).parents[2] / "changerisk.py")]
+
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts commands; what still runs at the end of the test is ended."""
+    with ExitStack() as stack:
+
+        def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                [*COMMAND, *arguments],
+                env={**os.environ, "CHANGERISK_HOME": str(home), "COLUMNS": "200"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+            stack.callback(end, process)
+            return process
+
+        yield start
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def lines_until(process: subprocess.Popen[str], words: str) -> str:
+    """What a process says up to a line with some words."""
+    said = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        said.append(line)
+        if words in line:
+            return "".join(said)
+    raise AssertionError(f"never said {words!r}: {''.join(said)}")
+
+
+# the service -------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+def ask(url: str, key: str | None = None, body: bytes | None = None) -> tuple[int, Any]:
+    headers = {"Content-Type": "application/json"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - loopback
+    try:
+        with _open(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_the_service_from_start_to_stop(
+    start: Callable[..., subprocess.Popen[str]],
+    home: Path,
+    upcoming: list[dict[str, Any]],
+    template: Any,
+) -> None:
+    port, key = free_port(), template.keys["requester"]
+    process = start(home, "serve", "--port", str(port), "--example")
+    said = lines_until(process, "press Ctrl-C to stop")
+    address = f"http://127.0.0.1:{port}"
+    assert f"change-risk answers at {address}" in said
+    example = re.search(r"Authorization: Bearer (crk_\S+)' .* -d @(\S+)", said)
+    assert example, said
+    assert ask(f"{address}/v1/model", example[1])[0] == 200, "the key shown is one"
+    assert f"{upcoming[0]['change_id']}: scored. About " in said
+
+    assert ask(f"{address}/readyz") == (200, b'{"status":"ready","reason":"scoring"}')
+    assert ask(f"{address}/v1/score", None, b"{}")[0] == 401
+    body = orjson.dumps({**upcoming[1], "change_id": "PROC/1 %2F"})
+    status, content = ask(f"{address}/v1/score", key, body)
+    assert status == 200
+    answer = orjson.loads(content)
+    assert answer["status"] == "scored"
+    assert ask(f"{address}{answer['links']['change']}", key)[0] == 200
+    assert ask(f"{address}/score", key, body)[0] == 200
+
+    other = start(home, "serve", "--port", str(port))
+    assert "something else answers" in lines_until(other, "choose another --port")
+    assert other.wait(60) == 1
+
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does: to all of them
+    left, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in left
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+    store = Store(f"sqlite:///{home}/history.db")
+    assert verify(store).fault is None
+    store.close()
+
+
+# broken off --------------------------------------------------------------------------------------
+
+
+def broken_off(process: subprocess.Popen[str], words: str) -> str:
+    """What a command says that is interrupted once it has said some words."""
+    said = lines_until(process, words)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said + rest
+    assert "Traceback" not in said + rest
+    return said + rest
+
+
+def counts_of(home: Path) -> dict[str, int]:
+    store = Store(f"sqlite:///{home}/history.db")
+    found = store.counts()
+    assert store.setting("source") is None
+    store.close()
+    return found
+
+
+@pytest.mark.parametrize("words", ["draw changes", "store"])
+def test_a_demo_broken_off_leaves_nothing(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path, words: str
+) -> None:
+    said = broken_off(start(tmp_path, "demo", "--changes", "3000"), words)
+    assert "interrupted; nothing half-written was kept" in said
+    assert set(counts_of(tmp_path).values()) == {0}
+
+
+def test_an_import_broken_off_leaves_nothing(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    export = tmp_path / "export"
+    export.mkdir()
+    rows = (f"C{n},2025-01-01T00:00:00Z,title {n}\n" for n in range(40_000))
+    head = "change_id,known_at,short_description\n"
+    (export / "changes.csv").write_text(head + "".join(rows))
+    broken_off(start(tmp_path, "import", "csv", str(export)), "store:")
+    assert set(counts_of(tmp_path).values()) == {0}
+
+
+def test_a_training_broken_off_registers_nothing(
+    start: Callable[..., subprocess.Popen[str]], modelless: Path
+) -> None:
+    broken_off(start(modelless, "train"), "fit for the test")
+    registry = Registry(f"sqlite:///{modelless}/mlflow.db", modelless / "artifacts")
+    assert registry.version_of("champion") is None
+    assert registry.versions() == []

@@ -52,7 +52,7 @@ class RegistryUnavailableError(Exception):
 def main() -> None:
     """Run the command line; turn every known failure into a sentence and an exit code."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="changerisk", standalone_mode=False)
     except Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:

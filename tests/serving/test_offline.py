@@ -15,6 +15,8 @@ from features.store import StoreUnavailableError
 from serving import offline
 from serving.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 Given = list[tuple[Any, dict[str, Any] | None]]
 
 
@@ -68,7 +70,7 @@ def test_an_empty_array_is_no_change(scored: Callable[[bytes], Given]) -> None:
         (b"", "the file", "zero-length"),
         (b"\n \n", "the file", "zero-length"),
         (b"change CHG1", "the file", "character"),
-        (b'{\n"change_id": "A",\n}', "the file", "line 3"),
+        (b'{\n"change_id": "A",\n}', "the file", "line 2"),
         (b'[{"change_id": "A"},', "the file", "character"),
         (b"[1]", "entry 1", "1 field"),
         (b"null", "the file", "1 field"),

@@ -15,6 +15,7 @@ import pytest
 
 import changerisk
 from features.store import Store
+from models.registry import Registry
 
 DEMO = ("demo", "--changes", "300", "--until", "2025-06-02")
 
@@ -37,12 +38,27 @@ class Ran:
 Run = Callable[..., Ran]
 
 
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry without models, set up once: that takes seconds."""
+    folder = tmp_path_factory.mktemp("registry")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    Registry(uri, folder / "artifacts")
+    return uri
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(
+    registry: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
     """Runs the command line on an empty home."""
     monkeypatch.chdir(tmp_path)
-    for name in ("STORE_URL", "MLFLOW_URI", "HOST", "PORT", "MAX_BODY_BYTES"):
+    for name in ("STORE_URL", "HOST", "PORT", "MAX_BODY_BYTES"):
         monkeypatch.delenv(f"CHANGERISK_{name}", raising=False)
+    monkeypatch.setenv("CHANGERISK_MLFLOW_URI", registry)
     monkeypatch.setenv("CHANGERISK_HOME", str(tmp_path / "home"))
 
     def run(*arguments: str, **environment: str) -> Ran:

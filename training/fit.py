@@ -189,7 +189,7 @@ def _estimator(
     values: Floats, failed: Mask, config: TrainingConfig
 ) -> HistGradientBoostingClassifier:
     estimator = make_estimator(config.estimator, rows=len(values), seed=config.seed)
-    with threadpool_limits(1):  # several threads add in any order: other last digits each time
+    with threadpool_limits(1):  # same digits; on a busy machine several threads wait for each other
         return estimator.fit(values, failed)
 
 

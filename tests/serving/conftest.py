@@ -120,7 +120,7 @@ def settings_of(home: Path, **more: str) -> Settings:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """What ``changerisk demo`` and ``changerisk train`` leave, small, and a key for every role."""
     settings = settings_of(tmp_path_factory.mktemp("organisation"))
-    made = organisation(seed=7, until=UNTIL, changes=3000, days=400)
+    made = organisation(seed=7, until=UNTIL, changes=2000, days=250)
     store = Store(settings.store_url)
     with store.write("demo", now=UNTIL) as writer:
         writer.add(made.records)
@@ -187,9 +187,20 @@ def home(new_home: Callable[..., Path]) -> Path:
     return new_home()
 
 
-def started(stack: ExitStack, home: Path, keys: dict[str, str], **more: str) -> Service:
+class Loaded(Runtime):
+    """A runtime whose model is in memory already: loading it takes a second."""
+
+    model: Registered
+
+    def _model(self) -> tuple[Registered | None, str]:
+        return self.model, ""
+
+
+def started(
+    stack: ExitStack, home: Path, keys: dict[str, str], kind: type[Runtime] = Runtime, **more: str
+) -> Service:
     clock = Clock()
-    runtime = Runtime(settings_of(home, **more), clock=clock)
+    runtime = kind(settings_of(home, **more), clock=clock)
     client = stack.enter_context(TestClient(create_service(runtime).to_asgi()))
     return Service(client, runtime, home, clock, keys)
 
@@ -198,13 +209,19 @@ def started(stack: ExitStack, home: Path, keys: dict[str, str], **more: str) -> 
 def serve(template: Template) -> Iterator[Callable[..., Service]]:
     """Starts services over homes; they end with the test."""
     with ExitStack() as stack:
-        yield lambda home, **more: started(stack, home, template.keys, **more)
+        yield lambda home, **given: started(stack, home, template.keys, **given)
 
 
 @pytest.fixture
-def service(serve: Callable[..., Service], home: Path) -> Service:
+def loaded(registered: Registered) -> type[Runtime]:
+    """The kind of runtime for tests that are not about the model."""
+    return type("Loaded", (Loaded,), {"model": registered})
+
+
+@pytest.fixture
+def service(serve: Callable[..., Service], home: Path, loaded: type[Runtime]) -> Service:
     """A service of the test's own."""
-    return serve(home)
+    return serve(home, kind=loaded)
 
 
 @pytest.fixture(scope="session")

@@ -98,9 +98,12 @@ def check_slot(change: Change, lever: Any, as_of: int, state: FeatureState) -> N
         assert lever.text == f"Start on {start:%a %d %b %Y, %H:%M} UTC instead"
 
 
-def test_a_lever_tells_what_scoring_it_would_tell(service: Any, ticket: Callable[..., Any]) -> None:
+def test_a_lever_tells_what_scoring_it_would_tell(
+    service: Any, ticket: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.levers.LEAST_GAIN", -1.0)  # the best slot, however little it helps
     checked = 0
-    for _ in range(30):
+    for _ in range(12):
         body = ticket()
         if body["planned_start"] < service.clock.now.isoformat():
             assert service.score(body)["levers"] == [], "it has begun"

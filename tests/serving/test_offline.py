@@ -15,8 +15,6 @@ from features.store import StoreUnavailableError
 from serving import offline
 from serving.settings import Settings
 
-pytestmark = pytest.mark.slow
-
 Given = list[tuple[Any, dict[str, Any] | None]]
 
 

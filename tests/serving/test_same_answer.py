@@ -52,9 +52,10 @@ def test_http_native_and_offline_give_the_same(
     new_home: Callable[..., Path],
     cli: Callable[..., Any],
     bodies: list[dict[str, Any]],
-    registered: Registered,
+    loaded: Any,
 ) -> None:
-    service, native, offline = serve(new_home()), serve(new_home()), new_home()
+    service, native = (serve(new_home(), kind=loaded) for _ in range(2))
+    offline = new_home()
     answers = [service.score(body) for body in bodies]
     assert {a["status"] for a in answers} == {"scored", "degraded"}
     assert (
@@ -80,9 +81,12 @@ def test_http_native_and_offline_give_the_same(
 
 
 def test_bulk_gives_what_one_by_one_gives(
-    serve: Callable[..., Any], new_home: Callable[..., Path], bodies: list[dict[str, Any]]
+    serve: Callable[..., Any],
+    new_home: Callable[..., Path],
+    bodies: list[dict[str, Any]],
+    loaded: Any,
 ) -> None:
-    one, many = serve(new_home()), serve(new_home())
+    one, many = (serve(new_home(), kind=loaded) for _ in range(2))
     chosen = bodies[3:14]
     answers = [one.score(body) for body in chosen]
     response = many.ask("POST", "/score_bulk", json={"changes": chosen})

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import orjson
 import pytest
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features import instants
 from features.history import History
@@ -17,6 +18,8 @@ from features.policy import POLICIES, LabelPolicy
 from features.records import Change, Incident, Link, Record
 from features.synthetic import Organisation
 from models.baselines import BASELINES
+from models.estimator import make_estimator
+from models.trees import Forest
 from training import fit
 from training.config import TrainingConfig, TrainingError
 from training.fit import STAGES, Trained, train
@@ -84,6 +87,20 @@ def test_same_digits_again(
     ours, theirs = again.model.forest, trained.model.forest
     assert ours.value.tobytes() == theirs.value.tobytes()
     assert ours.threshold.tobytes() == theirs.threshold.tobytes()
+
+
+def test_same_digits_whatever_the_number_of_threads() -> None:
+    """The estimator's own sums do not depend on it; training takes one thread for its speed."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(5_000, 8))
+    failed = values[:, 0] + 3 * rng.normal(size=5_000) > 3
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            estimator = make_estimator({"max_iter": 20}, rows=len(values))
+            found.append(Forest.of(estimator.fit(values, failed)))
+    assert found[0].value.tobytes() == found[1].value.tobytes()
+    assert found[0].threshold.tobytes() == found[1].threshold.tobytes()
 
 
 def test_order_of_the_records_does_not_matter(made: Organisation, policy: LabelPolicy) -> None:

@@ -1,0 +1,108 @@
+"""Declarations of what became of earlier changes on the same items, by the same team, of a kind."""
+
+from __future__ import annotations
+
+from features.catalogue.feature import WINDOWS, Feature
+
+# entity, group, words for "… on web-01"
+_TRACKED = (
+    ("ci", "ci_track_record", "on {ci}"),
+    ("affected", "ci_track_record", "on the affected item that has most"),
+    ("service", "service_track_record", "on service {service}"),
+    ("team", "team_track_record", "by team {team}"),
+    ("change_model", "model_track_record", "of this kind"),
+    ("category", "model_track_record", "in category {category}"),
+    ("action", "model_track_record", "with a title that starts in “{action}”"),
+    ("organisation", "organisation", "in the whole organisation"),
+)
+
+
+def _tracked(entity: str, group: str, where: str) -> list[Feature]:
+    """Volume, smoothed failure rate and time since, for one entity over all windows."""
+    features = []
+    for window in WINDOWS:
+        features.append(
+            Feature(
+                name=f"{entity}_changes_{window}d",
+                group=group,
+                stream="changes",
+                aggregate="count",
+                entity=entity,
+                window_days=window,
+                unit="changes",
+                sentence=f"{{value:change}} {where} in {{window}}",
+                missing=f"No change {where} on record",
+            )
+        )
+        features.append(
+            Feature(
+                name=f"{entity}_failure_rate_{window}d",
+                group=group,
+                stream="outcomes",
+                aggregate="rate",
+                entity=entity,
+                window_days=window,
+                unit="share of changes",
+                sentence=f"{{share}} {where} in {{window}} {{means}}",
+                missing=f"No outcome of a change {where} is known yet",
+            )
+        )
+    if entity == "organisation":
+        return features
+    for stream, event in (("changes", "change"), ("failures", "change that failed")):
+        features.append(
+            Feature(
+                name=f"{entity}_days_since_{'change' if stream == 'changes' else 'failure'}",
+                group=group,
+                stream=stream,
+                aggregate="days_since",
+                entity=entity,
+                across="min",
+                unit="days",
+                sentence=f"The last {event} {where} was {{value:day}} ago",
+                missing=f"No earlier {event} {where} on record",
+            )
+        )
+    return features
+
+
+_RETRY = (
+    Feature(
+        name="reference_changes_90d",
+        group="retry",
+        stream="changes",
+        aggregate="count",
+        entity="reference",
+        window_days=90,
+        unit="changes",
+        sentence="{value:earlier change} under the same ticket in {window}",
+        missing="No ticket is named",
+    ),
+    Feature(
+        name="reference_failures_90d",
+        group="retry",
+        stream="failures",
+        aggregate="count",
+        entity="reference",
+        window_days=90,
+        unit="changes",
+        sentence="{value:earlier change} under the same ticket in {window} {means}",
+        missing="No ticket is named",
+    ),
+    Feature(
+        name="team_ci_changes_365d",
+        group="team_track_record",
+        stream="changes",
+        aggregate="count",
+        entity="team_ci",
+        window_days=365,
+        unit="changes",
+        sentence="{value:change} by team {team} on {ci} in {window}",
+        missing="No team or no item is named",
+    ),
+)
+
+TRACK_RECORD: tuple[Feature, ...] = (
+    *(feature for row in _TRACKED for feature in _tracked(*row)),
+    *_RETRY,
+)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from features.catalogue import NAMES, fingerprint
+from features.errors import ChangeRiskError
 from features.policy import LabelPolicy
 from models.bands import Bands
 from models.calibration import Platt
@@ -26,7 +27,7 @@ PROTOCOL = 1
 PERCENTILES = tuple(np.linspace(0, 1, 1001).tolist())
 
 
-class BundleError(Exception):
+class BundleError(ChangeRiskError):
     """A bundle is damaged, does not fit this version, or holds what it must not."""
 
 

@@ -11,15 +11,19 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import orjson
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from features.errors import ChangeRiskError
+from features.settings import Settings
 from models.bundle import BundleError, RiskModel
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -36,8 +40,14 @@ _ESTIMATOR, _FACTS, _FOLDER = "estimator.skops", "bundle.json", "bundle"
 _log = logging.getLogger(__name__)
 
 
-class RegistryError(Exception):
+class RegistryError(ChangeRiskError):
     """The registry has no such model or cannot be used; the message says what to do."""
+
+
+class RegistryUnavailableError(ChangeRiskError):
+    """The registry cannot be reached or opened."""
+
+    exit_code = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,3 +283,26 @@ def check_bounds(estimator: object) -> None:
                 or inner["is_categorical"].any()
             ):
                 raise BundleError("a tree of the estimator points outside itself")
+
+
+@contextmanager
+def reached(settings: Settings) -> Iterator[Registry]:
+    """The registry of the settings; opening it takes seconds, the first time more.
+
+    Raises
+    ------
+    RegistryUnavailableError
+        If it cannot be used, whatever MLflow or the database calls it.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        yield Registry(settings.mlflow_uri, settings.artifacts)
+    except ChangeRiskError:
+        raise
+    except Exception as error:
+        said = (str(error).splitlines() or [""])[0][:300]
+        for secret in filter(None, [urlsplit(settings.mlflow_uri).password]):
+            said = said.replace(secret, "***")
+        raise RegistryUnavailableError(
+            f"the model registry could not be used: {said or type(error).__name__}"
+        ) from error

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from features.settings import Settings
 from features.store import Store
 from serving.keys import create
 from serving.runtime import wall_clock
-from serving.settings import Settings
 
 START_SECONDS = 120
 

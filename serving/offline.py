@@ -10,12 +10,12 @@ import orjson
 from pydantic import ValidationError
 
 from features.progress import Progress
+from features.settings import Settings
 from features.store import StoreUnavailableError
 from serving.contract import Answer, ChangeIn
 from serving.moment import InputError
 from serving.problems import of_input, of_validation, problem
 from serving.runtime import Runtime
-from serving.settings import Settings
 
 _BOM = b"\xef\xbb\xbf"
 

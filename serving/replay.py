@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features import instants
+from features.errors import ChangeRiskError
 from features.state import FeatureState
 from features.store import Store
 from models.bundle import BundleError
@@ -16,7 +17,7 @@ from serving.contract import ChangeIn
 from serving.scorer import score_one
 
 
-class ReplayError(Exception):
+class ReplayError(ChangeRiskError):
     """A score cannot be replayed; the message says why."""
 
 

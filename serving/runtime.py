@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from features.settings import Settings
 from features.store import Store, StoreError
 from models.bundle import BundleError
 from models.registry import Registered, Registry, RegistryError
@@ -15,7 +16,6 @@ from serving.answers import Asked, without_score
 from serving.contract import Answer, ChangeIn, Warned
 from serving.moment import InputError, moment_of
 from serving.scorer import Scorer
-from serving.settings import Settings
 
 _log = logging.getLogger(__name__)
 

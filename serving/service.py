@@ -19,12 +19,12 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 import bentoml
 from starlette.concurrency import run_in_threadpool
 
+from features.settings import Settings
 from serving.api import create_app
 from serving.contract import Answer, ChangeIn
 from serving.gate import Gate
 from serving.measures import Measures
 from serving.runtime import Runtime
-from serving.settings import Settings
 
 
 def create_service(runtime: Runtime) -> bentoml.Service:

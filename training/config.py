@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from features.errors import ChangeRiskError
 
-class TrainingError(Exception):
+
+class TrainingError(ChangeRiskError):
     """Training cannot be done on this history; the message says why and what would help."""
 
 

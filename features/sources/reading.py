@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from features.columns import kinds
+from features.errors import ChangeRiskError
 from features.progress import Progress
 from features.records import Record
 
 
-class SourceError(Exception):
+class SourceError(ChangeRiskError):
     """A source cannot be read at all; the message says what was expected and what came."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, kw_only=True)

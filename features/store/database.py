@@ -21,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from features import instants
 from features.columns import RECORD_TYPES, kinds
+from features.errors import ChangeRiskError
 from features.history import History
 from features.records import Change, Record
 from features.store import migrations
@@ -33,12 +34,14 @@ GENESIS = "0" * 64
 CHUNK = 5_000
 
 
-class StoreError(Exception):
+class StoreError(ChangeRiskError):
     """The store refused or could not do what was asked; the message says what to do."""
 
 
 class StoreUnavailableError(StoreError):
     """The database cannot be reached or opened."""
+
+    exit_code = 4
 
 
 @dataclass(frozen=True, kw_only=True)

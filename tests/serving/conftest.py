@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 
 import changerisk
 from features.policy import POLICIES
+from features.settings import Settings
 from features.store import Store
 from features.synthetic import Organisation, organisation
 from models.registry import Registered, Registry
@@ -27,7 +28,6 @@ from serving.contract import neutral
 from serving.keys import ROLES, create
 from serving.runtime import Runtime
 from serving.service import create_service
-from serving.settings import Settings
 from training.fit import train
 
 EMPTY = "registry-without-models.db"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from features.progress import silent
+from features.settings import Settings
 from features.store import StoreUnavailableError
 from serving import offline
-from serving.settings import Settings
 
 Given = list[tuple[Any, dict[str, Any] | None]]
 

@@ -21,10 +21,10 @@ import orjson
 import psutil
 import pytest
 
+from features.settings import Settings
 from features.store import Store
 from serving.journal import verify
 from serving.launch import launch
-from serving.settings import Settings
 
 COMMAND = [sys.executable, str(Path(__file__).parents[2] / "changerisk.py")]
 

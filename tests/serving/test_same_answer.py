@@ -12,10 +12,10 @@ import orjson
 import pytest
 
 from features.records import Change
+from features.settings import Settings
 from models.registry import Registered, Registry
 from serving.contract import neutral
 from serving.replay import ReplayError, replay
-from serving.settings import Settings
 
 OWN = ("score_id", "scored_at")
 """What is an answer's own."""

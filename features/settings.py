@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from features.errors import ChangeRiskError
 
-class SettingsError(Exception):
+
+class SettingsError(ChangeRiskError):
     """A setting cannot be read; the message names it and says what was expected."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, kw_only=True)

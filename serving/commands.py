@@ -1,0 +1,206 @@
+"""Commands of those who score, serve and audit; and the synthetic organisation to try it on."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timedelta
+from typing import IO
+
+import rich_click as click
+
+from features.console import err, pairs, progress_bars, show, tell
+from features.options import JSON, MOMENT, aware, now
+from features.settings import Settings
+from features.store import Store
+
+
+@click.command()
+@click.option("--changes", default=20_000, show_default=True, help="Number of changes.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=7,
+    show_default=True,
+    help="Same seed, same organisation.",
+)
+@click.option("--until", type=MOMENT, help="Last day of its history.  [default: today]")
+@click.option("--noise-only", is_flag=True, help="Incidents fall at random: no model can be good.")
+@click.option("--if-empty", is_flag=True, help="Do nothing if the store holds changes already.")
+@JSON
+@click.pass_obj
+def demo(
+    settings: Settings,
+    changes: int,
+    seed: int,
+    until: datetime | None,
+    noise_only: bool,
+    if_empty: bool,
+    as_json: bool,
+) -> None:
+    """Make a synthetic organisation with known causes, for a first look, tests and notebooks."""
+    from features.synthetic import organisation
+    from serving.contract import neutral
+
+    store = Store(settings.store_url)
+    # A demo broken off before its settings were written is simply made again.
+    if store.setting("source") is not None:
+        if if_empty:
+            kept = "the store holds changes already: kept"
+            show({"synthetic": store.setting("source") == "demo", "kept": True}, as_json, [kept])
+            return
+        raise click.ClickException(
+            "the store holds changes already; choose an empty folder with CHANGERISK_HOME, or "
+            f"remove {settings.home}"
+        )
+    day = aware(until) or now().replace(hour=0, minute=0, second=0, microsecond=0)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with progress_bars() as progress:
+        try:
+            made = organisation(
+                seed=seed, until=day, changes=changes, noise_only=noise_only, progress=progress
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        with store.write("demo", now=now()) as writer:
+            stored = writer.add(made.records, lambda done: progress("store", done, None))
+    store.set_setting("label", {"name": "incident"})
+    (settings.home / "upcoming.jsonl").write_bytes(b"".join(neutral(c) for c in made.upcoming))
+    store.set_setting("source", "demo")
+    result = {"synthetic": True, "description": made.describe(), "stored": stored}
+    show(result, as_json, [made.describe(), f"stored: {pairs(stored)}"])
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@JSON
+@click.pass_obj
+def score(settings: Settings, file: IO[bytes], as_json: bool) -> None:
+    """Score changes from FILE (- for stdin): a JSON object, an array, or one object a line.
+
+    Gives the same answers as the service and records them in the same journal.
+    """
+    from serving.offline import answers
+    from serving.plaintext import lines
+
+    refused = 0
+    with progress_bars() as progress:
+        for answer, problem in answers(settings, file, progress):
+            if answer is None:
+                refused += 1
+                err.print_json(data=problem)
+            elif as_json:
+                click.echo(answer.model_dump_json())
+            else:
+                show({}, False, [*lines(answer), ""])
+    if refused:
+        raise SystemExit(2)
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [default: CHANGERISK_HOST or 127.0.0.1]")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), help="Port.  [default: CHANGERISK_PORT or 3000]"
+)
+@click.option("--example", is_flag=True, help="Print an example change with its curl command.")
+@click.pass_obj
+def serve(settings: Settings, host: str | None, port: int | None, example: bool) -> None:
+    """Serve the score over HTTP until interrupted."""
+    from serving.launch import launch
+
+    sys.exit(launch(settings, host or settings.host, port or settings.port, example, tell))
+
+
+@click.group()
+def keys() -> None:
+    """API keys of the people and machines that call the service."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--role", default="service", show_default=True, help="What the key may do.")
+@click.option("--days", type=click.IntRange(min=1), help="Days until it expires.  [default: never]")
+@JSON
+@click.pass_obj
+def keys_create(settings: Settings, name: str, role: str, days: int | None, as_json: bool) -> None:
+    """Make a key for NAME; it is shown once and only its digest is stored."""
+    from serving.keys import create
+
+    moment = now()
+    try:
+        key = create(
+            Store(settings.store_url),
+            name=name,
+            role=role,
+            now=moment,
+            expires_at=None if days is None else moment + timedelta(days=days),
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    show({"name": name, "role": role, "key": key}, as_json, [key])
+
+
+@keys.command("list")
+@JSON
+@click.pass_obj
+def keys_list(settings: Settings, as_json: bool) -> None:
+    """List the keys, without the keys themselves."""
+    rows = [
+        {k: v for k, v in row.items() if k != "digest"}
+        for row in Store(settings.store_url).api_keys()
+    ]
+    lines = [
+        f"{row['key_id']}  {row['role']}  {row['name']}{'  revoked' if row['revoked_at'] else ''}"
+        for row in rows
+    ]
+    show({"keys": rows}, as_json, lines or ["no key yet: changerisk keys create NAME"])
+
+
+@keys.command("revoke")
+@click.argument("key_id")
+@JSON
+@click.pass_obj
+def keys_revoke(settings: Settings, key_id: str, as_json: bool) -> None:
+    """Revoke the key KEY_ID (the first column of `changerisk keys list`) from now on."""
+    if not Store(settings.store_url).revoke_key(key_id, now=now()):
+        raise click.UsageError(f"there is no live key {key_id!r}; see changerisk keys list")
+    show({"key_id": key_id, "revoked": True}, as_json, [f"{key_id} is revoked"])
+
+
+@click.group()
+def audit() -> None:
+    """The journal of every answer given."""
+
+
+@audit.command("verify")
+@JSON
+@click.pass_obj
+def audit_verify(settings: Settings, as_json: bool) -> None:
+    """Recompute the journal's chain of hashes."""
+    from serving.journal import verify
+
+    found = verify(Store(settings.store_url))
+    word = f"broken: {found.fault}" if found.fault else "the chain holds"
+    show(vars(found), as_json, [f"{found.entries} entries, {word}; head {found.head}"])
+    if found.fault:
+        raise SystemExit(1)
+
+
+@audit.command("replay")
+@click.argument("score_id")
+@JSON
+@click.pass_obj
+def audit_replay(settings: Settings, score_id: str, as_json: bool) -> None:
+    """Compute a past answer again from the history and the model of its time, bit for bit."""
+    from models.registry import reached
+    from serving.replay import replay
+
+    store = Store(settings.store_url)
+    with reached(settings) as registry:
+        found = replay(store, registry, score_id)
+    word = "equal, bit for bit" if found.equal else f"differs in {', '.join(found.differences)}"
+    show(vars(found), as_json, [f"{score_id}: {word}"])
+    if not found.equal:
+        raise SystemExit(1)
+
+
+COMMANDS = (demo, score, serve, keys, audit)

@@ -7,14 +7,15 @@ from pathlib import Path
 import rich_click as click
 
 from features.console import progress_bars, show
-from features.options import JSON, now
+from features.options import JSON, now, store_of
 from features.settings import Settings
-from features.sources import SOURCES, import_source
-from features.store import Store
+
+SOURCE_NAMES = ("bpic14", "csv", "wikimedia-config", "wikimedia-puppet")
+"""Names of ``features.sources.SOURCES``, which takes seconds to import."""
 
 
 @click.command("import")
-@click.argument("source", type=click.Choice(sorted(SOURCES)))
+@click.argument("source", type=click.Choice(SOURCE_NAMES))
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--mapping",
@@ -34,9 +35,11 @@ def import_(
       wikimedia-puppet  Wikimedia's server configuration changes
       csv               CSV or Parquet tables of your own
     """  # noqa: D301 - \b keeps the lines as they are
+    from features.sources import import_source
+
     if mapping is not None and source != "csv":
         raise click.UsageError("--mapping goes with the source csv only")
-    store = Store(settings.store_url)
+    store = store_of(settings)
     with progress_bars() as progress:
         report = import_source(
             store,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from features.policy import LabelPolicy, policy_from
-from features.store import Store
+from features.settings import Settings
+
+if TYPE_CHECKING:
+    from features.policy import LabelPolicy
+    from features.store import Store
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 LABEL = click.option("--label", "name", help="incident, failed or incident_rise.")
@@ -27,6 +30,13 @@ def aware(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC)
 
 
+def store_of(settings: Settings) -> Store:
+    """The store, opened; importing what speaks to databases takes a second."""
+    from features.store import Store
+
+    return Store(settings.store_url)
+
+
 def setting_moment(store: Store, name: str) -> datetime | None:
     """A moment among the store's settings."""
     value = store.setting(name)
@@ -41,6 +51,8 @@ def policy_of(store: Store, name: str | None, **changed: Any) -> LabelPolicy:
     click.UsageError
         If there is no such label, or a value cannot be its.
     """
+    from features.policy import policy_from
+
     stored = store.setting("label") or {"name": "incident"}
     try:
         return policy_from(name, **changed) if name else policy_from(**{**stored, **changed})

@@ -9,9 +9,8 @@ from typing import IO
 import rich_click as click
 
 from features.console import err, pairs, progress_bars, show, tell
-from features.options import JSON, MOMENT, aware, now
+from features.options import JSON, MOMENT, aware, now, store_of
 from features.settings import Settings
-from features.store import Store
 
 
 @click.command()
@@ -41,7 +40,7 @@ def demo(
     from features.synthetic import organisation
     from serving.contract import neutral
 
-    store = Store(settings.store_url)
+    store = store_of(settings)
     # A demo broken off before its settings were written is simply made again.
     if store.setting("source") is not None:
         if if_empty:
@@ -128,7 +127,7 @@ def keys_create(settings: Settings, name: str, role: str, days: int | None, as_j
     moment = now()
     try:
         key = create(
-            Store(settings.store_url),
+            store_of(settings),
             name=name,
             role=role,
             now=moment,
@@ -145,8 +144,7 @@ def keys_create(settings: Settings, name: str, role: str, days: int | None, as_j
 def keys_list(settings: Settings, as_json: bool) -> None:
     """List the keys, without the keys themselves."""
     rows = [
-        {k: v for k, v in row.items() if k != "digest"}
-        for row in Store(settings.store_url).api_keys()
+        {k: v for k, v in row.items() if k != "digest"} for row in store_of(settings).api_keys()
     ]
     lines = [
         f"{row['key_id']}  {row['role']}  {row['name']}{'  revoked' if row['revoked_at'] else ''}"
@@ -161,7 +159,7 @@ def keys_list(settings: Settings, as_json: bool) -> None:
 @click.pass_obj
 def keys_revoke(settings: Settings, key_id: str, as_json: bool) -> None:
     """Revoke the key KEY_ID (the first column of `changerisk keys list`) from now on."""
-    if not Store(settings.store_url).revoke_key(key_id, now=now()):
+    if not store_of(settings).revoke_key(key_id, now=now()):
         raise click.UsageError(f"there is no live key {key_id!r}; see changerisk keys list")
     show({"key_id": key_id, "revoked": True}, as_json, [f"{key_id} is revoked"])
 
@@ -178,7 +176,7 @@ def audit_verify(settings: Settings, as_json: bool) -> None:
     """Recompute the journal's chain of hashes."""
     from serving.journal import verify
 
-    found = verify(Store(settings.store_url))
+    found = verify(store_of(settings))
     word = f"broken: {found.fault}" if found.fault else "the chain holds"
     show(vars(found), as_json, [f"{found.entries} entries, {word}; head {found.head}"])
     if found.fault:
@@ -194,7 +192,7 @@ def audit_replay(settings: Settings, score_id: str, as_json: bool) -> None:
     from models.registry import reached
     from serving.replay import replay
 
-    store = Store(settings.store_url)
+    store = store_of(settings)
     with reached(settings) as registry:
         found = replay(store, registry, score_id)
     word = "equal, bit for bit" if found.equal else f"differs in {', '.join(found.differences)}"

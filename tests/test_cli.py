@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import orjson
 import pytest
 
 import changerisk
+from features.commands import SOURCE_NAMES
+from features.sources import SOURCES
 from features.store import Store
 from models.registry import Registry
 
@@ -258,10 +261,21 @@ def test_an_interruption(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(changerisk, "Store", interrupt)
+    monkeypatch.setattr("serving.commands.store_of", interrupt)
     ran = run("keys", "list")
     assert (ran.code, ran.out) == (130, "")
     assert "interrupted" in ran.err
+
+
+def test_the_sources_named_are_those_that_can_be_read() -> None:
+    assert sorted(SOURCES) == list(SOURCE_NAMES)
+
+
+def test_help_does_not_load_what_it_does_not_need() -> None:
+    words = "import sys, changerisk; print([m for m in ('pandas', 'sqlalchemy', 'sklearn') "
+    words += "if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
 
 
 # success: 0 --------------------------------------------------------------------------------------

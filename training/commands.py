@@ -8,9 +8,8 @@ from typing import Any
 import rich_click as click
 
 from features.console import pairs, progress_bars, show
-from features.options import JSON, LABEL, MOMENT, aware, now, policy_of, setting_moment
+from features.options import JSON, LABEL, MOMENT, aware, now, policy_of, setting_moment, store_of
 from features.settings import Settings
-from features.store import Store
 
 
 @click.command()
@@ -34,7 +33,7 @@ def labels(
     from features.labels import summary, summary_lines
     from training.rows import observed_until
 
-    store = Store(settings.store_url)
+    store = store_of(settings)
     policy = policy_of(
         store,
         name,
@@ -72,7 +71,7 @@ def train(
     from training.fit import train as fit
     from training.report import lines
 
-    store, config = Store(settings.store_url), TrainingConfig()
+    store, config = store_of(settings), TrainingConfig()
     with reached(settings) as registry:
         present = registry.version_of(alias) if if_missing else None
     if present is not None:

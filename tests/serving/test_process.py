@@ -37,7 +37,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     with ExitStack() as stack:
 
         def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
-            process = subprocess.Popen(  # noqa: S603 - our own command
+            process = subprocess.Popen(
                 [*COMMAND, *arguments],
                 env={**os.environ, "CHANGERISK_HOME": str(home), "COLUMNS": "200"},
                 stdout=subprocess.PIPE,

@@ -92,7 +92,7 @@ def test_threads_lose_nothing(store: Store) -> None:
 def test_processes_lose_nothing_from_an_empty_database_on(url: str) -> None:
     code = textwrap.dedent(WRITER)
     started = [
-        subprocess.Popen(  # noqa: S603
+        subprocess.Popen(
             [sys.executable, "-c", code, url, name],
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -129,7 +129,7 @@ def test_a_process_killed_while_it_writes_leaves_nothing(url: str) -> None:
             writer.add([Change(change_id=str(n), known_at=moment) for n in range(12_000)])
             os.kill(os.getpid(), signal.SIGKILL)
         """
-    killed = subprocess.run(  # noqa: S603
+    killed = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), url], cwd=ROOT, check=False, timeout=120
     )
     assert killed.returncode < 0

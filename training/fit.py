@@ -7,7 +7,7 @@ and that is the model that scores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -23,12 +23,12 @@ from features.history import History
 from features.policy import LabelPolicy
 from features.progress import Progress, silent
 from models.bands import make_bands
-from models.baselines import BASELINES, columns_of
 from models.bundle import PERCENTILES, RiskModel
 from models.calibration import Platt, fit_platt, levelled
 from models.estimator import make_estimator
 from models.trees import Forest
 from models.usual import Usual
+from training.baselines import baselines
 from training.config import TrainingConfig, TrainingError
 from training.metrics import metrics
 from training.placebo import placebo
@@ -53,7 +53,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class Fitted:
     """An estimator with its columns, its calibration, and the calibrated probabilities of the
     calibration window as an estimator gave them that had not seen it.
     """
@@ -64,9 +64,9 @@ class _Fitted:
     window: Floats
     usual: Usual
 
-    def probability(self, values: Floats) -> Floats:
-        """Probabilities as the bundle made of it would give them."""
-        selected = self.usual.filled(values[:, self.columns])
+    def scored(self, rows: TrainingRows, chosen: Mask) -> Floats:
+        """Probabilities of the chosen rows as the bundle made of it would give them."""
+        selected = self.usual.filled(rows.table.values[chosen][:, self.columns])
         return self.platt.probability(Forest.of(self.estimator).margin(selected))
 
 
@@ -111,14 +111,15 @@ def train(
     usable = rows.taught & rows.decided(limit)
     split = _split(rows, usable, policy, config)
     progress(STAGES[1], 1, len(STAGES))
-    judged = _fit(rows, split, config)
+    judged = fit_split(rows, split, config)
     test = split.test
-    probability = judged.probability(rows.table.values[test])
+    probability = judged.scored(rows, test)
     failed = rows.failed(limit)
     report = _counts(rows, usable, split, limit)
     models = {"champion": metrics(probability, failed[test])}
     progress(STAGES[2], 2, len(STAGES))
-    models.update(_baselines(rows, split, failed, judged.columns))
+    for name, baseline in baselines(rows, split, judged.columns).items():
+        models[name] = metrics(baseline, failed[test])
     progress(STAGES[3], 3, len(STAGES))
     moved = [placebo(rows, test, probability, policy, shift) for shift in config.placebo_days]
     progress(STAGES[4], 4, len(STAGES))
@@ -160,7 +161,7 @@ def _split(rows: TrainingRows, usable: Mask, policy: LabelPolicy, config: Traini
     return split
 
 
-def _fit(rows: TrainingRows, split: Split, config: TrainingConfig) -> _Fitted:
+def fit_split(rows: TrainingRows, split: Split, config: TrainingConfig) -> Fitted:
     """Calibrate on changes an earlier fit has not seen, then fit again with them included.
 
     Recent changes are worth most to a model of a drifting organisation. The slope is kept; the
@@ -182,7 +183,7 @@ def _fit(rows: TrainingRows, split: Split, config: TrainingConfig) -> _Fitted:
         reference=_medians(values[learnt], columns),
         coverage=_coverage(values[learnt], columns),
     )
-    return _Fitted(estimator, columns, platt, window, usual)
+    return Fitted(estimator, columns, platt, window, usual)
 
 
 def _estimator(
@@ -204,54 +205,11 @@ def _informative(values: Floats) -> list[int]:
     return found
 
 
-def _baselines(
-    rows: TrainingRows, split: Split, failed: Mask, columns: list[int]
-) -> dict[str, Any]:
-    """The baselines, fitted and calibrated on the same rows as the model."""
-    found = {}
-    for name, (make, names) in BASELINES.items():
-        chosen = columns if names is None else columns_of(names)
-        if names is not None and not _ranks(rows.table.values[split.learnt][:, chosen]):
-            continue  # the column is the same for every change: there is nothing to rank by
-        found[name] = _baseline(rows, split, failed, make, chosen)
-    return found
-
-
-def _ranks(values: Floats) -> bool:
-    """Whether the known values of a column differ at all."""
-    known = values[~np.isnan(values)]
-    return bool(len(known)) and float(known.min()) < float(known.max())
-
-
-def _baseline(
-    rows: TrainingRows,
-    split: Split,
-    failed: Mask,
-    make: Callable[[], Any],
-    chosen: list[int],
-) -> dict[str, Any]:
-    """One baseline, calibrated and fitted again as the model is."""
-    values, before, after = rows.table.values, split.calibrate_from, split.test_from
-
-    def fitted(mask: Mask, moment: int) -> Any:
-        with threadpool_limits(1):
-            return make().fit(values[mask][:, chosen], rows.failed(moment)[mask])
-
-    earlier = fitted(split.train, before).decision_function(values[split.calibrate][:, chosen])
-    target = rows.failed(after)[split.calibrate]
-    platt = fit_platt(np.asarray(earlier, np.float64), target)
-    again = fitted(split.learnt, after)
-    window = again.decision_function(values[split.calibrate][:, chosen])
-    platt = levelled(platt, np.asarray(window, np.float64), target)
-    margin = again.decision_function(values[split.test][:, chosen])
-    return metrics(platt.probability(np.asarray(margin, np.float64)), failed[split.test])
-
-
 def _final(
     rows: TrainingRows,
     usable: Mask,
     split: Split,
-    judged: _Fitted,
+    judged: Fitted,
     policy: LabelPolicy,
     config: TrainingConfig,
     now: datetime,
@@ -273,8 +231,7 @@ def _final(
         calibrate_from=cut,
         test_from=limit,
     )
-    fitted = _fit(rows, last, config)
-    values = rows.table.values
+    fitted = fit_split(rows, last, config)
     failed = rows.failed(limit)
     base_rate = float(failed[last.learnt].mean())
     bands = make_bands(fitted.window, base_rate, config.review_budget)
@@ -283,7 +240,7 @@ def _final(
         judged.window,
         float(rows.failed(split.test_from)[split.learnt].mean()),
         config.review_budget,
-    ).measured(judged.probability(values[test]), failed[test])
+    ).measured(judged.scored(rows, test), failed[test])
     return RiskModel(
         estimator=fitted.estimator,
         columns=fitted.usual.columns,

@@ -17,7 +17,7 @@ from features.policy import LabelPolicy
 from features.state import FeatureState
 from features.synthetic import Organisation, organisation
 from features.table import FeatureTable, build
-from training import fit, rows
+from training import baselines, fit, rows
 from training.config import TrainingConfig
 from training.fit import train
 
@@ -36,7 +36,7 @@ class Judged:
 @pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch, policy: LabelPolicy) -> Callable[[Organisation], Judged]:
     """Train and judge; without the baselines, whose figures nobody reads here."""
-    monkeypatch.setattr(fit, "BASELINES", {})
+    monkeypatch.setattr(baselines, "BASELINES", {})
 
     def judge(made: Organisation) -> Judged:
         history = History.from_records(made.records)

@@ -17,7 +17,7 @@ from features.policy import LabelPolicy
 from features.state import FeatureState
 from features.synthetic import Organisation, organisation
 from features.table import FeatureTable, build
-from training import baselines, fit, rows
+from training import baselines, rows
 from training.config import TrainingConfig
 from training.fit import train
 

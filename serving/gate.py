@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 import orjson
 from starlette.concurrency import run_in_threadpool
@@ -13,34 +12,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.store import StoreError, StoreUnavailableError
+from serving.access import Rules
+from serving.api import RULES
 from serving.bodies import NATIVE, native_problem
-from serving.keys import ROLES, Caller, caller
+from serving.keys import Caller, caller
 from serving.problems import problem
 from serving.runtime import Runtime
 
 _log = logging.getLogger(__name__)
 
-OPEN = frozenset({"/livez", "/healthz", "/readyz", "/", "/v1/openapi.json"})
-"""Paths that need no key."""
-
 ALWAYS_ANSWERED = "/v1/score"
 """Where a workflow gets an answer, though none with a score, even if keys cannot be checked."""
-
-ANYONE = frozenset(ROLES)
-SCORING = frozenset({"requester", "approver", "data_scientist", "service", "admin"})
-READING = ANYONE - {"service"}
-
-ALLOWED: Mapping[str, frozenset[str]] = {
-    "/v1/score": SCORING,
-    "/score": SCORING,
-    "/score_bulk": SCORING,
-    "/v1/changes/": READING,
-    "/v1/scores/": READING,
-    "/v1/model": ANYONE,
-    "/metrics": ANYONE,
-    "/schema.json": ANYONE,
-}
-"""Roles by path, or by the beginning of a path where it ends in a slash."""
 
 
 class Gate:
@@ -86,7 +68,8 @@ class Gate:
         path = scope["path"]
         if path == "/readyz" and scope["method"] in ("GET", "HEAD"):
             return await run_in_threadpool(self._readiness)
-        if path in OPEN:
+        needed = RULES.needed(scope["method"], path)
+        if needed is None:
             return None
         presented = _presented(Headers(scope=scope))
         if presented is None:
@@ -100,7 +83,7 @@ class Gate:
             return problem("unavailable", "keys cannot be checked", headers={"Retry-After": "5"})
         if who is None:
             return _unauthorized("the key is unknown, expired or revoked")
-        if who.role not in roles_for(path):
+        if needed != Rules.ANY_KEY and needed not in who.permissions:
             return problem("forbidden", f"the role {who.role} may not use {path[:100]}")
         scope.setdefault("state", {})["caller"] = who
         return None
@@ -124,16 +107,6 @@ class Gate:
         return Response(
             orjson.dumps(body), status_code=200 if ready else 503, media_type="application/json"
         )
-
-
-def roles_for(path: str) -> frozenset[str]:
-    """Roles that may use a path; a path nobody listed is for anyone with a key, who gets a 404."""
-    if path in ALLOWED:
-        return ALLOWED[path]
-    for beginning, roles in ALLOWED.items():
-        if beginning.endswith("/") and path.startswith(beginning):
-            return roles
-    return ANYONE
 
 
 def _presented(headers: Headers) -> str | None:

@@ -11,9 +11,7 @@ from datetime import datetime
 
 from features import instants
 from features.store import Store
-
-ROLES = ("requester", "approver", "data_scientist", "auditor", "service", "admin")
-"""What a key may be for."""
+from serving.access import MAY, ROLES
 
 PREFIX = "crk_"
 
@@ -25,6 +23,11 @@ class Caller:
     key_id: str
     name: str
     role: str
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the caller may do."""
+        return MAY[self.role]
 
 
 def create(

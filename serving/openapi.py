@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from serving.contract import Answer, ChangeIn
 from serving.problems import MEDIA_TYPE, PROBLEMS
+from serving.routes import OPERATIONS
+from serving.routes.operation import Operation
 
 
 class Fault(BaseModel):
@@ -29,12 +31,8 @@ class Problem(BaseModel):
     errors: list[Fault] = []
 
 
-class Scores(BaseModel):
-    """Every answer given about a change, newest first."""
-
-    change_id: str
-    scores: list[Answer]
-
+ALWAYS = ("unauthorized", "forbidden", "unavailable")
+"""Kinds of problems every route with a key can answer with."""
 
 _TEMPLATE = "#/components/schemas/{model}"
 
@@ -42,11 +40,7 @@ _TEMPLATE = "#/components/schemas/{model}"
 @cache
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
-    _, schemas = models_json_schema(
-        [(ChangeIn, "validation"), (Answer, "serialization"), (Scores, "serialization"),
-         (Problem, "serialization")],
-        ref_template=_TEMPLATE,
-    )  # fmt: skip
+    _, schemas = models_json_schema(_models(), ref_template=_TEMPLATE)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -68,70 +62,42 @@ def document() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
-    name = {"in": "path", "required": True, "schema": {"type": "string"}}
-    return {
-        "/v1/score": {
-            "post": {
-                "operationId": "score",
-                "summary": "Score one change",
-                "requestBody": {"required": True, "content": _content("ChangeIn")},
-                "responses": {
-                    "200": _answer("The answer: scored, degraded or not_scored", "Answer"),
-                    **_problems("broken-json", "too-large", "unsupported-media-type", "invalid"),
-                },
-            }
-        },
-        "/v1/changes/{change_id}": {
-            "get": {
-                "operationId": "scores_of_change",
-                "summary": "Every answer given about a change",
-                "parameters": [{"name": "change_id", **name}],
-                "responses": {"200": _answer("The answers", "Scores"), **_problems("not-found")},
-            }
-        },
-        "/v1/scores/{score_id}": {
-            "get": {
-                "operationId": "score_again",
-                "summary": "One answer as it was given",
-                "parameters": [{"name": "score_id", **name}],
-                "responses": {"200": _answer("The answer", "Answer"), **_problems("not-found")},
-            }
-        },
-        "/v1/model": {
-            "get": {
-                "operationId": "model",
-                "summary": "The model that scores, and how well it did",
-                "responses": {
-                    "200": {
-                        "description": "Facts of the model",
-                        "content": {"application/json": {"schema": {"type": "object"}}},
-                    },
-                    **_problems(),
-                },
-            }
-        },
-        "/v1/openapi.json": {
-            "get": {
-                "operationId": "openapi",
-                "summary": "This document",
-                "security": [],
-                "responses": {
-                    "200": {
-                        "description": "The contract",
-                        "content": {"application/json": {"schema": {"type": "object"}}},
-                    }
-                },
-            }
-        },
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
+    return paths
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
+    named = re.findall(r"\{(\w+)\}", operation.path)
+    if named or operation.parameters:
+        found["parameters"] = [*map(_in_path, named), *operation.parameters]
+    if operation.body is not None:
+        found["requestBody"] = {"required": True, "content": _content(operation.body.__name__)}
+    if operation.permission is None:
+        found["security"] = []
+    found["responses"] = {
+        str(status): _answer(description, model)
+        for status, (description, model) in operation.gives.items()
     }
+    if operation.permission is not None:
+        found["responses"].update(_problems(*ALWAYS, *operation.problems))
+    return found
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _content(name: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": _TEMPLATE.format(model=name)}}}
 
 
-def _answer(description: str, name: str) -> dict[str, Any]:
-    return {"description": description, "content": _content(name)}
+def _answer(description: str, model: type[BaseModel] | None) -> dict[str, Any]:
+    plain = {"application/json": {"schema": {"type": "object"}}}
+    content = plain if model is None else _content(model.__name__)
+    return {"description": description, "content": content}
 
 
 def _problems(*kinds: str) -> dict[str, Any]:
@@ -141,5 +107,17 @@ def _problems(*kinds: str) -> dict[str, Any]:
             "description": PROBLEMS[kind][1],
             "content": {MEDIA_TYPE: {"schema": schema}},
         }
-        for kind in ("unauthorized", "forbidden", "unavailable", *kinds)
+        for kind in kinds
     }
+
+
+def _models() -> list[tuple[type[BaseModel], JsonSchemaMode]]:
+    """Every model of the contract, each once, with the direction it is used in."""
+    found: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {}
+    for operation in OPERATIONS:
+        if operation.body is not None:
+            found[operation.body, "validation"] = None
+        for _, model in operation.gives.values():
+            if model is not None:
+                found[model, "serialization"] = None
+    return [*found, (Problem, "serialization")]

@@ -24,8 +24,9 @@ from features.settings import Settings
 from features.store import Store
 from features.synthetic import Organisation, organisation
 from models.registry import Registered, Registry
+from serving.access import ROLES
 from serving.contract import neutral
-from serving.keys import ROLES, create
+from serving.keys import create
 from serving.runtime import Runtime
 from serving.service import create_service
 from training.fit import train

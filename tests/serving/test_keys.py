@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.routing import compile_path
 
 from features.store import Store
-from serving.gate import ALLOWED, OPEN, roles_for
-from serving.keys import PREFIX, ROLES, caller, create
+from serving.access import BESIDE, MAY, PERMISSIONS, ROLES
+from serving.api import RULES, UNLISTED
+from serving.keys import PREFIX, caller, create
 from serving.problems import MEDIA_TYPE
+from serving.routes import OPERATIONS
 from serving.runtime import wall_clock
 
 EVERYONE = frozenset(ROLES)
@@ -97,11 +100,21 @@ def test_some_routes_need_no_key(shared: Any, path: str) -> None:
 
 
 def test_the_table_is_complete() -> None:
-    assert set(PUBLIC) == set(OPEN) | {"/readyz"}
-    for _, path, allowed in ROUTES:
-        assert roles_for(path) == allowed
-    beginnings = [p for p in ALLOWED if not any(path.startswith(p) for _, path, _ in ROUTES)]
-    assert beginnings == []
+    for method, path, allowed in ROUTES:
+        needed = RULES.needed(method, path)
+        assert {role for role in ROLES if needed in {*MAY[role], RULES.ANY_KEY}} == allowed, path
+    for path in PUBLIC:
+        assert RULES.needed("GET", path) is None
+    rules = [*BESIDE, *(rule for rule, _ in UNLISTED), *(each.rule for each in OPERATIONS)]
+    for rule in rules:
+        pattern, tried = (
+            compile_path(rule.path)[0],
+            [*ROUTES, *(("GET", p, EVERYONE) for p in PUBLIC)],
+        )
+        assert any(rule.method == m and pattern.match(path) for m, path, _ in tried), rule
+    assert {rule.permission for rule in rules} <= {None, *PERMISSIONS}
+    assert set(MAY) == set(ROLES)
+    assert frozenset().union(*MAY.values()) == set(PERMISSIONS)
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])

@@ -172,8 +172,8 @@ class ChangeEvent:
     Parameters
     ----------
     kind : str
-        ``started`` (``occurred_at`` is the actual start), ``closed`` (``code`` is the close code)
-        or ``backed_out``.
+        ``started`` (``occurred_at`` is the actual start), ``closed`` (``code`` is the close code),
+        ``backed_out`` or ``canceled`` (withdrawn or deleted, so that it was never carried out).
     planned : bool
         For ``backed_out``: the reversal belonged to the plan (maintenance over, test finished).
     """

@@ -340,7 +340,10 @@ def delivery(
     made: Change | None = None
     withdrawn = False
     if is_type(issue, connection.wanted("incident_types")):
-        records += [incident(issue, key, known_at=now)]
+        created = issue.moment("change", "submitted_at")
+        if created is not None and created < now:
+            records.append(incident(issue, key, known_at=created, resolved=False))
+        records.append(incident(issue, key, known_at=now))
         records += links(content, key, connection, is_change=False, known_at=now)
     else:
         made = change(issue, key, known_at=now)

@@ -223,9 +223,16 @@ def _is_incident(row: Mapping[str, Any], envelope: Mapping[str, Any], read: Row)
 
 
 def _incident_records(read: Row, now: datetime) -> tuple[str, tuple[Record, ...]]:
-    first = incident(read, known_at=now)
-    linked = links(read, first.incident_id, occurred_at=first.occurred_at, known_at=now)
-    return first.incident_id, (first, *linked)
+    """The incident as it was first on record, as it stands now, and the changes it names.
+
+    Where it is on record already, only what differs will be stored.
+    """
+    current = incident(read, known_at=now)
+    created = read.stamp("sys_created_on")
+    linked = links(read, current.incident_id, occurred_at=current.occurred_at, known_at=now)
+    if created is None or created >= now:
+        return current.incident_id, (current, *linked)
+    return current.incident_id, (incident(read, known_at=created, resolved=False), current, *linked)
 
 
 def _change_delivery(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ from features.errors import ChangeRiskError
 from features.history import History
 from features.records import Change, Record
 from features.store import migrations
+from features.store.news import news
+from features.store.references import References
 from features.store.rows import Row, to_columns, to_row
 from features.store.schema import TABLE_NAMES, api_key, batch, journal, record_tables, setting
 
@@ -229,6 +231,12 @@ class Store:
                 yield _journal_entry(row)
 
     @contextlib.contextmanager
+    def references(self) -> Iterator[References]:
+        """The names of an ITSM's ids, to read."""
+        with self._reading() as connection:
+            yield References(connection)
+
+    @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with self._guarded(), self.engine.connect() as connection:
             yield connection.execution_options(changerisk_reading=True)
@@ -252,6 +260,11 @@ class Writer:
         self.batch = number
         self.now = now
         self.rows_written = 0
+        self.references = References(connection)
+
+    def add_news(self, records: Sequence[Record]) -> dict[str, int]:
+        """Store what is not on record yet in other words; see :mod:`features.store.news`."""
+        return self.add(news(self._connection, records))
 
     def add(
         self, records: Iterable[Record], progress: Callable[[int], None] | None = None

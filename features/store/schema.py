@@ -59,6 +59,10 @@ batch = sa.Table(
 
 record_tables: dict[type, sa.Table] = {kind: _record_table(kind) for kind in RECORD_TYPES}
 sa.Index("ix_change_revision_change_id", record_tables[Change].c.change_id)
+sa.Index("ix_link_incident_id", record_tables[Link].c.incident_id)
+sa.Index("ix_item_ci", record_tables[Item].c.ci)
+sa.Index("ix_relation_parent", record_tables[Relation].c.parent)
+sa.Index("ix_calendar_entry_entry_id", record_tables[CalendarEntry].c.entry_id)
 
 journal = sa.Table(
     "journal",
@@ -90,4 +94,15 @@ api_key = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
+)
+
+# Names of an ITSM's own ids, which its records refer to one another by.
+reference = sa.Table(
+    "reference",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("ref_id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Index("ix_reference_name", "system", "kind", "name"),
 )

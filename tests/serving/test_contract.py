@@ -157,8 +157,8 @@ def test_the_index_names_routes_that_exist(shared: Any) -> None:
         for path in paths.split(", "):
             filled = re.sub(r"\{\w+\}", "x", path)
             status = shared.ask(method, filled, json={"change_id": "INDEX1"}).status_code
-            assert status in (200, 404), route
-            assert status == 200 or "{" in path, route
+            expected = {200, 404} if "{" in path else {422} if "/webhooks/" in path else {200}
+            assert status in expected, route
 
 
 def test_head_is_get_without_a_body(shared: Any) -> None:

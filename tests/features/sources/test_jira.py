@@ -161,9 +161,10 @@ def test_an_incident_is_told_from_a_change_and_names_its_cause() -> None:
     )
     found = read(body)
     assert found.change is None
-    first, *links = found.records
-    assert isinstance(first, Incident)
-    assert first.priority == 3
+    opened, current, *links = found.records
+    assert isinstance(opened, Incident)
+    assert isinstance(current, Incident)
+    assert (opened.priority, opened.known_at, current.known_at) == (3, EXPECTED.submitted_at, NOW)
     assert [(link.change_id, link.kind) for link in links] == [("CHG-9", "caused_by")]
 
 

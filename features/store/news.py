@@ -1,0 +1,140 @@
+"""What is new among facts that are read again and again, as an ITSM gives the same rows every day.
+
+A row of a later reading that says nothing else than the one before it is no new fact, though its
+``known_at`` differs. Whatever was first known at a moment stays what was known then.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from features.columns import kinds
+from features.records import (
+    CalendarEntry,
+    Change,
+    ChangeEvent,
+    Incident,
+    Item,
+    Link,
+    Record,
+    Relation,
+)
+from features.store.rows import to_columns
+from features.store.schema import record_tables
+
+KEYS: dict[type, str] = {
+    Change: "change_id",
+    Incident: "incident_id",
+    Item: "ci",
+    Link: "incident_id",
+    ChangeEvent: "change_id",
+    Relation: "parent",
+    CalendarEntry: "entry_id",
+}
+"""The field by which facts about the same thing are found."""
+
+STATES = (Change, Incident, Item)
+"""Facts that describe a thing until the next one about it."""
+
+_SAID_ONCE = {"closed", "canceled"}
+"""Events of which another moment alone is no news: it may be that of the reading."""
+
+
+def held(connection: sa.Connection, record_type: type, keys: Iterable[str]) -> list[Record]:
+    """The facts on record about things, in the order written."""
+    table = record_tables[record_type]
+    columns = [table.c.batch, *(table.c[name] for name in kinds(record_type))]
+    wanted = sorted(set(keys))
+    found: list[Record] = []
+    for start in range(0, len(wanted), 500):
+        query = sa.select(*columns).where(
+            table.c[KEYS[record_type]].in_(wanted[start : start + 500])
+        )
+        rows = connection.execute(query.order_by(table.c.batch)).fetchall()
+        read = to_columns(record_type, rows)
+        found += [read.record(row) for row in range(len(read))]
+    return found
+
+
+def news(connection: sa.Connection, records: Sequence[Record]) -> list[Record]:
+    """The records that say something which is not on record yet, in their order."""
+    by_type: dict[type, list[Record]] = defaultdict(list)
+    for record in records:
+        by_type[type(record)].append(record)
+    fresh: set[int] = set()
+    for record_type, given in by_type.items():
+        key = KEYS[record_type]
+        before: dict[str, list[Record]] = defaultdict(list)
+        for known in held(connection, record_type, (getattr(one, key) for one in given)):
+            before[getattr(known, key)].append(known)
+        choose = _new_states if record_type in STATES else _new_statements
+        fresh |= choose(given, before, key)
+    return [record for record in records if id(record) in fresh]
+
+
+def _new_states(
+    given: Sequence[Record], before: Mapping[str, Sequence[Record]], key: str
+) -> set[int]:
+    """Descriptions that differ from the one that stood before them."""
+    about: dict[str, list[Record]] = defaultdict(list)
+    for record in given:
+        about[getattr(record, key)].append(record)
+    fresh: set[int] = set()
+    for name, records in about.items():
+        old = before.get(name, ())
+        told = {one.known_at for one in old}
+        # Where both are of one moment, what is on record comes first and stands.
+        entries = [*((one, 0) for one in old), *((one, 1) for one in records)]
+        ordered = sorted(entries, key=lambda entry: (entry[0].known_at, entry[1]))
+        last: tuple[Any, ...] | None = None
+        for record, is_new in ordered:
+            content = _content(record)
+            if is_new:
+                if content == last or _is_taken(record, told):
+                    continue
+                fresh.add(id(record))
+            last = content
+    return fresh
+
+
+def _is_taken(record: Record, told: set[datetime]) -> bool:
+    """Whether its moment has its description; of a change there may be two in one second."""
+    return record.known_at in told and not isinstance(record, Change)
+
+
+def _new_statements(
+    given: Sequence[Record], before: Mapping[str, Sequence[Record]], _key: str
+) -> set[int]:
+    """Statements that nobody has made yet."""
+    fresh: set[int] = set()
+    made = {_content(one) for known in before.values() for one in known}
+    for record in given:
+        content = _content(record)
+        if content not in made:
+            made.add(content)
+            fresh.add(id(record))
+    return fresh
+
+
+def _content(record: Record) -> tuple[Any, ...]:
+    """What a record says, whenever it was known; a digest would hide what differs."""
+    skipped = {"known_at"}
+    if isinstance(record, Change):
+        skipped.add("revision")
+    if isinstance(record, Link) or (isinstance(record, ChangeEvent) and record.kind in _SAID_ONCE):
+        skipped.add("occurred_at")
+    return tuple(_plain(getattr(record, f.name)) for f in fields(record) if f.name not in skipped)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return tuple(sorted(value.items()))
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return value.replace("\0", "") if isinstance(value, str) else value

@@ -1,0 +1,203 @@
+"""Bodies of an ITSM's webhooks: a change is scored like any other, other records become history."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import orjson
+from pydantic import BaseModel, PrivateAttr
+
+from features.records import Change
+from features.sources import jira, rt, servicenow
+from features.sources.connections import NAME, Connection, load
+from features.sources.reading import SourceError
+from features.sources.vendor import Delivery
+from features.store import Store, StoreError
+from serving.contract import Answer, ChangeIn, Warned, neutral
+from serving.runtime import Runtime
+
+_log = logging.getLogger(__name__)
+
+Read = Callable[..., Delivery]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vendor:
+    """An ITSM whose bodies are understood.
+
+    Parameters
+    ----------
+    read : callable
+        ``(body, connection, names, *, now)`` to what it says.
+    references : callable
+        Ids in a body whose names are needed to read it.
+    numbers_revisions : bool
+        Whether it numbers its revisions; else the service counts them by their content.
+    """
+
+    name: str
+    read: Read
+    references: Callable[[object], set[str]]
+    numbers_revisions: bool = False
+
+
+VENDORS: dict[str, Vendor] = {
+    vendor.name: vendor
+    for vendor in (
+        Vendor(
+            name="servicenow",
+            read=servicenow.delivery,
+            references=servicenow.references,
+            numbers_revisions=True,
+        ),
+        Vendor(name="jira", read=jira.delivery, references=jira.references),
+        Vendor(name="rt", read=rt.delivery, references=rt.references),
+    )
+}
+"""Every ITSM by its name in the path of its webhook."""
+
+
+class Recorded(BaseModel):
+    """What became of a body that is about no change: its facts are part of the history now."""
+
+    status: Literal["recorded"] = "recorded"
+    number: str
+    new: dict[str, int]
+    warnings: list[Warned] = []
+
+
+class Delivered(ChangeIn):
+    """A change that came by webhook, with what was odd about its body."""
+
+    _odd: list[Warned] = PrivateAttr(default_factory=list)
+
+    def warnings(self) -> list[Warned]:
+        """What of the body was missing or not used, as it is and as the ITSM wrote it."""
+        return [*super().warnings(), *self._odd]
+
+
+class Connections:
+    """The file of connections, read again when it changes.
+
+    A file that cannot be read is told of in the log and in every answer; what was last read stays.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._lock = threading.Lock()
+        self._seen: object = ()
+        self._read = load()
+        self.fault: str | None = None
+
+    def of(self, name: str) -> Connection:
+        """The settings of one ITSM."""
+        path = self._home / NAME
+        with self._lock:
+            try:
+                state = path.stat()
+                stamp: object = (state.st_mtime_ns, state.st_size)
+            except OSError:
+                stamp = None
+            if stamp != self._seen:
+                self._seen = stamp
+                try:
+                    self._read, self.fault = load(self._home), None
+                except SourceError as error:
+                    _log.error("%s", error)
+                    self.fault = str(error)
+            return self._read[name]
+
+
+class Inbox:
+    """Takes bodies of one worker.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        Store, model and clock.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._connections = Connections(runtime.settings.home)
+
+    def receive(
+        self, vendor: Vendor, body: object, give: Callable[[ChangeIn], Answer]
+    ) -> Answer | Recorded:
+        """Answer a body: with a score for a change, else with what was recorded.
+
+        Parameters
+        ----------
+        give : callable
+            Scores a change.
+
+        Raises
+        ------
+        DeliveryError
+            If the body holds no record that could be understood.
+        StoreError
+            If the facts of a record that is no change could not be stored: send it again.
+        """
+        now = self._runtime.clock()
+        connection = self._connections.of(vendor.name)
+        scorer = self._runtime.scorer()
+        store = None if scorer is None else scorer.store
+        names = _names(store, vendor, body)
+        delivery = vendor.read(body, connection, names, now=now)
+        odd = [Warned(code=o.code, field=o.field, text=o.text) for o in delivery.oddities]
+        if self._connections.fault is not None:
+            text = f"{NAME} could not be read; the settings from before are used"
+            odd.append(Warned(code="connections_unreadable", text=text))
+        if delivery.change is None:
+            if store is None:
+                raise StoreError("the store cannot be used")
+            new = _record(store, vendor, delivery, now)
+            return Recorded(number=delivery.number, new=new, warnings=odd)
+        if store is not None:
+            try:
+                _record(store, vendor, delivery, now)
+            except StoreError as error:  # the answer will say whether it could be recorded
+                _log.error("facts of a webhook could not be stored: %s", error)
+        change = _asked(delivery.change, vendor, odd)
+        if delivery.withdrawn:
+            text = "The change was cancelled or deleted: there is nothing to score."
+            return self._runtime.unscored(change, Warned(code="withdrawn", text=text))
+        return give(change)
+
+
+def _names(store: Store | None, vendor: Vendor, body: object) -> dict[str, str]:
+    """Names that the body's ids stand for; none where the store cannot tell."""
+    wanted = vendor.references(body)
+    if store is None or not wanted:
+        return {}
+    try:
+        with store.references() as references:
+            return references.names(vendor.name, wanted)
+    except StoreError:
+        return {}
+
+
+def _record(store: Store, vendor: Vendor, delivery: Delivery, now: datetime) -> dict[str, int]:
+    """Store what is new; a body that says nothing new opens no write."""
+    if not delivery.records and not delivery.references:
+        return {}
+    with store.write(f"webhook {vendor.name}", now=now) as writer:
+        learnt = ((r.kind, r.ref_id, r.name) for r in delivery.references)
+        writer.references.learn(vendor.name, learnt)
+        added = writer.add_news(delivery.records)
+    return {name: count for name, count in added.items() if count}
+
+
+def _asked(change: Change, vendor: Vendor, odd: list[Warned]) -> Delivered:
+    body: Mapping[str, object] = orjson.loads(neutral(change))
+    if not vendor.numbers_revisions:
+        body = {name: value for name, value in body.items() if name != "revision"}
+    asked = Delivered.model_validate(body)
+    asked._odd = odd
+    return asked

@@ -1,0 +1,254 @@
+"""Vendor bodies as they come: scored by the same scorer, recorded, or refused and kept."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from features.records import ChangeEvent, Incident, Link
+from features.sources.connections import NAME
+from serving.kept import MOST, Kept, blank_people
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+NOW = datetime(2025, 6, 2, tzinfo=UTC)
+PATHS = ["/v1/webhooks/servicenow", "/v1/webhooks/jira", "/v1/webhooks/rt"]
+
+
+def example(name: str) -> Any:
+    return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def change_row(number: str, **fields: object) -> dict[str, Any]:
+    """A change still to come for the test's clock, of items the organisation has."""
+    row = example("servicenow-change")["result"]
+    opened = "2025-06-01 09:12:44"
+    moved = {"start_date": "2025-06-04 22:00:00", "end_date": "2025-06-04 23:30:00",
+             "opened_at": opened, "sys_created_on": opened}  # fmt: skip
+    return (
+        {**row, "sys_id": number.encode().hex().rjust(32, "0"), "number": number} | moved | fields
+    )
+
+
+def incident_row(**fields: object) -> dict[str, Any]:
+    """An incident that was opened before the test's clock."""
+    moved = {"opened_at": "2025-06-01 10:00:00", "sys_created_on": "2025-06-01 10:00:00",
+             "resolved_at": "", "sys_updated_on": "2025-06-01 11:00:00"}  # fmt: skip
+    return {"result": example("servicenow-incident")["result"] | moved | fields}
+
+
+@pytest.fixture
+def kept(service: Any) -> Callable[[], list[Any]]:
+    return lambda: list(Kept(service.home / "rejected" / "webhooks").bodies())
+
+
+def posted(service: Any, body: object, path: str = PATHS[0], role: str = "service") -> Any:
+    return service.ask("POST", path, json=body, role=role)
+
+
+def test_a_change_gets_the_answer_of_the_neutral_route(service: Any) -> None:
+    answer = posted(service, {"result": change_row("CHG1")}).json()
+    assert answer["status"] in ("scored", "degraded")
+    assert (answer["change_id"], answer["revision"]) == ("CHG1", "6")
+    entry = service.journal()[-1]
+    neutral = {k: v for k, v in entry["payload"].items() if v not in (None, [], {})}
+    again = service.score({**neutral, "change_id": "CHG1"})
+    for field in ("incident_probability", "risk_band", "factors", "input_hash"):
+        if field != "input_hash":  # the moment differs
+            assert again[field] == answer[field]
+
+
+def test_odd_values_are_warnings_of_the_answer_and_of_the_journal(service: Any) -> None:
+    answer = posted(service, change_row("CHG2", risk="purple", start_date="soon")).json()
+    codes = {(warning["code"], warning["field"]) for warning in answer["warnings"]}
+    assert {("unknown_value", "declared_risk"), ("unreadable_value", "start_date")} <= codes
+    assert service.journal()[-1]["answer"]["warnings"] == answer["warnings"]
+
+
+def test_names_learnt_from_one_body_serve_the_next(service: Any) -> None:
+    posted(service, example("servicenow-change-all"))
+    answer = posted(service, {"result": change_row("CHG3")}).json()
+    assert service.journal()[-1]["payload"]["ci"] == "pay-db-01"
+    assert "unresolved_reference" not in {warning["code"] for warning in answer["warnings"]}
+
+
+def test_an_incident_becomes_history_and_names_its_cause(service: Any) -> None:
+    posted(service, example("servicenow-change-all"))
+    before = service.store.counts()
+    reply = posted(service, example("servicenow-incident"))
+    assert reply.json()["status"] == "recorded"
+    assert reply.json()["number"] == "INC0098213"
+    assert reply.json()["new"] == {"incident": 1, "link": 1}
+    history = service.store.load()
+    (link,) = [history[Link].record(row) for row in range(len(history[Link]))
+               if history[Link]["incident_id"][row] == "INC0098213"]  # fmt: skip
+    assert (link.change_id, link.kind) == ("CHG0031874", "caused_by")
+    after = service.store.counts()
+    assert after["incident"] == before["incident"] + 1
+
+
+def test_the_same_body_again_is_no_news(service: Any) -> None:
+    posted(service, incident_row())
+    service.clock.now += timedelta(hours=1)
+    counts = service.store.counts()
+    assert posted(service, incident_row()).json()["new"] == {}
+    assert service.store.counts() == counts
+    assert posted(service, incident_row(priority="1")).json()["new"] == {"incident": 1}
+
+
+def test_a_resolution_is_a_fact_of_its_own(service: Any) -> None:
+    opened = incident_row(number="INC7", caused_by="")
+    assert posted(service, opened).json()["new"] == {"incident": 1}
+    resolved = incident_row(number="INC7", caused_by="", resolved_at="2025-06-02 09:00:00")
+    assert posted(service, resolved).json()["new"] == {"incident": 1}
+    incidents = service.store.load()[Incident]
+    known = sorted(
+        incidents.record(row).known_at
+        for row in range(len(incidents))
+        if incidents["incident_id"][row] == "INC7"
+    )
+    assert known == [datetime(2025, 6, 1, 10, tzinfo=UTC), service.clock.now]
+
+
+@pytest.mark.parametrize("how", [{"state": "4"}, {"state": "Canceled"}])
+def test_a_canceled_change_is_recorded_and_not_scored(service: Any, how: dict[str, str]) -> None:
+    answer = posted(service, change_row("CHG4", **how)).json()
+    assert answer["status"] == "not_scored"
+    assert "withdrawn" in {warning["code"] for warning in answer["warnings"]}
+    events = service.store.load()[ChangeEvent]
+    mine = events["change_id"] == "CHG4"
+    assert events["kind"][mine].tolist() == ["canceled"]
+    service.clock.now += timedelta(minutes=1)
+    posted(service, change_row("CHG4", **how))
+    assert (service.store.load()[ChangeEvent]["change_id"] == "CHG4").sum() == 1
+
+
+def test_jira_counts_revisions_by_content(service: Any) -> None:
+    body = example("jira-webhook")
+    first = posted(service, body, PATHS[1]).json()
+    assert first["change_id"] == "CHG-412"
+    same = posted(service, body, PATHS[1]).json()
+    body["issue"]["fields"]["summary"] = "Upgrade PostgreSQL 15.4 to 16.1 on pay-db-01"
+    other = posted(service, body, PATHS[1]).json()
+    assert [first["revision"], same["revision"], other["revision"]] == ["1", "1", "2"]
+
+
+def test_a_ticket_of_rt_is_scored(service: Any) -> None:
+    answer = posted(service, {"id": 4, "Subject": "Upgrade", "CustomFields": []}, PATHS[2]).json()
+    assert answer["change_id"] == "RT-4"
+    assert answer["status"] in ("scored", "degraded")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("content", "status", "pointer"),
+    [
+        (b"{", 400, None),
+        (b"\xff\xfe", 400, None),
+        (b"[]", 422, None),
+        (b"{}", 422, None),
+        (b'{"result": [], "issue": [], "ticket": []}', 422, None),
+    ],
+)
+def test_a_bad_body_is_refused_and_kept(
+    service: Any, kept: Any, path: str, content: bytes, status: int, pointer: str | None
+) -> None:
+    reply = service.send(content, path)
+    assert reply.status_code == status
+    assert reply.headers["content-type"] == "application/problem+json"
+    if pointer is not None:
+        assert reply.json()["errors"][0]["pointer"] == pointer
+    (one,) = kept()
+    assert one.vendor == path.rsplit("/", 1)[1]
+    assert one.problem == reply.json()["detail"]
+    assert (one.raw if one.raw is not None else json.dumps(one.body).encode()) in (
+        content, content.replace(b"'", b'"'),
+    )  # fmt: skip
+    assert stat.S_IMODE(one.path.stat().st_mode) == 0o600
+    assert service.rows()["journal"] == 0
+
+
+def test_a_body_of_another_kind_is_refused_and_kept(service: Any, kept: Any) -> None:
+    reply = service.send(b"number=CHG1", PATHS[0], headers={"Content-Type": "text/plain"})
+    assert reply.status_code == 415
+    assert kept()[0].raw == b"number=CHG1"
+
+
+def test_people_are_blanked_in_what_is_kept(service: Any, kept: Any) -> None:
+    posted(
+        service,
+        {"result": {"number": "", "requested_by": {"value": "ana"}, "x": [{"reporter": "b"}]}},
+    )
+    assert kept()[0].body == {"result": {"number": "", "requested_by": "", "x": [{"reporter": ""}]}}
+
+
+def test_the_folder_never_grows_beyond_its_bound(tmp_path: Path) -> None:
+    folder = Kept(tmp_path)
+    for number in range(MOST + 5):
+        folder.keep("jira", b"%d" % number, {"detail": "x"}, NOW)
+    left = [body.body for body in folder.bodies()]
+    assert left == list(range(5, MOST + 5))
+
+
+def test_a_deep_or_wide_body_is_kept_without_its_content() -> None:
+    deep: Any = {}
+    for _ in range(5_000):
+        deep = {"x": deep}
+    assert blank_people(deep)
+    assert not blank_people([[1, 2]] * 20_000)
+
+
+@pytest.mark.parametrize(("role", "status"), [("service", 200), ("admin", 200), ("requester", 403),
+                                              ("auditor", 403), (None, 401)])  # fmt: skip
+def test_who_may_send(service: Any, role: str | None, status: int) -> None:
+    assert posted(service, change_row("CHG5"), role=role).status_code == status
+
+
+def test_own_settings_are_read_while_the_service_runs(service: Any) -> None:
+    path = service.home / NAME
+    path.write_text('[servicenow.change]\nbackout_plan = "u_way_back"\n')
+    posted(service, change_row("CHG6", u_way_back="Restore the snapshot"))
+    assert service.journal()[-1]["payload"]["backout_plan"] == "Restore the snapshot"
+    path.write_text("[servicenow.chang]\n")
+    answer = posted(service, change_row("CHG7", u_way_back="Restore the snapshot")).json()
+    assert "connections_unreadable" in {warning["code"] for warning in answer["warnings"]}
+    assert service.journal()[-1]["payload"]["backout_plan"] == "Restore the snapshot"
+
+
+def test_without_a_store_incidents_are_to_be_sent_again(service: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(service.runtime, "scorer", lambda: None)
+    from serving.inbox import VENDORS, Inbox
+
+    inbox = Inbox(service.runtime)
+    answer = inbox.receive(VENDORS["servicenow"], change_row("CHG8"), service.runtime.answer)
+    assert answer.status == "not_scored"
+    from features.store import StoreError
+
+    with pytest.raises(StoreError):
+        inbox.receive(VENDORS["servicenow"], example("servicenow-incident"), service.runtime.answer)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["number", "result", "issue", "fields", "key", "id", "summary", "value",
+                         "display_value", "link", "CustomFields", "state", "issuelinks", "type"]),
+        inner, max_size=4),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@given(JSON, st.sampled_from(PATHS))
+def test_no_body_makes_a_5xx(shared: Any, body: object, path: str) -> None:
+    assert shared.send(orjson.dumps(body), path).status_code in (200, 422)

@@ -60,6 +60,10 @@ class FeatureState:
         """All links on record: newer ones always make a new state."""
         return self._parts[0][Link]
 
+    def tables(self, kind: type) -> list[Columns]:
+        """The facts of one kind as they were taken in, oldest first, without joining them."""
+        return [part[kind] for part in self._parts]
+
     def events(self, stream: str, vocabulary: str) -> EventIndex:
         """The index of one stream for one kind of entity."""
         return self._events[stream, vocabulary]

@@ -24,7 +24,7 @@ UNLISTED: tuple[tuple[Rule, Handler], ...] = (
 )
 """Routes that are ours but no part of the ``/v1`` contract."""
 
-INDEX = Rule(method="GET", path="/", permission=None)
+INDEX = Rule(method="GET", path="/v1", permission=None)
 
 RULES = Rules(
     [INDEX, *BESIDE, *(rule for rule, _ in UNLISTED), *(each.rule for each in OPERATIONS)]
@@ -42,7 +42,7 @@ ROUTES = {
 def create_app(runtime: Runtime, measures: Measures) -> Starlette:
     """The application over one worker's runtime."""
     context = Context(runtime, measures)
-    routes = [Route("/", _index, methods=["GET"])]
+    routes = [Route("/v1", _index, methods=["GET"])]
     for operation in OPERATIONS:
         bound = _bound(context, operation.handler)
         routes.append(Route(operation.starlette_path, bound, methods=[operation.method]))

@@ -16,6 +16,7 @@ from serving.access import Rules
 from serving.api import RULES
 from serving.bodies import NATIVE, native_problem
 from serving.keys import Caller, caller
+from serving.pages.door import is_page
 from serving.problems import problem
 from serving.runtime import Runtime
 
@@ -69,7 +70,7 @@ class Gate:
         if path == "/readyz" and scope["method"] in ("GET", "HEAD"):
             return await run_in_threadpool(self._readiness)
         needed = RULES.needed(scope["method"], path)
-        if needed is None:
+        if needed is None or is_page(path):  # the pages have a door of their own
             return None
         presented = _presented(Headers(scope=scope))
         if presented is None:

@@ -13,6 +13,7 @@ from features.store import Store, StoreError
 from models.bundle import BundleError
 from models.registry import Registered, Registry, RegistryError
 from serving.answers import Asked, without_score
+from serving.board import Board
 from serving.contract import Answer, ChangeIn, Warned
 from serving.moment import InputError, moment_of
 from serving.scorer import Scorer
@@ -38,6 +39,8 @@ class Runtime:
         Gives the time; tests pass their own.
     alias : str
         Which model scores.
+    board : Board, optional
+        The habits of the board the pages are for.
     """
 
     def __init__(
@@ -46,8 +49,10 @@ class Runtime:
         *,
         clock: Callable[[], datetime] = wall_clock,
         alias: str = "champion",
+        board: Board | None = None,
     ) -> None:
         self.settings = settings
+        self.board = board or Board.from_environment({})
         self.clock = clock
         self._alias = alias
         self._lock = threading.Lock()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import numpy as np
@@ -24,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 10.0
 """How long a change waits for those before it; then it is answered without a score."""
+
+READ_SECONDS = 2.0
+"""How long a page waits for the history; then it goes without."""
 
 
 class Scorer:
@@ -77,6 +82,21 @@ class Scorer:
             return without_score(asked, self.registered, busy)
         try:
             return self._answer(change, as_of, warnings, now)
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[FeatureState | None]:
+        """The indexed history as of the last write, held still while the block reads it.
+
+        None where there is no model, or where scoring holds it for too long.
+        """
+        if not self._lock.acquire(timeout=READ_SECONDS):
+            yield None
+            return
+        try:
+            self._refresh()
+            yield self._state
         finally:
             self._lock.release()
 

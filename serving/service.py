@@ -20,8 +20,9 @@ import bentoml
 from starlette.concurrency import run_in_threadpool
 
 from features.settings import Settings
-from serving.api import create_app
+from serving.board import Board
 from serving.contract import Answer, ChangeIn
+from serving.front import create_front
 from serving.gate import Gate
 from serving.measures import Measures
 from serving.runtime import Runtime
@@ -44,7 +45,7 @@ def create_service(runtime: Runtime) -> bentoml.Service:
         logging={"access": {"enabled": False}},
         traffic={"timeout": 60},
     )
-    @bentoml.asgi_app(create_app(runtime, measures), path="/")
+    @bentoml.asgi_app(create_front(runtime, measures), path="/")
     class ChangeRisk:
         """Probability, reasons and evidence for planned IT changes."""
 
@@ -65,4 +66,6 @@ def create_service(runtime: Runtime) -> bentoml.Service:
     return ChangeRisk
 
 
-ChangeRisk = create_service(Runtime(Settings.from_environment(os.environ)))
+ChangeRisk = create_service(
+    Runtime(Settings.from_environment(os.environ), board=Board.from_environment(os.environ))
+)

@@ -213,7 +213,18 @@ def serve(template: Template) -> Iterator[Callable[..., Service]]:
         yield lambda home, **given: started(stack, home, template.keys, **given)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def begin(template: Template) -> Iterator[Callable[..., Service]]:
+    """Starts services over copies of the home that several tests share."""
+    with ExitStack() as stack:
+
+        def begin(home: Path, **given: Any) -> Service:
+            return started(stack, copy_of(template, home), template.keys, **given)
+
+        yield begin
+
+
+@pytest.fixture(scope="session")
 def loaded(registered: Registered) -> type[Runtime]:
     """The kind of runtime for tests that are not about the model."""
     return type("Loaded", (Loaded,), {"model": registered})

@@ -248,7 +248,7 @@ ALLOWED = {
     "/livez": {"GET", "HEAD"},
     "/healthz": {"GET", "HEAD"},
     "/readyz": {"GET", "HEAD"},
-    "/": {"GET", "HEAD"},
+    "/v1": {"GET", "HEAD"},
 }
 
 
@@ -264,7 +264,7 @@ def test_other_methods_are_refused_by_name(shared: Any, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/v1", "/v1/score/", "/v2/score", "//v1/score", "/v1/scores/a/b", "/docs.json"],
+    ["/nothing", "/v1/score/", "/v2/score", "//v1/score", "/v1/scores/a/b", "/docs.json"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "BREW"])
 @pytest.mark.usefixtures("untouched")

@@ -36,7 +36,7 @@ ROUTES: list[tuple[str, str, frozenset[str]]] = [
     ("GET", "/schema.json", EVERYONE),
     ("GET", "/nothing", EVERYONE),
 ]
-PUBLIC = ["/", "/livez", "/healthz", "/readyz", "/v1/openapi.json"]
+PUBLIC = ["/v1", "/livez", "/healthz", "/readyz", "/v1/openapi.json"]
 
 
 def body_for(path: str) -> dict[str, Any]:

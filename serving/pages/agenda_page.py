@@ -1,0 +1,82 @@
+"""The agenda's page."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.pages.agenda import ORDERS, PAGE, PERIODS, Agenda, Filters, Row, make_agenda, week
+from serving.pages.desk import Desk
+from serving.pages.site import swaps
+from serving.pages.standing import standings
+
+
+def read_agenda(desk: Desk, filters: Filters) -> Agenda:
+    """The agenda as it stands."""
+    with desk.store() as store:
+        known = standings(store)
+    with desk.facts() as facts:
+        return make_agenda(
+            known,
+            facts,
+            desk.site.times(),
+            days=filters.days,
+            bands=desk.bands,
+            minutes=filters.minutes,
+        )
+
+
+def agenda(desk: Desk, request: Request) -> Response:
+    """``GET /``: the changes to come, the riskiest first."""
+    board = desk.site.runtime.board
+    filters = Filters.of(request.query_params, board.minutes)
+    found = read_agenda(desk, filters)
+    rows = found.shown(filters)
+    page, more = _page(rows, filters.after)
+    meeting = board.next_meeting(desk.now)
+    drawn, left_out = ("", 0) if filters.after else week(found, desk.site.times(), meeting)
+    delegated = [row for row in page if not row.board]
+    registered = desk.registered
+    fold = filters.order == "highest" and len(rows) > 12
+    return desk.site.render(
+        request,
+        "_listing.html" if swaps(request) else "agenda.html",
+        agenda=found,
+        filters=filters,
+        orders=ORDERS,
+        periods=PERIODS,
+        found=len(rows),
+        board=[row for row in page if row.board],
+        delegated=[row for row in delegated if not (fold and row.band == "low")],
+        folded=[row for row in delegated if fold and row.band == "low"],
+        counts={
+            "board": sum(row.board for row in rows),
+            "delegated": sum(not row.board for row in rows),
+        },
+        more=more,
+        page=PAGE,
+        plan=drawn,
+        left_out=left_out,
+        meeting=meeting,
+        noun=desk.noun(),
+        problem=desk.problem,
+        model=_model(registered),
+    )
+
+
+def _model(registered: object) -> object:
+    return (
+        None
+        if registered is None
+        else {
+            "version": registered.version,  # type: ignore[attr-defined]
+            "trained_at": registered.model.trained_at,  # type: ignore[attr-defined]
+        }
+    )
+
+
+def _page(rows: list[Row], after: str) -> tuple[list[Row], str | None]:
+    """The rows after a change, and the change after which more follow."""
+    first = next((n + 1 for n, row in enumerate(rows) if row.change_id == after), 0)
+    page = rows[first : first + PAGE]
+    return page, page[-1].change_id if first + PAGE < len(rows) else None

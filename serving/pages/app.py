@@ -1,0 +1,72 @@
+"""The pages as one ASGI application, mounted beside the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving.pages import agenda_page, change_page, sign_in
+from serving.pages.desk import Desk, UnreadableError
+from serving.pages.door import Door, Headers
+from serving.pages.site import Site, static_digest, static_file
+from serving.runtime import Runtime
+
+Handler = Callable[[Desk, Request], Response | Awaitable[Response]]
+
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/", agenda_page.agenda),
+    ("GET", "/changes/{change_id:path}", change_page.change),
+    ("GET", "/sign-in", sign_in.form),
+    ("POST", "/sign-in", sign_in.enter),
+    ("POST", "/sign-out", sign_in.leave),
+)
+"""Method, path and handler of every page; who may look at it, the door says."""
+
+
+def create_pages(runtime: Runtime) -> Starlette:
+    """The pages over one worker's runtime."""
+    site = Site(runtime)
+    desk = Desk(site)
+    routes = [
+        Route(path, partial(handler, desk), methods=[method]) for method, path, handler in ROUTES
+    ]
+    routes.append(Route("/static/{digest}/{name}", static, methods=["GET"]))
+
+    async def missing(request: Request, error: Exception) -> Response:
+        status, headers = 404, None
+        if isinstance(error, HTTPException):
+            status, headers = error.status_code, error.headers
+        return site.render(request, "missing.html", status=status, headers=headers, change_id=None)
+
+    async def unreadable(request: Request, _error: Exception) -> Response:
+        return site.render(request, "closed.html", status=503, headers={"Retry-After": "5"})
+
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(Headers),
+            Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6),
+            Middleware(Door, site=site),
+        ],
+        exception_handlers={HTTPException: missing, UnreadableError: unreadable},
+    )
+
+
+async def static(request: Request) -> Response:
+    """A static file; its address changes with its content, so it may be kept for good."""
+    name = request.path_params["name"]
+    try:
+        content, kind = static_file(name)
+    except KeyError:
+        raise HTTPException(404) from None
+    current = request.path_params["digest"] == static_digest()
+    kept = "public, max-age=31536000, immutable" if current else "no-cache"
+    return Response(content, headers={"Cache-Control": kept}, media_type=kind)

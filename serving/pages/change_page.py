@@ -1,0 +1,138 @@
+"""A change's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from features.store.database import JournalEntry
+from serving.contract import ChangeIn
+from serving.pages import change as parts
+from serving.pages.agenda import Filters
+from serving.pages.agenda_page import read_agenda
+from serving.pages.charts import icon_array
+from serving.pages.desk import Desk
+from serving.pages.facts import ChangeFact, Facts
+from serving.pages.standing import moment
+from serving.pages.words import figure, times
+
+
+def change(desk: Desk, request: Request) -> Response:
+    """``GET /changes/{change_id}``: one change, all that is known of it, and the decision."""
+    change_id = request.path_params["change_id"]
+    with desk.store() as store:
+        entries = list(store.journal_entries(change_id=change_id))
+    scores = [entry for entry in entries if entry.kind == "score"]
+    place, bands = _place(desk, change_id)
+    with desk.facts() as facts:
+        fact = facts.change(change_id)
+        if not scores:
+            return _unscored(desk, request, change_id, fact)
+        shown = _shown(desk, scores, facts, fact, bands)
+    return desk.site.render(request, "change.html", **shown, **place)
+
+
+def _unscored(desk: Desk, request: Request, change_id: str, fact: ChangeFact | None) -> Response:
+    """The page of a change nobody asked a score for: what the history says of it, or a 404."""
+    if fact is None:
+        return desk.site.render(request, "missing.html", status=404, change_id=change_id)
+    payload = ChangeIn.model_validate(
+        {k: v for k, v in fact.fields.items() if k in ChangeIn.model_fields}
+    ).payload()
+    return desk.site.render(
+        request,
+        "past.html",
+        change_id=change_id,
+        title=fact.title,
+        facts=parts.heading_facts(payload, desk.site.times()),
+        fact=fact,
+        ended=parts.ended_words(fact),
+    )
+
+
+def _shown(
+    desk: Desk,
+    scores: Sequence[JournalEntry],
+    facts: Facts,
+    fact: ChangeFact | None,
+    bands_of: Mapping[str, str | None],
+) -> dict[str, Any]:
+    """Everything the template shows of a scored change."""
+    clock, bands = desk.site.times(), desk.bands
+    last = scores[-1]
+    payload, answer = last.body["payload"], last.body["answer"]
+    given = next((e for e in reversed(scores) if e.body["answer"]["incident_probability"]), None)
+    answer = answer if given is None else given.body["answer"]
+    stale = given is not None and given is not last
+    own = parts.own_bar(
+        answer["change_id"],
+        moment(payload.get("planned_start")),
+        moment(payload.get("planned_end")),
+        answer.get("risk_band"),
+    )
+    crossing, strip = parts.collisions(answer, own, bands_of, facts, clock)
+    alike, outcomes = parts.similar(answer, facts)
+    levers, together = parts.lever_rows(answer, bands, clock)
+    label = (answer.get("model") or {}).get("label")
+    return {
+        "change_id": answer["change_id"],
+        "title": payload.get("short_description"),
+        "facts": parts.heading_facts(payload, clock),
+        "answer": answer,
+        "means": desk.means(label),
+        "score": _score(answer, desk),
+        "factors": parts.factor_table(answer, facts),
+        "levers": levers,
+        "together": together,
+        "collisions": crossing,
+        "strip": strip,
+        "similar": alike,
+        "outcomes": outcomes,
+        "incidents": facts.open_incidents(ChangeIn.model_validate(payload), desk.now),
+        "revisions": parts.score_history([_dated(e) for e in scores], bands),
+        "fact": fact,
+        "ended": parts.ended_words(fact),
+        "stale": last.body["answer"] if stale else None,
+        "scored_at": given.written_at if given else last.written_at,
+        "problem": desk.problem,
+        "payload": payload,
+    }
+
+
+def _dated(entry: JournalEntry) -> tuple[datetime, Mapping[str, Any]]:
+    return entry.written_at, entry.body["answer"]
+
+
+def _score(answer: Mapping[str, Any], desk: Desk) -> dict[str, Any] | None:
+    """The figure, the sentence's numbers and the icon array; None without a score."""
+    probability = answer.get("incident_probability")
+    if probability is None:
+        return None
+    shown = figure(probability, answer["risk_band"], desk.bands)
+    usual = figure(answer["base_rate"])
+    count = 0 if shown.startswith("<") else round(float(shown))
+    rings = 0 if usual.startswith("<") else int(usual)
+    label = f"Of 100 changes like this one {shown}; of 100 changes in all {usual}."
+    return {
+        "figure": shown,
+        "usual": usual,
+        "times": times(probability / answer["base_rate"]),
+        "icons": icon_array(count, rings, label),
+    }
+
+
+def _place(desk: Desk, change_id: str) -> tuple[dict[str, Any], dict[str, str | None]]:
+    """Where the change stands on the agenda with its neighbours there, and everybody's bands."""
+    rows = read_agenda(desk, Filters(minutes=desk.site.runtime.board.minutes)).rows
+    bands = {row.change_id: row.band for row in rows}
+    number = next((n for n, row in enumerate(rows) if row.change_id == change_id), None)
+    place: dict[str, Any] = {"place": None, "total": len(rows), "previous": None, "following": None}
+    if number is not None:
+        place["place"] = number + 1
+        place["previous"] = rows[number - 1] if number else None
+        place["following"] = rows[number + 1] if number + 1 < len(rows) else None
+    return place, bands

@@ -1,0 +1,155 @@
+"""The door in front of every page: who is it, may they, and does the form come from here?
+
+Closed by default: a path that no rule names needs a session, and gives a 404 to those who have one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from features.store import StoreError
+from serving.keys import Caller, caller
+from serving.pages.session import COOKIE, holder
+from serving.pages.site import HEADERS, Site, swaps
+from serving.problems import problem
+
+_log = logging.getLogger(__name__)
+
+OPEN = ("/sign-in", "/sign-out", "/static/")
+"""Paths that need no session."""
+
+BEGINNINGS = ("/changes/", "/static/", "/schedule", "/snapshots")
+PLACES = frozenset(
+    {
+        "/",
+        "/agenda.csv",
+        "/track-record",
+        "/try",
+        "/decisions",
+        "/views",
+        "/judgements",
+        "/sign-in",
+        "/sign-out",
+    }
+)
+
+NEEDED: Mapping[str, str] = {
+    "/decisions": "decide",
+    "/views": "decide",
+    "/snapshots": "decide",
+    "/judgements": "judge",
+    "/try": "score",
+}
+"""The permission each form asks for; looking asks for ``read``."""
+
+
+def is_page(path: str) -> bool:
+    """Whether a path belongs to the pages."""
+    return path in PLACES or path.startswith(BEGINNINGS)
+
+
+class Headers:
+    """ASGI middleware: the security headers on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with the headers added."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class Door:
+    """ASGI middleware: lets in those with a session."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app = app
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        refusal = await self._refusal(request)
+        await (refusal or self._app)(scope, receive, send)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        path, unsafe = request.url.path, request.method not in ("GET", "HEAD")
+        if unsafe and not from_here(request):
+            return problem("forbidden", "the form does not come from these pages")
+        try:
+            who = await run_in_threadpool(self._who, request)
+        except StoreError as error:
+            _log.error("sessions cannot be checked: %s", error)
+            return self._closed(request)
+        request.scope.setdefault("state", {})["caller"] = who
+        if path.startswith(OPEN):
+            return None
+        if who is None:
+            return self._sign_in(request)
+        needed = NEEDED.get(path, "read") if unsafe else "read"
+        if needed not in who.permissions:
+            return self._site.render(
+                request, "forbidden.html", status=403, role=who.role, unsafe=unsafe
+            )
+        return None
+
+    def _who(self, request: Request) -> Caller | None:
+        token = request.cookies.get(COOKIE)
+        kind, _, presented = request.headers.get("authorization", "").partition(" ")
+        runtime = self._site.runtime
+        if token is None and kind.lower() != "bearer":
+            return None
+        scorer = runtime.scorer()
+        if scorer is None:
+            raise StoreError(runtime.ready()[1])
+        if kind.lower() == "bearer":
+            return caller(scorer.store, presented.strip(), now=runtime.clock())
+        return holder(self._site.key, token or "", "session", scorer.store, now=runtime.clock())
+
+    def _sign_in(self, request: Request) -> Response:
+        """The way to the sign-in page; where a part of a page was asked for, that part says so."""
+        ended = COOKIE in request.cookies
+        if request.method not in ("GET", "HEAD") or swaps(request):
+            return self._site.render(request, "ended.html", status=401, ended=ended)
+        query = f"?{request.url.query}" if request.url.query else ""
+        back = quote(request.url.path + query, safe="/")
+        ended_words = "&ended=1" if ended else ""
+        return RedirectResponse(f"/sign-in?next={back}{ended_words}", 303)
+
+    def _closed(self, request: Request) -> Response:
+        request.scope.setdefault("state", {})["caller"] = None
+        retry = {"Retry-After": "5"}
+        return self._site.render(request, "closed.html", status=503, headers=retry)
+
+
+def from_here(request: Request) -> bool:
+    """Whether an unsafe request comes from these pages: by Fetch Metadata, else by its origin.
+
+    A request with a key in its header is nobody's forgery: browsers send none by themselves.
+    """
+    if request.headers.get("authorization"):
+        return True
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")

@@ -10,14 +10,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import QuantileTransformer
+from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features.catalogue import NAMES
+from models import rules
 
 Floats = NDArray[np.float64]
+
+RAREST = 1e-4
+"""A rate below it counts as this much, or one item's zero would drown its team."""
 
 
 class _Ranker(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -122,9 +126,30 @@ def logistic_regression() -> Pipeline:
     )
 
 
+def mean_log_odds(rates: Floats) -> Floats:
+    """Mean of the log-odds of the rates that are known, shape (n, 1); NaN where none is."""
+    known = ~np.isnan(rates)
+    kept = np.clip(np.where(known, rates, 0.5), RAREST, 1 - RAREST)
+    total = np.where(known, np.log(kept) - np.log1p(-kept), 0.0).sum(axis=1)
+    count = known.sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)[:, None]
+
+
+def item_team_rate() -> Pipeline:
+    """The smoothed rates of the item and of the team, with equal say."""
+    return make_pipeline(FunctionTransformer(mean_log_odds), ColumnRank())
+
+
+def rule_matrix() -> Pipeline:
+    """Points of a risk questionnaire; see :mod:`models.rules`."""
+    return make_pipeline(FunctionTransformer(rules.points), ColumnRank())
+
+
 BASELINES: Mapping[str, tuple[Callable[[], BaseEstimator], tuple[str, ...] | None]] = {
     "declared_risk": (LevelRate, ("declared_risk_level",)),
     "item_rate": (ColumnRank, ("ci_failure_rate_365d",)),
+    "item_team_rate": (item_team_rate, ("ci_failure_rate_365d", "team_failure_rate_365d")),
+    "rule_matrix": (rule_matrix, rules.COLUMNS),
     "item_incidents": (ColumnRank, ("affected_incidents_30d",)),
     "logistic_regression": (logistic_regression, None),
 }

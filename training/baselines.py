@@ -16,6 +16,9 @@ from training.splits import Split
 
 Floats = NDArray[np.float64]
 
+NOTHING = 1e-9
+"""What the random order adds to the base rate: it ranks and says nothing."""
+
 
 def baselines(rows: TrainingRows, split: Split, columns: list[int]) -> dict[str, Floats]:
     """Probabilities of the test rows by every baseline that has something to rank by.
@@ -29,15 +32,26 @@ def baselines(rows: TrainingRows, split: Split, columns: list[int]) -> dict[str,
     for name, (make, names) in BASELINES.items():
         chosen = columns if names is None else columns_of(names)
         if names is not None and not _ranks(rows.table.values[split.learnt][:, chosen]):
-            continue  # the column is the same for every change: there is nothing to rank by
+            continue  # the columns are the same for every change: there is nothing to rank by
         found[name] = _baseline(rows, split, make, chosen)
     return found
 
 
+def without_model(rows: TrainingRows, split: Split, seed: int) -> dict[str, Floats]:
+    """What is known without any feature: a random order, and the same rate for every change."""
+    rate = float(rows.failed(split.test_from)[split.learnt].mean())
+    same = np.full(int(split.test.sum()), rate)
+    order = np.random.default_rng(seed).random(len(same))
+    return {"random": same * (1 + NOTHING * order), "base_rate": same}
+
+
 def _ranks(values: Floats) -> bool:
-    """Whether the known values of a column differ at all."""
-    known = values[~np.isnan(values)]
-    return bool(len(known)) and float(known.min()) < float(known.max())
+    """Whether the known values of any column differ at all."""
+    for column in values.T:
+        known = column[~np.isnan(column)]
+        if len(known) and float(known.min()) < float(known.max()):
+            return True
+    return False
 
 
 def _baseline(

@@ -10,6 +10,7 @@ import rich_click as click
 from features.console import pairs, progress_bars, show
 from features.options import JSON, LABEL, MOMENT, aware, now, policy_of, setting_moment, store_of
 from features.settings import Settings
+from training.evaluate_command import evaluate
 
 
 @click.command()
@@ -136,4 +137,4 @@ def _flat(metrics: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-COMMANDS = (labels, train, model)
+COMMANDS = (labels, train, evaluate, model)

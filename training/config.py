@@ -21,6 +21,8 @@ class TrainingConfig:
     ----------
     test_share : float
         Newest share of the mature changes, kept for the test.
+    tested_share : float
+        Newest share of the mature changes that the tests of a rolling evaluation hold together.
     calibration_share : float
         Newest share of the changes before the test, kept for the calibration.
     review_budget : float
@@ -34,6 +36,7 @@ class TrainingConfig:
     """
 
     test_share: float = 0.2
+    tested_share: float = 0.4
     calibration_share: float = 0.15
     review_budget: float = 0.1
     placebo_days: tuple[int, ...] = (14,)
@@ -41,7 +44,7 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("test_share", "calibration_share", "review_budget"):
+        for name in ("test_share", "tested_share", "calibration_share", "review_budget"):
             value = getattr(self, name)
             if not 0 < value < 1:
                 raise TrainingError(f"{name}: expected a share between 0 and 1, got {value}")

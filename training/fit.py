@@ -30,6 +30,7 @@ from models.trees import Forest
 from models.usual import Usual
 from training.baselines import baselines
 from training.config import TrainingConfig, TrainingError
+from training.folds import check_learnable, embargo, ripened
 from training.metrics import metrics
 from training.placebo import placebo
 from training.rows import TrainingRows, observed_until, training_rows
@@ -37,9 +38,6 @@ from training.splits import Split, TemporalSplit
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-LEAST_FAILURES = 10
-"""With fewer failures before the test there is nothing to learn."""
 
 STAGES = ("build the table", "fit for the test", "baselines", "placebo", "fit to the end")
 
@@ -132,32 +130,13 @@ def train(
 
 def _split(rows: TrainingRows, usable: Mask, policy: LabelPolicy, config: TrainingConfig) -> Split:
     """The split of the usable rows, each part with the labels known before the next one began."""
-    gap = round(policy.embargo.total_seconds() * 1e6)
     splitter = TemporalSplit(
-        test_share=config.test_share, calibration_share=config.calibration_share, gap=gap
+        test_share=config.test_share,
+        calibration_share=config.calibration_share,
+        gap=embargo(policy),
     )
-    at = np.flatnonzero(usable)
-    parts = splitter.split(rows.table.as_of[at])
-
-    def spread(mask: Mask) -> Mask:
-        whole = np.zeros(len(usable), bool)
-        whole[at[mask]] = True
-        return whole
-
-    split = replace(
-        parts,
-        train=spread(parts.train) & rows.decided(parts.calibrate_from),
-        calibrate=spread(parts.calibrate) & rows.decided(parts.test_from),
-        learnt=spread(parts.learnt) & rows.decided(parts.test_from),
-        test=spread(parts.test),
-    )
-    before = split.train & rows.failed(split.calibrate_from)
-    if before.sum() < LEAST_FAILURES:
-        raise TrainingError(
-            f"only {before.sum()} of the {split.train.sum()} changes to learn from failed under "
-            f"the label {policy.name!r}; at least {LEAST_FAILURES} are needed. A longer history, "
-            "more links between incidents and changes, or a wider label would help"
-        )
+    split = ripened(splitter.split(rows.table.as_of[usable]), rows, usable)
+    check_learnable(split, rows, policy)
     return split
 
 
@@ -222,9 +201,8 @@ def _final(
     newest = np.sort(times[usable])
     share = config.calibration_share
     cut = int(newest[min(int(len(newest) * (1 - share)), len(newest) - 1)])
-    gap = round(policy.embargo.total_seconds() * 1e6)
     last = Split(
-        train=usable & (times < cut - gap) & rows.decided(cut),
+        train=usable & (times < cut - embargo(policy)) & rows.decided(cut),
         calibrate=usable & (times >= cut),
         learnt=usable,
         test=split.test,

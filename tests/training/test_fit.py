@@ -263,7 +263,9 @@ def test_too_short(history: History, policy: LabelPolicy, days: int, message: st
         train(history, policy, now=NOW, as_of=first + timedelta(days=days))
 
 
-@pytest.mark.parametrize("name", ["test_share", "calibration_share", "review_budget"])
+@pytest.mark.parametrize(
+    "name", ["test_share", "tested_share", "calibration_share", "review_budget"]
+)
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.2, 20])
 def test_shares_are_checked_before_any_work(name: str, value: float) -> None:
     make: Callable[..., TrainingConfig] = TrainingConfig
@@ -276,6 +278,7 @@ def test_settings_as_a_run_records_them() -> None:
     config = TrainingConfig(estimator={"max_iter": 5}, seed=3)
     assert config.params() == {
         "test_share": 0.2,
+        "tested_share": 0.4,
         "calibration_share": 0.15,
         "review_budget": 0.1,
         "placebo_days": (14,),

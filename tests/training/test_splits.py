@@ -16,7 +16,7 @@ from features.policy import LabelPolicy
 from training.config import TrainingConfig, TrainingError
 from training.fit import _split
 from training.rows import observed_until, training_rows
-from training.splits import TemporalSplit
+from training.splits import RollingOrigin, TemporalSplit
 
 WEEK = TemporalSplit(test_share=0.2, calibration_share=0.15, gap=7 * DAY)
 
@@ -115,3 +115,53 @@ def test_too_short(days: list[int]) -> None:
 def test_no_rows() -> None:
     with pytest.raises(TrainingError, match="there are no mature changes to train on"):
         WEEK.split(np.zeros(0, np.int64))
+
+
+# several origins ---------------------------------------------------------------------------------
+
+ROLLING = RollingOrigin(folds=4, tested_share=0.4, calibration_share=0.15, gap=7 * DAY)
+
+
+def test_rolling_worked_dates() -> None:
+    """A change a day from day 0 to day 199; the newest 80 in four tests of 20."""
+    days = np.arange(200)
+    splits = ROLLING.split(days * DAY)
+    assert [split.test_from // DAY for split in splits] == [120, 140, 160, 180]
+    assert [split.test_to and split.test_to // DAY for split in splits] == [140, 160, 180, None]
+    assert [days[split.test].tolist() for split in splits] == [
+        list(range(start, start + 20)) for start in (120, 140, 160, 180)
+    ]
+    assert [int(days[split.learnt].max()) for split in splits] == [112, 132, 152, 172]
+
+
+@given(
+    times=st.lists(st.integers(0, 600), min_size=12, max_size=80, unique=True),
+    folds=st.integers(2, 6),
+    gap=st.integers(0, 30),
+)
+def test_every_tested_row_is_tested_once_by_a_model_of_its_past(
+    times: list[int], folds: int, gap: int
+) -> None:
+    at = np.array(times) * DAY
+    splitter = RollingOrigin(folds=folds, tested_share=0.4, calibration_share=0.2, gap=gap * DAY)
+    try:
+        splits = splitter.split(at)
+    except TrainingError:
+        return
+    assert len(splits) == folds
+    tested = sum(split.test.astype(int) for split in splits)
+    assert tested.max() == 1
+    assert tested.sum() == len(at) - int(len(at) * 0.6)
+    assert at[tested == 1].min() > at[tested == 0].max()
+    for split in splits:
+        assert (at[split.learnt] < split.test_from - gap * DAY).all()
+        assert (at[split.test] >= split.test_from).all()
+
+
+def test_too_few_for_so_many_folds() -> None:
+    with pytest.raises(TrainingError, match="4 changes are too few for 6 tests one after another"):
+        RollingOrigin(folds=6, tested_share=0.4, calibration_share=0.2, gap=0).split(
+            np.arange(10) * DAY
+        )
+    with pytest.raises(TrainingError, match="there are no mature changes"):
+        ROLLING.split(np.zeros(0, np.int64))

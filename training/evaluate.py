@@ -1,0 +1,317 @@
+"""Evaluate: how good the way of training is, over several windows that it had not seen.
+
+Each window is scored by a model fitted only on what was known before it. The table of features is
+built once, for each of its rows speaks for the row's own score time; labels are cut at every split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features import instants
+from features.history import History
+from features.policy import LabelPolicy
+from features.progress import Progress, silent
+from models.baselines import BASELINES
+from training.baselines import baselines, without_model
+from training.config import TrainingConfig, TrainingError
+from training.figures import DIRECTIONAL, Figures, Window, figures, gain
+from training.fit import Fitted, fit_split
+from training.folds import embargo, make_folds
+from training.placebo import placebo
+from training.rows import TrainingRows, observed_until, training_rows
+from training.splits import Split
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FOLDS = 4
+"""Tests of a rolling evaluation."""
+
+PLACEBO_DAYS = (7, 14, 21)
+"""By how many days the changes are moved back: whole weeks, so that the weekday stays."""
+
+CHAMPION = "champion"
+
+NO_COMPETITORS = (CHAMPION, "random", "base_rate")
+"""What the champion is not compared with: itself, and what ranks nothing."""
+
+DECIDING = "roc_auc"
+"""The figure by which model and baseline are compared: it uses every failure of the window, where
+the riskiest tenth uses a few dozen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """One test window: who was in which part, the fitted model and what everybody said.
+
+    Parameters
+    ----------
+    said : mapping of str to ndarray
+        Probabilities of the test rows by the champion and every baseline.
+    idle : tuple of str
+        Baselines without anything on record to rank by: they say the same of every change.
+    """
+
+    split: Split
+    fitted: Fitted
+    said: Mapping[str, Floats]
+    window: Window
+    idle: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The folds of an evaluation, the rows they are of, and the report."""
+
+    rows: TrainingRows
+    folds: Sequence[Fold]
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is evaluated: rows under a label, and what was known of them at the end."""
+
+    rows: TrainingRows
+    policy: LabelPolicy
+    config: TrainingConfig
+    limit: int
+    usable: Mask
+
+    @classmethod
+    def of(
+        cls,
+        history: History,
+        policy: LabelPolicy,
+        config: TrainingConfig,
+        *,
+        as_of: datetime | None = None,
+        history_from: datetime | None = None,
+    ) -> Subject:
+        """The rows of a history.
+
+        Raises
+        ------
+        TrainingError
+            If nothing in the history decides the label.
+        """
+        end = as_of or observed_until(history, policy)
+        if end is None:
+            raise TrainingError(
+                f"the history holds nothing that decides the label {policy.name!r} "
+                f"(sources {', '.join(policy.sources)}); import incidents or back-outs, "
+                "or choose another label"
+            )
+        rows = training_rows(history, policy, as_of=end, history_from=history_from)
+        limit = instants.to_micros(end)
+        usable = rows.taught & rows.decided(limit)
+        return cls(rows=rows, policy=policy, config=config, limit=limit, usable=usable)
+
+
+def evaluate(
+    history: History,
+    policy: LabelPolicy,
+    *,
+    config: TrainingConfig | None = None,
+    as_of: datetime | None = None,
+    history_from: datetime | None = None,
+    folds: int = FOLDS,
+    test_from: datetime | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Fit and judge on several windows one after another, the baselines beside the model.
+
+    Parameters
+    ----------
+    as_of : datetime, optional
+        Use only what was known by then.
+    history_from : datetime, optional
+        Learn only from changes submitted since.
+    folds : int
+        Number of windows.
+    test_from : datetime, optional
+        One window from then on, in place of several.
+
+    Raises
+    ------
+    TrainingError
+        If the history holds too little.
+    """
+    progress("build the table", 0, None)
+    subject = Subject.of(
+        history,
+        policy,
+        config or TrainingConfig(),
+        as_of=as_of,
+        history_from=history_from,
+    )
+    found = judge(subject, folds=folds, test_from=test_from, progress=progress)
+    progress("figures", 0, None)
+    return Evaluation(rows=subject.rows, folds=found, report=_report(subject, found))
+
+
+def judge(
+    subject: Subject,
+    *,
+    folds: int,
+    test_from: datetime | None = None,
+    progress: Progress = silent,
+) -> list[Fold]:
+    """Every window with what the model and the baselines said of it."""
+    splits = make_folds(
+        subject.rows,
+        subject.usable,
+        subject.policy,
+        subject.config,
+        folds=folds,
+        test_from=test_from,
+    )
+    found = []
+    for number, split in enumerate(splits):
+        progress("fit and judge", number, len(splits))
+        found.append(_judged(subject, split))
+    progress("fit and judge", len(splits), len(splits))
+    return found
+
+
+def _judged(subject: Subject, split: Split) -> Fold:
+    rows, config = subject.rows, subject.config
+    fitted = fit_split(rows, split, config)
+    said = {CHAMPION: fitted.scored(rows, split.test)}
+    plain = without_model(rows, split, config.seed)
+    ranking = baselines(rows, split, fitted.columns)
+    said.update({name: ranking.get(name, plain["base_rate"]) for name in BASELINES})
+    window = Window(
+        times=rows.table.as_of[split.test],
+        failed=rows.failed(subject.limit)[split.test],
+        base_rate=float(rows.failed(split.test_from)[split.learnt].mean()),
+        seed=config.seed,
+    )
+    return Fold(
+        split=split,
+        fitted=fitted,
+        said={**said, **plain},
+        window=window,
+        idle=tuple(name for name in BASELINES if name not in ranking),
+    )
+
+
+def pooled(folds: Sequence[Fold]) -> tuple[dict[str, Floats], Window]:
+    """The test changes of all folds as one window; every change was scored once."""
+    names = folds[0].said
+    said = {name: np.concatenate([fold.said[name] for fold in folds]) for name in names}
+    window = Window(
+        times=np.concatenate([fold.window.times for fold in folds]),
+        failed=np.concatenate([fold.window.failed for fold in folds]),
+        base_rate=float(np.mean([fold.window.base_rate for fold in folds])),
+        seed=folds[0].window.seed,
+    )
+    return said, window
+
+
+def _report(subject: Subject, folds: Sequence[Fold]) -> dict[str, Any]:
+    said, window = pooled(folds)
+    judged = {name: figures(scores, window) for name, scores in said.items()}
+    return {
+        "label": _label(subject),
+        "protocol": _protocol(subject, folds),
+        "splits": [_split_report(subject, fold) for fold in folds],
+        "overall": {
+            "rows": len(window.failed),
+            "positives": int(window.failed.sum()),
+            "base_rate": float(window.failed.mean()),
+            "directional": int(window.failed.sum()) < DIRECTIONAL,
+            "resampled": window.resampled,
+            "models": {name: one.report() for name, one in judged.items()},
+            "gain": best_gain(judged),
+            "idle_baselines": sorted(set.intersection(*(set(fold.idle) for fold in folds))),
+        },
+        "placebo": _placebo(subject, folds, said),
+    }
+
+
+def _placebo(subject: Subject, folds: Sequence[Fold], said: Mapping[str, Floats]) -> dict[str, Any]:
+    """The champion's claim put to the test at times at which nothing was done."""
+    rows, chosen = subject.rows, np.concatenate([np.flatnonzero(f.split.test) for f in folds])
+    order = np.argsort(chosen)
+    mask = np.zeros(len(rows.start), bool)
+    mask[chosen] = True
+    score = said[CHAMPION][order]
+    shifts = [placebo(rows, mask, score, subject.policy, days) for days in PLACEBO_DAYS]
+    return {"question": shifts[0]["question"], "shifts": shifts}
+
+
+def _label(subject: Subject) -> dict[str, Any]:
+    policy, rows = subject.policy, subject.rows
+    failed = rows.failed(subject.limit)
+    return {
+        "name": policy.name,
+        "means": policy.means,
+        "sources": list(policy.sources),
+        "window_days": policy.window_days,
+        "settle_days": policy.settle_days,
+        "max_priority": policy.max_priority,
+        "as_of": _iso(subject.limit),
+        "changes": len(failed),
+        "usable": int(subject.usable.sum()),
+        "base_rate": float(failed[subject.usable].mean()),
+    }
+
+
+def _protocol(subject: Subject, folds: Sequence[Fold]) -> dict[str, Any]:
+    return {
+        "folds": len(folds),
+        "embargo_days": embargo(subject.policy) / instants.DAY,
+        "budget": "a share of each week's changes",
+        "intervals": "95 %, percentiles of a bootstrap over weeks (days where a window is short)",
+        "directional_below": DIRECTIONAL,
+    }
+
+
+def _split_report(subject: Subject, fold: Fold) -> dict[str, Any]:
+    split, window = fold.split, fold.window
+    judged = {name: figures(scores, window) for name, scores in fold.said.items()}
+    positives = int(window.failed.sum())
+    return {
+        "train_until": _iso(split.test_from - embargo(subject.policy)),
+        "calibrate_from": _iso(split.calibrate_from),
+        "test_from": _iso(split.test_from),
+        "test_to": _iso(int(window.times.max())),
+        "learnt": int(split.learnt.sum()),
+        "calibrated": int(split.calibrate.sum()),
+        "related_left_out": split.left_out,
+        "rows": len(window.failed),
+        "positives": positives,
+        "base_rate": float(window.failed.mean()),
+        "directional": positives < DIRECTIONAL,
+        "resampled": window.resampled,
+        "models": {name: one.report() for name, one in judged.items()},
+        "gain": best_gain(judged),
+    }
+
+
+def best_gain(judged: Mapping[str, Figures]) -> dict[str, Any]:
+    """The model against the best single baseline, and what follows from it."""
+
+    def deciding(name: str) -> float:
+        value = float(judged[name].drawn[DECIDING][0])
+        return value if np.isfinite(value) else -1.0
+
+    best = max((name for name in judged if name not in NO_COMPETITORS), key=deciding)
+    found = gain(judged[CHAMPION], judged[best])
+    low = found[DECIDING]["low"]
+    better = low is not None and low > 0
+    verdict = "ship the model" if better else "ship the simple one"
+    return {"over": best, "decided_by": DECIDING, **found, "verdict": verdict}
+
+
+def _iso(micros: int) -> str:
+    moment = instants.from_micros(micros)
+    return "" if moment is None else moment.isoformat()

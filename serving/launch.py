@@ -13,15 +13,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from features.settings import Settings
 from features.store import Store
-from serving.keys import create
+from serving.board import Board
+from serving.keys import caller, create
+from serving.pages.session import issue, secret
 from serving.runtime import wall_clock
 
 START_SECONDS = 120
+
+APPROVER = "Adaeze Okafor"
+"""Who decides in the synthetic organisation."""
 
 # Our own address is never behind a proxy, and the example's key is none of a proxy's business.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
@@ -39,6 +46,7 @@ def launch(
     tell : callable
         Prints a line for people.
     """
+    Board.from_environment(os.environ)  # what cannot be read is said here, not by the child
     environment = {
         **os.environ,
         "CHANGERISK_HOME": str(settings.home),
@@ -105,28 +113,25 @@ def _get(url: str) -> tuple[int, bytes]:
 
 
 def _show_example(settings: Settings, address: str, tell: Callable[[str], None]) -> None:
-    """Score one upcoming change of the synthetic organisation as a workflow would."""
+    """Score the upcoming changes of the synthetic organisation as a workflow would, and show the
+    way to the board's pages.
+    """
     upcoming = settings.home / "upcoming.jsonl"
     if not upcoming.is_file():
         tell("there is no example: it comes with the synthetic organisation (changerisk demo)")
         return
-    store = Store(settings.store_url)
+    changes = upcoming.read_bytes().splitlines()
     now = wall_clock()
-    key = create(
-        store, name="example", role="requester", now=now, expires_at=now + timedelta(days=1)
-    )
-    store.close()
-    change = upcoming.read_bytes().splitlines()[0]
+    with closing(Store(settings.store_url)) as store:
+        key, _ = _key(store, "example", "requester", now)
+        _, approver = _key(store, APPROVER, "approver", now)
+        fresh = [change for change in changes[1:] if not _scored(store, change)]
     example = settings.home / "example-change.json"
-    example.write_bytes(change + b"\n")
-    request = urllib.request.Request(  # noqa: S310 - http, our own address
-        f"{address}/v1/score",
-        data=change,
-        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-    )
+    example.write_bytes(changes[0] + b"\n")
     try:
-        with _direct(request, timeout=30) as answer:
-            scored = json.loads(answer.read())
+        scored = _score(address, key, changes[0])
+        for change in fresh:
+            _score(address, key, change)
     except OSError as error:
         tell(f"the example could not be scored: {error}")
         return
@@ -139,3 +144,29 @@ def _show_example(settings: Settings, address: str, tell: Callable[[str], None])
     tell(f"  {scored['change_id']}: {scored['status']}. {scored['summary']}")
     for factor in scored["factors"][:3]:
         tell(f"  {100 * factor['points']:+.1f}  {factor['text']}")
+    link = issue(secret(settings.home), approver, "link", now=now)
+    tell(f"the agenda of its board, signed in as {APPROVER} for a day:")
+    tell(f"  {address}/sign-in?link={link}")
+
+
+def _key(store: Store, name: str, role: str, now: datetime) -> tuple[str, str]:
+    """A key for a day, and its id."""
+    made = create(store, name=name, role=role, now=now, expires_at=now + timedelta(days=1))
+    known = caller(store, made, now=now)
+    return made, "" if known is None else known.key_id
+
+
+def _scored(store: Store, change: bytes) -> bool:
+    """Whether a change was scored here before."""
+    entries = store.journal_entries(change_id=json.loads(change)["change_id"])
+    return any(entry.kind == "score" for entry in entries)
+
+
+def _score(address: str, key: str, change: bytes) -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310 - http, our own address
+        f"{address}/v1/score",
+        data=change,
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with _direct(request, timeout=30) as answer:
+        return dict(json.loads(answer.read()))

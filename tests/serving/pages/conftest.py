@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from playwright.sync_api import sync_playwright
 from starlette.testclient import TestClient
 
 from serving.pages.session import COOKIE, issue, secret
@@ -103,3 +108,120 @@ def person() -> Callable[..., Person]:
 def said() -> Callable[[str], str]:
     """What a page says, without its markup."""
     return words_of
+
+
+# a real browser ----------------------------------------------------------------------------------
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+)
+
+
+@dataclass
+class Site:
+    """A service at an address of its own, for browsers."""
+
+    address: str
+    service: Any
+
+
+@contextmanager
+def listening(service: Any) -> Iterator[Site]:
+    """The service on a port of this machine, in a thread."""
+    config = uvicorn.Config(
+        service.client.app, host="127.0.0.1", port=0, log_level="error", lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started:
+        assert time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Site(f"http://127.0.0.1:{port}", service)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def site(scored: Any) -> Iterator[Site]:
+    """The scored changes, to look at with a browser."""
+    with listening(scored) as site:
+        yield site
+
+
+@pytest.fixture
+def site_of(desk_of: Callable[..., Any]) -> Iterator[Callable[..., Site]]:
+    """Makes sites over copies, for browsers that write."""
+    with ExitStack() as stack:
+        yield lambda **given: stack.enter_context(listening(desk_of(**given)))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser; without one these tests are skipped, but never in CI."""
+    if not CHROMIUM.exists():
+        assert os.environ.get("CI") != "true", f"CI needs {CHROMIUM}"
+        pytest.skip(f"needs a browser at {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Tab:
+    """A page of a browser whose complaints and outside requests are faults."""
+
+    page: Any
+    site: Site
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda message: self.faults.append(f"console: {message.text}"))
+        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        self.page.on("request", self._asked)
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.site.address, "data:")):
+            self.faults.append(f"asked for {request.url}")
+
+    def open(self, path: str) -> Any:
+        self.page.goto(self.site.address + path)
+        return self.page
+
+
+@pytest.fixture
+def look(chromium: Any) -> Iterator[Callable[..., Tab]]:
+    """Opens tabs for somebody of a role; whatever a tab complained of fails the test."""
+    tabs: list[Tab] = []
+    contexts = []
+
+    def look(site: Site, role: str | None = "approver", **given: Any) -> Tab:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **given})
+        contexts.append(context)
+        if role is not None:
+            service = site.service
+            token = issue(
+                secret(service.home), key_ids(service)[role], "session", now=service.clock.now
+            )
+            context.add_cookies([{"name": COOKIE, "value": token, "url": site.address}])
+        tabs.append(Tab(context.new_page(), site))
+        return tabs[-1]
+
+    yield look
+    for context in contexts:
+        context.close()
+    assert [fault for tab in tabs for fault in tab.faults] == []

@@ -16,6 +16,7 @@ try:
     import features.commands
     import serving.commands
     import training.commands
+    import training.model_commands
     from features.console import err
     from features.errors import ChangeRiskError
     from features.settings import Settings
@@ -85,6 +86,7 @@ def cli(context: click.Context) -> None:
 for command in (
     *features.commands.COMMANDS,
     *training.commands.COMMANDS,
+    *training.model_commands.COMMANDS,
     *serving.commands.COMMANDS,
 ):
     cli.add_command(command)

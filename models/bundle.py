@@ -59,6 +59,9 @@ class RiskModel:
         When the training ran, and the last moment whose facts it saw.
     metrics : mapping
         The evaluation of the same configuration on a later window.
+    training : mapping
+        How to train it again: ``config``, ``watermark`` (the last write of the store it saw) and
+        ``history_from``.
     """
 
     estimator: HistGradientBoostingClassifier
@@ -73,6 +76,7 @@ class RiskModel:
     trained_at: datetime
     history_until: datetime
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     features: str = field(default_factory=fingerprint)
     forest: Forest = field(init=False, repr=False)
     usual: Usual = field(init=False, repr=False)
@@ -128,6 +132,7 @@ class RiskModel:
             "trained_at": self.trained_at.isoformat(),
             "history_until": self.history_until.isoformat(),
             "metrics": dict(self.metrics),
+            "training": dict(self.training),
         }
 
     @classmethod
@@ -160,6 +165,7 @@ class RiskModel:
                 trained_at=datetime.fromisoformat(facts["trained_at"]),
                 history_until=datetime.fromisoformat(facts["history_until"]),
                 metrics=facts["metrics"],
+                training=dict(facts.get("training", {})),
                 features=facts["features"],
             )
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

@@ -36,6 +36,7 @@ TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 """Types beyond skops' own list that a bundle may hold."""
 
 _ESTIMATOR, _FACTS, _FOLDER = "estimator.skops", "bundle.json", "bundle"
+_DOCUMENTS = "documents"
 
 _log = logging.getLogger(__name__)
 
@@ -99,17 +100,25 @@ class Registry:
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         alias: str | None = None,
+        documents: Mapping[str, bytes] | None = None,
     ) -> str:
         """Log a bundle as a run with its model, register it, and give its version.
 
         Parameters
         ----------
+        documents : mapping of str to bytes, optional
+            Files kept with the run: reports, cards, figures.
         alias : str, optional
             ``champion`` or ``challenger``: which of the registry's pointers to move to it.
         """
         mlflow = self._mlflow
         with tempfile.TemporaryDirectory() as folder:
-            dump(model, Path(folder))
+            bundle, papers = Path(folder, _FOLDER), Path(folder, _DOCUMENTS)
+            bundle.mkdir()
+            dump(model, bundle)
+            papers.mkdir()
+            for name, content in (documents or {}).items():
+                (papers / name).write_bytes(content)
             mlflow.set_tracking_uri(self._uri)
             mlflow.set_registry_uri(self._uri)
             experiment = self._experiment()
@@ -117,7 +126,8 @@ class Registry:
                 mlflow.log_params(dict(params))
                 mlflow.log_metrics(dict(metrics))
                 mlflow.set_tags(dict(tags))
-                mlflow.log_artifacts(folder, artifact_path=_FOLDER)
+                mlflow.log_artifacts(str(bundle), artifact_path=_FOLDER)
+                mlflow.log_artifacts(str(papers), artifact_path=_DOCUMENTS)
                 logged = mlflow.sklearn.log_model(
                     model.estimator,
                     name="model",
@@ -156,6 +166,32 @@ class Registry:
         except self._mlflow.exceptions.MlflowException:
             return None
         return str(found.version)
+
+    def tag(self, version: str, **tags: str) -> None:
+        """Write facts beside a version."""
+        for name, value in tags.items():
+            self._client.set_model_version_tag(MODEL_NAME, version, name, value)
+
+    def keep(self, version: str, name: str, content: bytes) -> None:
+        """Add a file to those kept with a version's run."""
+        found = self._client.get_model_version(MODEL_NAME, version)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, name)
+            path.write_bytes(content)
+            self._client.log_artifact(found.run_id, str(path), artifact_path=_DOCUMENTS)
+
+    def document(self, version: str, name: str) -> bytes | None:
+        """A file kept with a version's run; None where there is none of that name."""
+        found = self._client.get_model_version(MODEL_NAME, version)
+        try:
+            path = self._mlflow.artifacts.download_artifacts(
+                run_id=found.run_id,
+                artifact_path=f"{_DOCUMENTS}/{name}",
+                tracking_uri=self._uri,
+            )
+        except (self._mlflow.exceptions.MlflowException, OSError):
+            return None
+        return Path(path).read_bytes()
 
     def versions(self) -> list[Version]:
         """Every version, newest first."""

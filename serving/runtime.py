@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
 """How long a failed opening of store or model is left alone."""
 
+FOLLOW_SECONDS = 10.0
+"""How often a worker looks whether another model has become the champion."""
+
 
 def wall_clock() -> datetime:
     """The time, aware, in UTC."""
@@ -60,6 +63,7 @@ class Runtime:
         self._reason = "the service is starting"
         self._opened = False
         self._retry_at = 0.0
+        self._follow_at = float("inf")
 
     def scorer(self) -> Scorer | None:
         """The scorer; None while there is no store.
@@ -69,6 +73,9 @@ class Runtime:
         """
         with self._lock:
             complete = self._scorer is not None and self._scorer.registered is not None
+            if complete and time.monotonic() >= self._follow_at:
+                self._follow_at = float("inf")
+                threading.Thread(target=self._follow, name="follow", daemon=True).start()
             if complete or time.monotonic() < self._retry_at:
                 return self._scorer
             self._retry_at = float("inf")
@@ -94,6 +101,31 @@ class Runtime:
             self._reason = f"the store could not be opened ({type(error).__name__})"
         finally:
             self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._follow_at = time.monotonic() + FOLLOW_SECONDS
+
+    def _follow(self) -> None:
+        """Take up another champion beside the work; answers under way keep the old one.
+
+        A model that cannot be used does not replace one that can.
+        """
+        try:
+            old = self._scorer
+            version = self._registry().version_of(self._alias)
+            if old is None or old.registered is None or version in (None, old.registered.version):
+                return
+            registered, reason = self._model()
+            if registered is None:
+                _log.error("version %s does not take over: %s", version, reason)
+                return
+            self._scorer = old.successor(registered)
+            _log.info("version %s scores from now on", registered.version)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, the present model scores on
+            _log.exception("whether there is another champion could not be found out")
+        finally:
+            self._follow_at = time.monotonic() + FOLLOW_SECONDS
+
+    def _registry(self) -> Registry:
+        return Registry(self.settings.mlflow_uri, self.settings.artifacts)
 
     def _made(self, store: Store, registered: Registered | None, reason: str) -> tuple[Scorer, str]:
         """A scorer of the model, or one without where it cannot be used."""
@@ -109,8 +141,7 @@ class Runtime:
     def _model(self) -> tuple[Registered | None, str]:
         """The model, or why there is none."""
         try:
-            registry = Registry(self.settings.mlflow_uri, self.settings.artifacts)
-            return registry.load(self._alias), ""
+            return self._registry().load(self._alias), ""
         except (RegistryError, BundleError) as error:
             _log.error("%s", error)
             return None, str(error)

@@ -42,16 +42,22 @@ class Scorer:
         The model; None where none could be loaded.
     unavailable : str
         Why there is none.
+    state : FeatureState, optional
+        The indexed history, where somebody has it already; made for the model's label.
     """
 
     def __init__(
-        self, store: Store, registered: Registered | None, unavailable: str = "no model is loaded"
+        self,
+        store: Store,
+        registered: Registered | None,
+        unavailable: str = "no model is loaded",
+        state: FeatureState | None = None,
     ) -> None:
         self.store = store
         self.registered = registered
         self.unavailable = unavailable
         self._lock = threading.Lock()
-        self._state: FeatureState | None = None
+        self._state = state
         self._explainer = None if registered is None else Explainer(registered.model)
         self._refresh()
 
@@ -59,6 +65,15 @@ class Scorer:
     def watermark(self) -> int:
         """The last write whose facts count."""
         return 0 if self._state is None else self._state.watermark
+
+    def successor(self, registered: Registered) -> Scorer:
+        """A scorer with another model over the same store; the history is indexed again only where
+        the new model answers another question.
+        """
+        same = self.registered is not None and (
+            self.registered.model.policy == registered.model.policy
+        )
+        return Scorer(self.store, registered, state=self._state if same else None)
 
     def answer(self, change: ChangeIn, *, now: datetime) -> Answer:
         """Score one change and record the answer.

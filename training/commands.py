@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import orjson
 import rich_click as click
 
-from features.console import pairs, progress_bars, show
+from features.console import progress_bars, show
 from features.options import JSON, LABEL, MOMENT, aware, now, policy_of, setting_moment, store_of
 from features.settings import Settings
 from training.evaluate_command import evaluate
+
+INDENT = orjson.OPT_INDENT_2
 
 
 @click.command()
@@ -54,7 +57,10 @@ def labels(
 @click.command()
 @LABEL
 @click.option("--as-of", type=MOMENT, help="Use only what was known then.")
-@click.option("--alias", default="champion", show_default=True, help="Registry alias to move.")
+@click.option(
+    "--alias",
+    help="Registry alias to move.  [default: champion where there is none yet, else challenger]",
+)
 @click.option("--if-missing", is_flag=True, help="Do nothing if the alias points to a model.")
 @JSON
 @click.pass_obj
@@ -62,11 +68,15 @@ def train(
     settings: Settings,
     name: str | None,
     as_of: datetime | None,
-    alias: str,
+    alias: str | None,
     if_missing: bool,
     as_json: bool,
 ) -> None:
-    """Fit a model, judge it on the newest mature changes beside its baselines, register it."""
+    """Fit a model, judge it on the newest mature changes beside its baselines, register it.
+
+    The first model becomes the champion, which scores. Later ones become the challenger, until
+    `changerisk promote` finds them good enough.
+    """
     from models.registry import reached
     from training.config import TrainingConfig
     from training.fit import train as fit
@@ -74,8 +84,11 @@ def train(
 
     store, config = store_of(settings), TrainingConfig()
     with reached(settings) as registry:
-        present = registry.version_of(alias) if if_missing else None
-    if present is not None:
+        champion = registry.version_of("champion")
+        present = registry.version_of(alias) if alias else champion
+    alias = alias or ("challenger" if champion else "champion")
+    if if_missing and present is not None:
+        alias = alias if alias != "challenger" else "champion"
         kept = f"the registry has a {alias} already: kept"
         show({"version": present, "alias": alias, "kept": True}, as_json, [kept])
         return
@@ -101,31 +114,14 @@ def train(
                 metrics=_flat(trained.report["models"]["champion"]),
                 tags={"label": policy.name, "source": source},
                 alias=alias,
+                documents={"report.json": orjson.dumps(trained.report, option=INDENT)},
             )
     synthetic = store.setting("source") == "demo"
     result = {"version": version, "alias": alias, "label": policy.name, "synthetic": synthetic}
-    show({**result, **trained.report}, as_json, lines(version, alias, trained.report))
-
-
-@click.group()
-def model() -> None:
-    """The models in the registry."""
-
-
-@model.command("list")
-@JSON
-@click.pass_obj
-def model_list(settings: Settings, as_json: bool) -> None:
-    """List every version, newest first."""
-    from models.registry import reached
-
-    with reached(settings) as registry:
-        versions = [vars(version) for version in registry.versions()]
-    lines = [
-        f"version {v['version']}  {', '.join(v['aliases']) or '-'}  {pairs(v['tags'])}"
-        for v in versions
-    ]
-    show({"versions": versions}, as_json, lines or ["no model yet: changerisk train"])
+    said = lines(version, alias, trained.report)
+    if alias == "challenger":
+        said += ["", "compare it with the champion: changerisk promote --dry-run"]
+    show({**result, **trained.report}, as_json, said)
 
 
 def _flat(metrics: dict[str, Any]) -> dict[str, float]:
@@ -137,4 +133,4 @@ def _flat(metrics: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-COMMANDS = (labels, train, evaluate, model)
+COMMANDS = (labels, train, evaluate)

@@ -49,6 +49,24 @@ class TrainingConfig:
             if not 0 < value < 1:
                 raise TrainingError(f"{name}: expected a share between 0 and 1, got {value}")
 
+    def facts(self) -> dict[str, Any]:
+        """The settings as plain data, from which ``from_facts`` makes them again."""
+        return {**asdict(self), "placebo_days": list(self.placebo_days)}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> TrainingConfig:
+        """The settings stored with a model.
+
+        Raises
+        ------
+        TrainingError
+            If they are not settings of this version.
+        """
+        try:
+            return cls(**{**facts, "placebo_days": tuple(facts.get("placebo_days", ()))})
+        except TypeError as error:
+            raise TrainingError(f"the model's configuration cannot be read: {error}") from error
+
     def params(self) -> dict[str, Any]:
         """The settings flat, as a run records them."""
         plain = asdict(self)

@@ -123,6 +123,9 @@ def train(
     progress(STAGES[4], 4, len(STAGES))
     report.update({"models": models, "placebo": moved})
     model = _final(rows, usable, split, judged, policy, config, now, end, report)
+    since = None if history_from is None else history_from.isoformat()
+    made = {"config": config.facts(), "watermark": history.watermark, "history_from": since}
+    model = replace(model, training=made)
     progress("done", len(STAGES), len(STAGES))
     report["bands"] = model.facts()["bands"]
     return Trained(model=model, report=report)

@@ -1,0 +1,319 @@
+"""STEP 5. Promote: whether a challenger may take the champion's place, by a written rule.
+
+Both models are judged on the same changes, none of which either has seen. A model that was trained
+on later facts is judged by its twin: the same configuration trained on what was known before those
+changes. The rule is in docs/promotion.md; every condition is a :class:`Condition` with the figures
+it rests on, so that a refusal says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features import instants
+from features.history import History
+from features.progress import Progress, silent
+from models.registry import Registered
+from training.bootstrap import Interval, draw_weeks, interval, ranking, ratio
+from training.config import TrainingConfig, TrainingError
+from training.fit import train
+from training.metrics import metrics
+from training.queues import captured, week_of
+from training.rows import TrainingRows, training_rows
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+LEAST_FAILURES = 50
+"""Failures a window must hold before one model can be called no worse than another."""
+
+DIRECTIONAL = 200
+"""With fewer failures than this the figures are directions, and the verdict says so."""
+
+NEWEST_SHARE = 0.2
+"""Share of the mature changes that is judged on where no model is older than enough changes."""
+
+OBSERVED_EXPECTED = (0.85, 1.15)
+"""Failures seen per failure expected between which a probability is taken at its word."""
+
+SEED = 20_140_211
+"""Seed of the resamples; the same for every comparison, so that two runs give the same digits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One condition of the rule.
+
+    Parameters
+    ----------
+    code : str
+        Short name, for machines.
+    outcome : str
+        ``passed``, ``failed`` or ``not_applicable``.
+    text : str
+        What was found, in a sentence.
+    """
+
+    code: str
+    outcome: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Champion and challenger on the same unseen changes, and what the rule says.
+
+    Parameters
+    ----------
+    champion, challenger : str
+        Versions.
+    window : mapping
+        ``from``, ``to``, ``changes``, ``failures``.
+    twins : tuple of str
+        Versions that were judged by their twin.
+    models : mapping of str to mapping
+        Metrics of each.
+    gain : mapping of str to Interval
+        Challenger minus champion, with 95 % intervals by resampling weeks.
+    conditions : tuple of Condition
+    """
+
+    champion: str
+    challenger: str
+    window: Mapping[str, Any]
+    twins: tuple[str, ...]
+    models: Mapping[str, Mapping[str, Any]]
+    gain: Mapping[str, Interval]
+    conditions: tuple[Condition, ...]
+
+    @property
+    def promotes(self) -> bool:
+        """Whether no condition failed."""
+        return all(condition.outcome != "failed" for condition in self.conditions)
+
+    def facts(self) -> dict[str, Any]:
+        """The comparison as plain data."""
+        return {**asdict(self), "promotes": self.promotes}
+
+
+def compare(
+    history: History,
+    champion: Registered,
+    challenger: Registered,
+    *,
+    as_of: datetime,
+    now: datetime,
+    progress: Progress = silent,
+) -> Comparison:
+    """Judge two models on changes that neither has seen.
+
+    Parameters
+    ----------
+    as_of : datetime
+        Use only what was known then.
+    now : datetime
+        Time of the comparison, for the record of the twins.
+
+    Raises
+    ------
+    TrainingError
+        If they answer different questions, or the history holds no changes to judge on.
+    """
+    policy = champion.model.policy
+    if challenger.model.policy != policy:
+        raise TrainingError(
+            f"version {champion.version} tells how likely changes {policy.means} "
+            f"(label {policy.name!r}), version {challenger.version} the label "
+            f"{challenger.model.policy.name!r}: they cannot be compared. Set the service to the "
+            "new label with `changerisk train --alias champion` if that is what you want"
+        )
+    progress("build the table", 0, 3)
+    since = challenger.model.training.get("history_from")
+    rows = training_rows(
+        history,
+        policy,
+        as_of=as_of,
+        history_from=None if since is None else datetime.fromisoformat(since),
+    )
+    limit = instants.to_micros(as_of)
+    opens, chosen = _window(rows, limit, [champion, challenger])
+    failed, times = rows.failed(limit)[chosen], rows.table.as_of[chosen]
+    scores, twins = [], []
+    for step, one in enumerate((champion, challenger), start=1):
+        progress(f"judge version {one.version}", step, 3)
+        model = one.model
+        if instants.to_micros(model.history_until) > opens:
+            model = _twin(history, one, opens, now).model
+            twins.append(one.version)
+        scores.append(model.probability(rows.table.values[chosen]))
+    progress("done", 3, 3)
+    return _verdict(champion, challenger, scores, failed, times, tuple(twins))
+
+
+def _window(rows: TrainingRows, limit: int, models: list[Registered]) -> tuple[int, Mask]:
+    """Where the judging begins, and its rows: changes newer than both models if they hold enough
+    failures, else the newest share of the mature ones.
+    """
+    usable = rows.taught & rows.decided(limit)
+    if not usable.any():
+        raise TrainingError("the history holds no mature change to judge on")
+    failed, times = rows.failed(limit), rows.table.as_of
+    opens = max(instants.to_micros(one.model.history_until) for one in models)
+    chosen = usable & (times > opens)
+    if (chosen & failed).sum() < LEAST_FAILURES:
+        ordered = np.sort(times[usable])
+        opens = int(ordered[min(int(len(ordered) * (1 - NEWEST_SHARE)), len(ordered) - 1)])
+        chosen = usable & (times > opens)
+    if not chosen.any():
+        raise TrainingError("the history holds no mature change that is newer than the models")
+    return opens, chosen
+
+
+def _twin(history: History, registered: Registered, opens: int, now: datetime) -> Any:
+    """The same configuration, trained on what was known when the window opened."""
+    model = registered.model
+    if "config" not in model.training:
+        raise TrainingError(
+            f"version {registered.version} has seen the changes it would be judged on and does not "
+            "say how it was trained; train it again with `changerisk train`"
+        )
+    since = model.training.get("history_from")
+    return train(
+        history,
+        model.policy,
+        now=now,
+        config=TrainingConfig.from_facts(model.training["config"]),
+        as_of=instants.from_micros(opens),
+        history_from=None if since is None else datetime.fromisoformat(since),
+    )
+
+
+def _verdict(
+    champion: Registered,
+    challenger: Registered,
+    scores: list[Floats],
+    failed: Mask,
+    times: Ints,
+    twins: tuple[str, ...],
+) -> Comparison:
+    weeks = week_of(times)
+    draws = draw_weeks(int(weeks.max()) + 1, SEED)
+    gain = _gain(scores, failed, weeks, draws)
+    names = (champion.version, challenger.version)
+    models = {name: metrics(score, failed) for name, score in zip(names, scores, strict=True)}
+    failures = int(failed.sum())
+    window = {
+        "from": _iso(int(times.min())),
+        "to": _iso(int(times.max())),
+        "changes": len(failed),
+        "failures": failures,
+    }
+    old, new = (models[name] for name in names)
+    conditions = (
+        _enough(failures),
+        _not_worse("average_precision", "average precision", gain),
+        _not_worse("recall_at_0.1", "failures among the riskiest 10 % of each week", gain),
+        _better_somewhere(gain),
+        _calibrated(old, new),
+        _skilled(new),
+    )
+    return Comparison(
+        champion=champion.version,
+        challenger=challenger.version,
+        window=window,
+        twins=twins,
+        models=models,
+        gain=gain,
+        conditions=conditions,
+    )
+
+
+def _gain(scores: list[Floats], failed: Mask, weeks: Ints, draws: Floats) -> dict[str, Interval]:
+    """Challenger minus champion in every resample; the same weeks are drawn for both."""
+    areas = [ranking(score, failed, weeks, draws) for score in scores]
+    seen = np.bincount(weeks, weights=failed)
+    shares = []
+    for score in scores:
+        caught = captured(score, failed, weeks, 0.1).expected
+        shares.append(ratio(draws @ caught, draws @ seen))
+    errors = []
+    counts = np.bincount(weeks).astype(np.float64)
+    for score in scores:
+        squared = np.bincount(weeks, weights=(score - failed) ** 2)
+        errors.append(ratio(draws @ squared, draws @ counts))
+    return {
+        "roc_auc": interval(areas[1].roc_auc - areas[0].roc_auc),
+        "average_precision": interval(areas[1].average_precision - areas[0].average_precision),
+        "recall_at_0.1": interval(shares[1] - shares[0]),
+        "brier": interval(errors[1] - errors[0]),
+    }
+
+
+def _enough(failures: int) -> Condition:
+    text = f"{failures} failures among the changes judged on; at least {LEAST_FAILURES} are needed"
+    if LEAST_FAILURES <= failures < DIRECTIONAL:
+        text += f" (fewer than {DIRECTIONAL}: directional)"
+    outcome = "passed" if failures >= LEAST_FAILURES else "failed"
+    return Condition(code="enough_failures", outcome=outcome, text=text)
+
+
+def _not_worse(name: str, words: str, gain: Mapping[str, Interval]) -> Condition:
+    found = gain[name]
+    value, low, high = found["value"], found["low"], found["high"]
+    if value is None or low is None or high is None:
+        return Condition(code=f"not_worse_{name}", outcome="failed", text=f"{words}: not known")
+    text = f"{words}: {value:+.3f} (95 % {low:+.3f} to {high:+.3f}) against the champion"
+    outcome = "passed" if high >= 0 else "failed"
+    return Condition(code=f"not_worse_{name}", outcome=outcome, text=text)
+
+
+def _better_somewhere(gain: Mapping[str, Interval]) -> Condition:
+    """A change of model is work for everybody: it must promise something, if only a little."""
+    precision, brier = gain["average_precision"]["value"], gain["brier"]["value"]
+    better = [
+        word
+        for word, gained in (
+            ("ranking", precision is not None and precision > 0),
+            ("probabilities", brier is not None and brier < 0),
+        )
+        if gained
+    ]
+    text = f"better in: {', '.join(better) or 'nothing'}; expected ranking or probabilities"
+    outcome = "passed" if better else "failed"
+    return Condition(code="better_somewhere", outcome=outcome, text=text)
+
+
+def _calibrated(old: Mapping[str, Any], new: Mapping[str, Any]) -> Condition:
+    """Failures as many as said, or at least no further off than the champion's."""
+    ratios = [
+        found["observed"] / found["expected"] if found["expected"] else 0.0 for found in (old, new)
+    ]
+    low, high = OBSERVED_EXPECTED
+    fine = low <= ratios[1] <= high or abs(np.log(max(ratios[1], 1e-9))) <= abs(
+        np.log(max(ratios[0], 1e-9))
+    )
+    text = (
+        f"{ratios[1]:.2f} failures seen per failure expected (champion {ratios[0]:.2f}); "
+        f"expected between {low} and {high}, or nearer to 1 than the champion"
+    )
+    return Condition(code="calibrated", outcome="passed" if fine else "failed", text=text)
+
+
+def _skilled(new: Mapping[str, Any]) -> Condition:
+    skill = new["brier_skill"]
+    if skill is None:
+        return Condition(code="skilled", outcome="failed", text="Brier skill: not known")
+    text = f"Brier skill {skill:+.4f} over always saying the usual rate; expected above 0"
+    return Condition(code="skilled", outcome="passed" if skill > 0 else "failed", text=text)
+
+
+def _iso(micros: int) -> str:
+    moment = instants.from_micros(micros)
+    return "" if moment is None else moment.isoformat()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import uuid
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +55,11 @@ def model_list(settings: Settings, as_json: bool) -> None:
 @click.argument("version", default="champion")
 @click.option("--html", "as_html", is_flag=True, help="HTML instead of Markdown.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+@JSON
 @click.pass_obj
-def model_card(settings: Settings, version: str, as_html: bool, out: Path | None) -> None:
+def model_card(
+    settings: Settings, version: str, as_html: bool, out: Path | None, as_json: bool
+) -> None:
     """Write the model card of VERSION (a number or an alias) from the facts on record."""
     from models.registry import reached
     from training.card import make_card
@@ -72,7 +76,7 @@ def model_card(settings: Settings, version: str, as_html: bool, out: Path | None
     )
     text = card.html() if as_html else card.markdown()
     if out is None:
-        click.echo(text)
+        show(asdict(card), as_json, [text])
     else:
         out.write_text(text, encoding="utf-8")
         tell(f"written to {out}")

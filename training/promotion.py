@@ -20,7 +20,7 @@ from features import instants
 from features.history import History
 from features.progress import Progress, silent
 from models.registry import Registered
-from training.bootstrap import Interval, draw_weeks, interval, ranking, ratio
+from training.bootstrap import Interval, draw, interval, ranking, ratio
 from training.config import TrainingConfig, TrainingError
 from training.fit import train
 from training.metrics import metrics
@@ -204,7 +204,7 @@ def _verdict(
     twins: tuple[str, ...],
 ) -> Comparison:
     weeks = week_of(times)
-    draws = draw_weeks(int(weeks.max()) + 1, SEED)
+    draws = draw(int(weeks.max()) + 1, SEED)
     gain = _gain(scores, failed, weeks, draws)
     names = (champion.version, challenger.version)
     models = {name: metrics(score, failed) for name, score in zip(names, scores, strict=True)}
@@ -241,7 +241,7 @@ def _gain(scores: list[Floats], failed: Mask, weeks: Ints, draws: Floats) -> dic
     seen = np.bincount(weeks, weights=failed)
     shares = []
     for score in scores:
-        caught = captured(score, failed, weeks, 0.1).expected
+        caught = np.bincount(weeks, weights=captured(score, failed, weeks, 0.1).inside * failed)
         shares.append(ratio(draws @ caught, draws @ seen))
     errors = []
     counts = np.bincount(weeks).astype(np.float64)

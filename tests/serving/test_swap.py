@@ -73,15 +73,15 @@ def test_a_damaged_model_does_not(
     service: Any,
     registry: Registry,
     registered: Registered,
-    home: Path,
+    template: Any,
     ticket: Callable[..., Any],
     eventually: Callable[..., Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert version_in_use(service, ticket) == "1"
-    before = set(home.rglob("estimator.skops"))
+    before = set(template.home.rglob("estimator.skops"))
     registry.save(registered.model, params={}, metrics={}, tags={})
-    for path in set(home.rglob("estimator.skops")) - before:
+    for path in set(template.home.rglob("estimator.skops")) - before:
         path.write_bytes(b"not a model")
     registry.point("champion", registry.versions()[0].version)
     eventually(lambda: version_in_use(service, ticket) and "does not take over" in caplog.text)

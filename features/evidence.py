@@ -14,6 +14,7 @@ from features.columns import Columns
 from features.entities import ENTITIES, affected_cis, change_model
 from features.index import EventIndex, Ints
 from features.instants import MISSING
+from features.records import Change
 from features.state import FeatureState
 from features.table import ask, overlapping
 
@@ -224,6 +225,21 @@ def _outcomes(question: Question, others: Ints) -> list[str | None]:
     )
     pairs = zip(failed.tolist(), decided.tolist(), strict=True)
     return ["caused" if bad else "clean" if known else None for bad, known in pairs]
+
+
+def outcome_of(state: FeatureState, change_id: str, as_of: int) -> str | None:
+    """Outcome of a change on record, ``caused`` or ``clean``, as known then; else None.
+
+    Parameters
+    ----------
+    as_of : int
+        The moment, microseconds.
+    """
+    number = state.vocabulary("change").find([change_id])
+    if number[0] < 0:
+        return None
+    question = Question(Columns.empty(Change), 0, as_of, state)
+    return _outcomes(question, np.asarray(number, np.int64))[0]
 
 
 def _incidents_of(question: Question, change_id: str) -> list[str]:

@@ -16,7 +16,7 @@ from serving.access import BESIDE, Rule, Rules
 from serving.measures import Measures
 from serving.problems import of_status, problem
 from serving.routes import OPERATIONS, about
-from serving.routes.operation import Context, Handler, json
+from serving.routes.operation import AnsweredError, Context, Handler, json
 from serving.runtime import Runtime
 
 UNLISTED: tuple[tuple[Rule, Handler], ...] = (
@@ -49,7 +49,9 @@ def create_app(runtime: Runtime, measures: Measures) -> Starlette:
     for rule, handler in UNLISTED:
         routes.append(Route(rule.path, _bound(context, handler), methods=[rule.method]))
     routes.append(Route("/{path:path}", _Nothing(), include_in_schema=False))
-    return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
+    return Starlette(
+        routes=routes, exception_handlers={HTTPException: _refused, AnsweredError: _answered}
+    )
 
 
 def _bound(context: Context, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -62,6 +64,10 @@ async def _index(_request: Request) -> Response:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     return of_status(error.status_code if isinstance(error, HTTPException) else 503)
+
+
+async def _answered(_request: Request, error: Exception) -> Response:
+    return error.response if isinstance(error, AnsweredError) else of_status(503)
 
 
 class _Nothing:

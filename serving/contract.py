@@ -27,7 +27,7 @@ _EXPECTED_TIME = "expected a time as RFC 3339, such as 2026-11-24T22:00:00Z"
 _YES, _NO = ("true", "yes", "y", "1"), ("false", "no", "n", "0")
 
 
-def _text(value: object) -> object:
+def text_or_none(value: object) -> object:
     """A text; numbers are written out, blank is missing, NUL (no database keeps it) is marked."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -41,6 +41,13 @@ def _text(value: object) -> object:
     raise ValueError("expected a text or a number")
 
 
+def identifier(value: object) -> object:
+    """The number of a record; a truth value is none."""
+    if isinstance(value, bool):
+        raise ValueError("expected a text or a number")  # noqa: TRY004 - pydantic reads ValueError
+    return text_or_none(value)
+
+
 def _names(value: object) -> object:
     if value is None:
         return ()
@@ -50,7 +57,7 @@ def _names(value: object) -> object:
         raise ValueError("expected a list of names")  # noqa: TRY004 - pydantic reads ValueError
     if len(value) > MOST_NAMES:
         raise ValueError(f"expected at most {MOST_NAMES} names, got {len(value)}")
-    return tuple(name for name in (_text(entry) for entry in value) if name is not None)
+    return tuple(name for name in (text_or_none(entry) for entry in value) if name is not None)
 
 
 def _flag(value: object) -> object:
@@ -100,7 +107,7 @@ def _attributes(value: object) -> object:
     return numbers
 
 
-Text = Annotated[str | None, BeforeValidator(_text)]
+Text = Annotated[str | None, BeforeValidator(text_or_none)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
@@ -114,9 +121,13 @@ class ChangeIn(BaseModel):
     model_config = ConfigDict(extra="allow", title="Change", hide_input_in_errors=True)
 
     change_id: Annotated[
-        str, BeforeValidator(_text), Field(min_length=1, max_length=200, examples=["CHG0031874"])
+        str,
+        BeforeValidator(identifier),
+        Field(min_length=1, max_length=200, examples=["CHG0031874"]),
     ]
-    revision: Annotated[Annotated[str, Field(max_length=100)] | None, BeforeValidator(_text)] = None
+    revision: Annotated[
+        Annotated[str, Field(max_length=100)] | None, BeforeValidator(text_or_none)
+    ] = None
     change_type: Text = None
     category: Text = None
     change_model: Text = None

@@ -18,16 +18,40 @@ PREFIX = "crk_"
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who calls."""
+    """Who calls.
+
+    Parameters
+    ----------
+    key_id : str
+        Id of the key, never the key.
+    name : str
+        Who holds it: a person or a machine.
+    also : tuple of str
+        Further names of the same person, such as an e-mail address.
+    """
 
     key_id: str
     name: str
     role: str
+    also: tuple[str, ...] = ()
 
     @property
     def permissions(self) -> frozenset[str]:
         """What the caller may do."""
         return MAY[self.role]
+
+    def is_called(self, name: str | None) -> bool:
+        """Whether a name on a record is the caller's, whatever its case and blanks."""
+        known = {_plain(own) for own in (self.name, *self.also)}
+        return name is not None and bool(name.strip()) and _plain(name) in known
+
+    def signed(self) -> dict[str, str]:
+        """The caller as the journal keeps it."""
+        return {"key_id": self.key_id, "name": self.name, "role": self.role}
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def create(

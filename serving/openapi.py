@@ -15,9 +15,10 @@ from serving.routes.operation import Operation
 
 
 class Fault(BaseModel):
-    """One field of a request and what was expected of it."""
+    """One field or parameter of a request and what was expected of it."""
 
-    pointer: str
+    pointer: str | None = None
+    parameter: str | None = None
     detail: str
 
 

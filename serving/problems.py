@@ -19,6 +19,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "unauthorized": (401, "An API key is needed"),
     "forbidden": (403, "This key may not do that"),
     "not-found": (404, "There is nothing here"),
+    "conflict": (409, "Somebody else was first"),
+    "stale": (412, "This is not how it stands any more"),
     "method-not-allowed": (405, "This cannot be done here"),
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be JSON"),
@@ -34,6 +36,7 @@ def problem(
     *,
     errors: Sequence[Mapping[str, str]] = (),
     headers: Mapping[str, str] | None = None,
+    shown: Mapping[str, Any] | None = None,
 ) -> Response:
     """A problem response.
 
@@ -43,6 +46,8 @@ def problem(
         One of ``PROBLEMS``; its URI is documented in docs/api.md.
     errors : sequence of mappings
         ``pointer`` (a JSON pointer into the body) and ``detail`` of every fault.
+    shown : mapping, optional
+        Further members, such as the decision that stands.
     """
     status, title = PROBLEMS[kind]
     body: dict[str, Any] = {
@@ -53,16 +58,56 @@ def problem(
     }
     if errors:
         body["errors"] = list(errors)
+    body.update(shown or {})
     return Response(
         orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {})
     )
 
 
-def of_validation(error: ValidationError) -> Response:
-    """The problem of a body whose fields cannot be understood."""
+class RefusedError(Exception):
+    """What was asked cannot be done, for a reason its caller can understand.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``PROBLEMS``.
+    detail : str
+        What was expected.
+    pointer : str, optional
+        JSON pointer of the field at fault, or ``?name`` of a parameter.
+    shown : mapping, optional
+        Further members of the problem, such as the decision that stands.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str,
+        *,
+        pointer: str | None = None,
+        shown: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.pointer = pointer
+        self.shown = dict(shown or {})
+
+    def response(self) -> Response:
+        """The problem to answer with."""
+        errors = []
+        if self.pointer is not None:
+            where = "parameter" if self.pointer.startswith("?") else "pointer"
+            errors = [{where: self.pointer.removeprefix("?"), "detail": self.detail}]
+        detail = "1 field could not be used" if errors else self.detail
+        return problem(self.kind, detail, errors=errors, shown=self.shown)
+
+
+def of_validation(error: ValidationError, *, of: str = "body") -> Response:
+    """The problem of a body, or of a query's parameters, that cannot be understood."""
     errors = [
         {
-            "pointer": "".join(f"/{_escaped(part)}" for part in fault["loc"]),
+            **_place(fault["loc"], of),
             "detail": _expectation(fault),
         }
         for fault in error.errors(include_url=False, include_input=False)
@@ -73,6 +118,12 @@ def of_validation(error: ValidationError) -> Response:
         f"{count} field{'s' if count > 1 else ''} could not be understood",
         errors=errors,
     )
+
+
+def _place(location: Sequence[object], of: str) -> dict[str, str]:
+    if of == "query":
+        return {"parameter": str(location[0])} if location else {}
+    return {"pointer": "".join(f"/{_escaped(part)}" for part in location)}
 
 
 def of_input(error: InputError) -> Response:

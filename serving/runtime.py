@@ -16,6 +16,7 @@ from serving.answers import Asked, without_score
 from serving.board import Board
 from serving.contract import Answer, ChangeIn, Warned
 from serving.moment import InputError, moment_of
+from serving.queue import catch_up
 from serving.scorer import Scorer
 
 _log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Runtime:
     def _open(self) -> None:
         """Open what is not open yet; what cannot be opened is tried again later."""
         try:
-            store = self._scorer.store if self._scorer else Store(self.settings.store_url)
+            store = self._scorer.store if self._scorer else self._store()
             registered, reason = self._model()
             scorer, reason = self._made(store, registered, reason)
             self._scorer, self._reason = scorer, reason
@@ -126,6 +127,12 @@ class Runtime:
 
     def _registry(self) -> Registry:
         return Registry(self.settings.mlflow_uri, self.settings.artifacts)
+
+    def _store(self) -> Store:
+        """The store, with its queue up to date."""
+        store = Store(self.settings.store_url)
+        catch_up(store, now=self.clock())
+        return store
 
     def _made(self, store: Store, registered: Registered | None, reason: str) -> tuple[Scorer, str]:
         """A scorer of the model, or one without where it cannot be used."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from features import instants
 from features.columns import Columns
+from features.evidence import outcome_of
 from features.records import Change
 from features.state import FeatureState
 from features.store import Store, StoreError
@@ -21,6 +22,7 @@ from models.registry import Registered
 from serving.answers import Asked, Scored, with_score, without_score
 from serving.contract import Answer, ChangeIn, Warned, plain
 from serving.moment import moment_of
+from serving.queue import keep
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +117,19 @@ class Scorer:
         finally:
             self._lock.release()
 
+    def outcome(self, change_id: str, *, now: datetime) -> str | None:
+        """Outcome of a change, ``caused`` or ``clean``; None while it is undecided or unknown.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read.
+        """
+        with self.reading() as state:
+            if state is None:
+                return None
+            return outcome_of(state, change_id, instants.to_micros(now))
+
     def _answer(
         self, change: ChangeIn, as_of: datetime, warnings: list[Warned], now: datetime
     ) -> Answer:
@@ -191,7 +206,8 @@ class Scorer:
         try:
             with self.store.write("score", now=asked.now) as writer:
                 writer.add([asked.record])
-                writer.append_journal(answer.score_id, "score", answer.change_id, body)
+                head = writer.append_journal(answer.score_id, "score", answer.change_id, body)
+                keep(writer, head.seq, answer, asked.record)
         except StoreError as error:
             _log.error("the answer could not be recorded: %s", error)
             warned = Warned(code="not_recorded", text="The answer could not be recorded.")

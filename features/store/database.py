@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
 from alembic.util import CommandError
-from sqlalchemy.dialects import postgresql, sqlite
 
 from features import instants
 from features.columns import RECORD_TYPES, kinds
@@ -25,8 +24,10 @@ from features.errors import ChangeRiskError
 from features.history import History
 from features.records import Change, Record
 from features.store import migrations
+from features.store.dialects import insert_into
 from features.store.news import news
 from features.store.references import References
+from features.store.review import Review
 from features.store.rows import Row, to_columns, to_row
 from features.store.schema import TABLE_NAMES, api_key, batch, journal, record_tables, setting
 
@@ -57,6 +58,13 @@ class JournalEntry:
     written_at: datetime
     body: dict[str, Any]
     previous_hash: str
+    hash: str
+
+
+class Head(NamedTuple):
+    """Number and hash of the journal's last entry."""
+
+    seq: int
     hash: str
 
 
@@ -183,7 +191,7 @@ class Store:
         """Store a setting, replacing an earlier one."""
         text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
         with self._guarded(), self.engine.begin() as connection:
-            query = _insert_into(connection, setting).values(name=name, value=text)
+            query = insert_into(connection, setting).values(name=name, value=text)
             connection.execute(
                 query.on_conflict_do_update(index_elements=["name"], set_={"value": text})
             )
@@ -237,6 +245,12 @@ class Store:
             yield References(connection)
 
     @contextlib.contextmanager
+    def review(self) -> Iterator[Review]:
+        """The queue, decisions and feedback, to read."""
+        with self._reading() as connection:
+            yield Review(connection)
+
+    @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with self._guarded(), self.engine.connect() as connection:
             yield connection.execution_options(changerisk_reading=True)
@@ -260,6 +274,7 @@ class Writer:
         self.batch = number
         self.now = now
         self.rows_written = 0
+        self.review = Review(connection)
         self.references = References(connection)
 
     def add_news(self, records: Sequence[Record]) -> dict[str, int]:
@@ -294,8 +309,8 @@ class Writer:
 
     def append_journal(
         self, entry_id: str, kind: str, change_id: str | None, body: Mapping[str, object]
-    ) -> str:
-        """Add an entry to the journal, chained to the one before it; returns its hash."""
+    ) -> Head:
+        """Add an entry to the journal, chained to the one before it; it is the new head."""
         head = self._connection.execute(
             sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
         ).first()
@@ -315,7 +330,7 @@ class Writer:
                 hash=digest,
             )
         )
-        return digest
+        return Head(seq + 1, digest)
 
     def _fresh(self, table: sa.Table, rows: list[Row]) -> list[Row]:
         """The rows whose identity the table does not hold yet, each once."""
@@ -339,15 +354,8 @@ class Writer:
 
     def _insert(self, table: sa.Table, rows: list[Row]) -> None:
         if rows:
-            insert = _insert_into(self._connection, table)
+            insert = insert_into(self._connection, table)
             self._connection.execute(insert.on_conflict_do_nothing(), rows)
-
-
-def _insert_into(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """The dialect's own insert, which can say what to do about a row that is there already."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
 
 
 def chain_hash(

@@ -63,6 +63,9 @@ sa.Index("ix_link_incident_id", record_tables[Link].c.incident_id)
 sa.Index("ix_item_ci", record_tables[Item].c.ci)
 sa.Index("ix_relation_parent", record_tables[Relation].c.parent)
 sa.Index("ix_calendar_entry_entry_id", record_tables[CalendarEntry].c.entry_id)
+sa.Index("ix_change_event_change_id", record_tables[ChangeEvent].c.change_id)
+sa.Index("ix_link_change_id", record_tables[Link].c.change_id)
+sa.Index("ix_incident_incident_id", record_tables[Incident].c.incident_id)
 
 journal = sa.Table(
     "journal",
@@ -105,4 +108,65 @@ reference = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Index("ix_reference_name", "system", "kind", "name"),
+)
+
+# The review: what journal entries say, kept so that a queue or a page can be asked for quickly.
+
+change_state = sa.Table(
+    "change_state",
+    metadata,
+    sa.Column("change_id", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False, index=True),
+    sa.Column("score_id", sa.Text, nullable=False),
+    sa.Column("revision", sa.Text, nullable=False),
+    sa.Column("scored_at", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("probability", sa.Double),
+    sa.Column("band", sa.Text),
+    sa.Column("change_type", sa.Text),
+    sa.Column("service", sa.Text),
+    sa.Column("ci", sa.Text),
+    sa.Column("assignment_group", sa.Text),
+    sa.Column("planned_start", sa.BigInteger, index=True),
+    sa.Column("planned_end", sa.BigInteger, index=True),
+    # What an entry of the queue shows beside that, as JSON.
+    sa.Column("card", sa.Text, nullable=False),
+    # The decision that stands, and the last entry about one, which may have opened it again.
+    sa.Column("decision", sa.Text),
+    sa.Column("decision_id", sa.Text),
+)
+
+decision = sa.Table(
+    "decision",
+    metadata,
+    sa.Column("entry_id", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("change_id", sa.Text, nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("override", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("conditions", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("decided_at", sa.BigInteger, nullable=False),
+    sa.Column("score_id", sa.Text, nullable=False),
+    sa.Column("revision", sa.Text, nullable=False),
+    sa.Column("band", sa.Text),
+    sa.Column("probability", sa.Double),
+)
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("entry_id", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("change_id", sa.Text, nullable=False, index=True),
+    sa.Column("score_id", sa.Text, nullable=False),
+    sa.Column("about", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text),
+    sa.Column("given_by", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("given_at", sa.BigInteger, nullable=False),
 )

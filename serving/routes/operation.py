@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from features.store import Store, StoreError
 from serving.access import Rule
+from serving.bodies import parsed
+from serving.keys import Caller
 from serving.measures import Measures
-from serving.problems import problem
+from serving.problems import RefusedError, of_validation, problem
 from serving.runtime import Runtime
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,59 @@ class Context:
             return problem("unavailable", "the store cannot be used", headers=RETRY)
         try:
             return await run_in_threadpool(work, scorer.store)
+        except RefusedError as refused:
+            return refused.response()
         except StoreError:
             return problem("unavailable", "the store cannot be used", headers=RETRY)
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks; the gate has let nobody else through."""
+    who: Caller = request.scope["state"]["caller"]
+    return who
+
+
+async def body_of(request: Request, model: type[Model]) -> Model:
+    """The request's body as a model.
+
+    Raises
+    ------
+    AnsweredError
+        If it is no JSON or cannot be understood.
+    """
+    refusal, body = parsed(request.headers.get("content-type"), await request.body())
+    if refusal is not None:
+        raise AnsweredError(refusal)
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise AnsweredError(of_validation(error)) from error
+
+
+def query_of(request: Request, model: type[Model]) -> Model:
+    """The request's query as a model; a parameter given twice is a list.
+
+    Raises
+    ------
+    AnsweredError
+        If a parameter cannot be understood.
+    """
+    given: dict[str, object] = {}
+    for name in request.query_params:
+        values = request.query_params.getlist(name)
+        given[name] = values[0] if len(values) == 1 else values
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise AnsweredError(of_validation(error, of="query")) from error
+
+
+class AnsweredError(Exception):
+    """A handler need not go on: the response is there already."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("answered")
+        self.response = response
 
 
 RETRY = {"Retry-After": "5"}
@@ -93,6 +148,18 @@ class Operation:
 
 BODY_PROBLEMS = ("broken-json", "too-large", "unsupported-media-type", "invalid")
 """Kinds of problems of every route that reads a body."""
+
+
+def shown(
+    model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A model as a JSON response."""
+    return Response(
+        model.model_dump_json(),
+        status_code=status,
+        media_type="application/json",
+        headers=dict(headers or {}),
+    )
 
 
 def json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -157,8 +157,8 @@ def test_the_index_names_routes_that_exist(shared: Any) -> None:
         for path in paths.split(", "):
             filled = re.sub(r"\{\w+\}", "x", path)
             status = shared.ask(method, filled, json={"change_id": "INDEX1"}).status_code
-            expected = {200, 404} if "{" in path else {422} if "/webhooks/" in path else {200}
-            assert status in expected, route
+            assert status in (200, 404, 422), route
+            assert status != 404 or "{" in path, route
 
 
 def test_head_is_get_without_a_body(shared: Any) -> None:
@@ -211,8 +211,9 @@ def test_the_document_holds_together() -> None:
     for path, item in found["paths"].items():
         named = set(re.findall(r"\{(\w+)\}", path))
         for op in item.values():
-            assert {p["name"] for p in op.get("parameters", [])} == named
-            assert all(p["required"] for p in op.get("parameters", []))
+            in_path = [p for p in op.get("parameters", []) if p["in"] == "path"]
+            assert {p["name"] for p in in_path} == named
+            assert all(p["required"] for p in in_path)
             assert op["responses"]
             assert all(re.fullmatch("[1-5][0-9]{2}", status) for status in op["responses"])
 

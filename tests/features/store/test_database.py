@@ -265,7 +265,7 @@ def test_the_journal_is_a_chain(store: Store) -> None:
     for number, body in enumerate(bodies):
         with store.write("score", now=NOW + timedelta(seconds=number)) as writer:
             change_id = None if number == 2 else f"C{number}"
-            digest = writer.append_journal(f"e{number}", "score", change_id, body)
+            digest = writer.append_journal(f"e{number}", "score", change_id, body).hash
     entries = list(store.journal_entries())
     assert [entry.body for entry in entries] == bodies
     assert [entry.seq for entry in entries] == [1, 2, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from datetime import datetime
 
 import orjson
@@ -27,7 +28,8 @@ def parsed(content_type: str | None, content: bytes) -> tuple[Response | None, o
     if kind != "application/json" and not kind.endswith("+json"):
         return problem("unsupported-media-type", "expected application/json"), None
     try:
-        return None, orjson.loads(content)
+        # RFC 8259 lets a reader ignore the mark that some editors and scripts put first.
+        return None, orjson.loads(content.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         return problem("broken-json", f"{error.msg} at character {error.pos}"), None
 

@@ -15,6 +15,7 @@ from features.store import Store
 from serving import decisions, feedback, outcomes, queue
 from serving.contract import Answer, Moment
 from serving.problems import RefusedError
+from serving.revisions import RevisionOut, revisions
 from serving.routes.operation import Context, Operation, query_of, shown
 
 MOST_SCORES = 50
@@ -103,11 +104,14 @@ class OutcomeOut(BaseModel):
 
 
 class ChangeOut(BaseModel):
-    """Everything about one change: its scores (newest first), decisions, feedback and outcome."""
+    """Everything about one change: its scores and what moved between them (newest first),
+    decisions, feedback and outcome.
+    """
 
     change_id: str
     current: queue.QueueEntry
     scores: list[Answer]
+    revisions: list[RevisionOut]
     decisions: decisions.Decisions
     feedback: list[dict[str, Any]]
     outcome: OutcomeOut
@@ -171,17 +175,15 @@ async def change(context: Context, request: Request) -> Response:
         current = queue.entry(store, change_id)
         if current is None:
             raise RefusedError("not-found", "this change was never scored here")
-        scores = [
-            entry.body["answer"]
-            for entry in store.journal_entries(change_id=change_id)
-            if entry.kind == "score"
-        ]
+        entries = [e for e in store.journal_entries(change_id=change_id) if e.kind == "score"]
+        newest = entries[-MOST_SCORES:]
         scorer = context.runtime.scorer()
         verdict = None if scorer is None else scorer.outcome(change_id, now=now)
         answer = ChangeOut(
             change_id=change_id,
             current=current,
-            scores=[Answer.model_validate(one) for one in scores[::-1][:MOST_SCORES]],
+            scores=[Answer.model_validate(entry.body["answer"]) for entry in newest[::-1]],
+            revisions=revisions(newest),
             decisions=decisions.read(store, change_id),
             feedback=feedback.read(store, change_id),
             outcome=OutcomeOut(

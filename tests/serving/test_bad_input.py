@@ -54,7 +54,7 @@ BROKEN = {
     "two objects": b'{"change_id": "C1"} {"change_id": "C2"}',
     "not UTF-8": b'{"change_id": "C\xff1"}',
     "UTF-16": '{"change_id": "C1"}'.encode("utf-16"),
-    "a byte order mark": b'\xef\xbb\xbf{"change_id": "C1"}',
+    "two byte order marks": b'\xef\xbb\xbf\xef\xbb\xbf{"change_id": "C1"}',
     "a lone surrogate": b'{"change_id": "C\\ud8001"}',
     "a raw control character": b'{"change_id": "C\x001"}',
     "very deep": b'{"change_id": "C1", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
@@ -76,6 +76,18 @@ def test_what_is_not_json_is_refused(shared: Any, name: str) -> None:
 def test_what_is_no_object_is_refused(shared: Any, content: bytes) -> None:
     body = check_problem(shared.send(content), "invalid", "")
     assert body["errors"][0]["detail"] == "expected a JSON object"
+
+
+def test_a_byte_order_mark_is_no_matter(shared: Any) -> None:
+    response = shared.send(b'\xef\xbb\xbf{"change_id": "C1"}')
+    assert (response.status_code, response.json()["change_id"]) == (200, "C1")
+
+
+@pytest.mark.parametrize("value", [True, False, [], {}])
+@pytest.mark.usefixtures("untouched")
+def test_what_is_no_number_of_a_change_is_refused(shared: Any, value: object) -> None:
+    response = shared.ask("POST", "/v1/score", json={"change_id": value})
+    check_problem(response, "invalid", "/change_id")
 
 
 # fields ------------------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ def test_answers_can_be_read_again_as_they_were_given(
     path = given[0]["links"]["change"]
     assert path == "/v1/changes/AGAIN%2F1%20%C3%A4%3F%23"
     found = shared.ask("GET", path).json()
-    assert found == {"change_id": body["change_id"], "scores": given[::-1]}
+    assert (found["change_id"], found["scores"]) == (body["change_id"], given[::-1])
     one = shared.ask("GET", f"/v1/scores/{given[0]['score_id']}", role="auditor")
     assert one.json() == given[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime, timedelta
 from typing import IO
@@ -201,4 +202,71 @@ def audit_replay(settings: Settings, score_id: str, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-COMMANDS = (demo, score, serve, keys, audit)
+@click.group()
+def sync() -> None:
+    """Read an ITSM from where the last run ended, and write scores back to it.
+
+    Where it is and who asks comes from the environment only, and is never logged:
+
+    \b
+      CHANGERISK_SERVICENOW_URL, _USER, _PASSWORD     or _CLIENT_ID, _CLIENT_SECRET
+      CHANGERISK_JIRA_URL, _USER, _TOKEN              without _USER a personal access token
+
+    A certificate of your own authority is trusted through REQUESTS_CA_BUNDLE.
+    """  # noqa: D301 - \b keeps the lines as they are
+
+
+def _synchronising(system: str, spoken: str) -> click.Command:
+    """The command for one ITSM."""
+
+    @click.command(
+        system,
+        help=f"Read changes with their revisions, incidents, items and links from {spoken}.\n\n"
+        "A run that breaks off is resumed by the next one. With --write-back the band, the "
+        "probability and one note go to every change that was scored since, where the band or a "
+        "top factor is news.",
+    )
+    @click.option("--since", type=MOMENT, help="Begin here instead of where the last run ended.")
+    @click.option("--dry-run", is_flag=True, help="Store and write nothing; say what would be.")
+    @click.option("--write-back", "writing", is_flag=True, help="Tell the ITSM what was scored.")
+    @JSON
+    @click.pass_obj
+    def command(
+        settings: Settings, since: datetime | None, dry_run: bool, writing: bool, as_json: bool
+    ) -> None:
+        from serving.synchronising import run
+
+        with progress_bars() as progress:
+            done = run(
+                settings,
+                system,
+                os.environ,
+                now=now,
+                progress=progress,
+                since=aware(since),
+                dry_run=dry_run,
+                writing=writing,
+            )
+        show(done.content(), as_json, done.lines())
+        if done.written is not None and done.written.failed:
+            raise SystemExit(1)
+
+    return command
+
+
+sync.add_command(_synchronising("servicenow", "ServiceNow"))
+sync.add_command(_synchronising("jira", "Jira"))
+
+
+@sync.command("example")
+def sync_example() -> None:
+    """Print the file of connections with its defaults and a comment on everything.
+
+    Copy what you change into CHANGERISK_HOME/connections.toml.
+    """
+    from features.sources.connections import DEFAULTS
+
+    click.echo(DEFAULTS.read_text(encoding="utf-8"), nl=False)
+
+
+COMMANDS = (demo, score, serve, keys, audit, sync)

@@ -18,6 +18,9 @@ from features.sources.vendor import Delivery, DeliveryError, Directory, Oddities
 FIELD = "field"
 """Kind of a reference that gives a field's name by its id."""
 
+ISSUE = "issue"
+"""Kind of a reference that gives an issue's key by its id."""
+
 _PROSE = (
     "short_description",
     "description",
@@ -336,6 +339,8 @@ def delivery(
     if isinstance(body.get("names"), dict) and "names" not in content:
         content = {**content, "names": body["names"]}
     issue = Issue(content, connection, names, odd)
+    if isinstance(content.get("id"), str | int):
+        names.learn(ISSUE, str(content["id"])[:100], key)
     records: list[Record] = []
     made: Change | None = None
     withdrawn = False

@@ -152,7 +152,7 @@ class Row:
     def time(self, column: str, cell: Cell) -> datetime | None:
         """A moment: the database value is UTC; a display value needs the zone it was shown in."""
         if cell.value is not None:
-            moment = _database_time(cell.value)
+            moment = database_time(cell.value)
         elif cell.display is None:
             return None
         elif self._connection.zone is None:
@@ -202,7 +202,7 @@ class Row:
         return vendor.flag(field, cell.value or cell.display, self._odd)
 
 
-def _database_time(value: str) -> datetime | None:
+def database_time(value: str) -> datetime | None:
     """A database time; also ISO 8601, with an offset or, being UTC anyway, without one."""
     try:
         return vendor.in_range(datetime.strptime(value, _DATABASE_TIME).replace(tzinfo=UTC))

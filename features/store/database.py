@@ -229,9 +229,11 @@ class Store:
             ).first()
         return None if row is None else _journal_entry(row)
 
-    def journal_entries(self, *, change_id: str | None = None) -> Iterator[JournalEntry]:
-        """The journal in order, whole or of one change, read as it is consumed."""
-        query = sa.select(journal).order_by(journal.c.seq)
+    def journal_entries(
+        self, *, change_id: str | None = None, after: int = 0
+    ) -> Iterator[JournalEntry]:
+        """The journal in order, of one change or after an entry, read as it is consumed."""
+        query = sa.select(journal).where(journal.c.seq > after).order_by(journal.c.seq)
         if change_id is not None:
             query = query.where(journal.c.change_id == change_id)
         with self._reading() as connection:

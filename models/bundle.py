@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,18 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from features.catalogue import NAMES, fingerprint
+from features.catalogue import BY_NAME, NAMES, fingerprint
 from features.errors import ChangeRiskError
 from features.policy import LabelPolicy
 from models.bands import Bands
 from models.calibration import Platt
+from models.shapley import Tables
 from models.trees import Forest
 from models.usual import Usual
 
 Floats = NDArray[np.float64]
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the bundle's layout; readers of older ones are kept."""
+
+READ = (1, PROTOCOL)
+"""Layouts that can be read; the first had no explanation tables."""
 
 PERCENTILES = tuple(np.linspace(0, 1, 1001).tolist())
 
@@ -62,6 +66,9 @@ class RiskModel:
     training : mapping
         How to train it again: ``config``, ``watermark`` (the last write of the store it saw) and
         ``history_from``.
+    tables : Tables, optional
+        What explanations are looked up in; by default those of path-dependent values, which need no
+        rows to be made of.
     """
 
     estimator: HistGradientBoostingClassifier
@@ -78,6 +85,7 @@ class RiskModel:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     features: str = field(default_factory=fingerprint)
+    tables: Tables = field(default=None, repr=False)  # type: ignore[assignment]
     forest: Forest = field(init=False, repr=False)
     usual: Usual = field(init=False, repr=False)
 
@@ -92,6 +100,26 @@ class RiskModel:
             )
         if foreign := sorted(set(self.columns) - set(NAMES)):
             raise BundleError(f"the catalogue has no feature {', '.join(map(str, foreign))}")
+        if self.tables is None:
+            object.__setattr__(self, "tables", Tables.build(self.forest, self.groups))
+
+    @property
+    def groups(self) -> list[str]:
+        """Factor group of every column."""
+        return [BY_NAME[name].group for name in self.columns]
+
+    def against(self, values: Floats) -> RiskModel:
+        """The same model, its scores explained against the given rows of a feature table.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows.
+        DepthError
+            If a tree is too deep.
+        """
+        background = self.select(values)
+        return replace(self, tables=Tables.build(self.forest, self.groups, background))
 
     def select(self, values: Floats) -> Floats:
         """The model's columns of a feature table, unknown groups taken as usual; contiguous."""
@@ -117,7 +145,7 @@ class RiskModel:
         return int(100 * rank)
 
     def facts(self) -> dict[str, Any]:
-        """Everything but the estimator, as plain data."""
+        """Everything but the estimator and the tables, as plain data."""
         return {
             "protocol": PROTOCOL,
             "features": self.features,
@@ -137,7 +165,10 @@ class RiskModel:
 
     @classmethod
     def from_facts(
-        cls, facts: Mapping[str, Any], estimator: HistGradientBoostingClassifier
+        cls,
+        facts: Mapping[str, Any],
+        estimator: HistGradientBoostingClassifier,
+        tables: Tables | None = None,
     ) -> RiskModel:
         """The bundle of an estimator and the facts stored beside it.
 
@@ -146,7 +177,7 @@ class RiskModel:
         BundleError
             If a fact is missing or the layout is not one this version reads.
         """
-        if facts.get("protocol") != PROTOCOL:
+        if facts.get("protocol") not in READ:
             raise BundleError(
                 f"expected a bundle of layout {PROTOCOL}, got {facts.get('protocol')!r}"
             )
@@ -167,6 +198,7 @@ class RiskModel:
                 metrics=facts["metrics"],
                 training=dict(facts.get("training", {})),
                 features=facts["features"],
+                tables=tables,  # type: ignore[arg-type]
             )
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the bundle's facts cannot be read: {error!r}") from error

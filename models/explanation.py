@@ -1,15 +1,12 @@
-"""STEP 6. Explain: exact Shapley values of the model that scores, summed by factor group.
+"""STEP 6. Explain: exact Shapley values of the model that scores, with factor groups as players.
 
 Values are log-odds of the calibrated probability: the Platt line is affine, so its slope scales
-them and their sum with the base is the score itself [1]_. Only this module speaks to ``shap``.
-
-.. [1] Lundberg et al. (2020), "From local explanations to global understanding with explainable AI
-   for trees", Nature Machine Intelligence 2, 56-67.
+them and their sum with the base is the score itself. A group's own Shapley value is not the sum of
+its columns' values, for they share what they do together; see :mod:`models.shapley`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +21,7 @@ from models.bundle import RiskModel
 
 Floats = NDArray[np.float64]
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-9
 """Largest difference allowed between base plus factors and the score, log-odds."""
 
 SHOWN = 8
@@ -79,64 +76,81 @@ class Factor:
         return "raises" if self.log_odds > 0 else "lowers"
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What every row's score is made of, log-odds.
+
+    Parameters
+    ----------
+    log_odds : ndarray, shape (n,)
+        The calibrated scores.
+    groups : ndarray, shape (n, groups)
+        Shapley values with the factor groups as players; with the base they add up to the score.
+    columns : ndarray, shape (n, columns)
+        Shapley values with the columns as players; they tell which fact of a group weighs most.
+    """
+
+    log_odds: Floats
+    groups: Floats
+    columns: Floats
+
+
 class Explainer:
     """Explanations of one bundle's scores.
 
     Parameters
     ----------
     model : RiskModel
+        Its tables say against which background; :meth:`RiskModel.against` gives other ones.
     """
 
     def __init__(self, model: RiskModel) -> None:
-        import shap  # seconds to import: only those who explain pay
-
         self._model = model
-        self._trees = shap.TreeExplainer(
-            model.estimator, feature_perturbation="tree_path_dependent"
-        )
-        base = float(np.ravel(self._trees.expected_value)[0])
-        self.base_log_odds = model.platt.slope * base + model.platt.intercept
+        self.groups = model.tables.names
+        self.base_log_odds = float(model.platt.slope * model.tables.base + model.platt.intercept)
+        self._columns = [NAMES.index(name) for name in model.columns]
+        self._members = {
+            group: [n for n, of in enumerate(model.groups) if of == group] for group in self.groups
+        }
 
-    def contributions(self, selected: Floats) -> Floats:
-        """Log-odds of every column of rows of the model's columns, shape (n, columns).
+    def parts(self, selected: Floats) -> Parts:
+        """What the scores of rows of the model's columns are made of.
 
         Raises
         ------
         ExplanationError
             If any row's values do not add up to its score.
         """
-        values = np.asarray(self._trees.shap_values(selected, check_additivity=False), np.float64)
-        parts = self._model.platt.slope * values
+        slope = self._model.platt.slope
+        groups, columns = (slope * part for part in self._model.tables.both(selected))
         score = self._model.platt.log_odds(self._model.margin(selected))
-        gap = np.abs(self.base_log_odds + parts.sum(axis=1) - score)
-        if not gap.max(initial=0.0) <= TOLERANCE:
-            raise ExplanationError(
-                f"factors and score differ by {gap.max():.2g} log-odds, allowed are {TOLERANCE}"
-            )
-        return parts
+        for found in (groups, columns):
+            gap = np.abs(self.base_log_odds + found.sum(axis=1) - score).max(initial=0.0)
+            if not gap <= TOLERANCE:
+                raise ExplanationError(
+                    f"factors and score differ by {gap:.2g} log-odds, allowed are {TOLERANCE}"
+                )
+        return Parts(score, groups, columns)
 
     def factors(self, table: FeatureTable, changes: Columns, row: int = 0) -> list[Factor]:
         """The factors of one row, strongest first, at most ``SHOWN`` and the others summed."""
-        selected = self._model.select(table.values[row : row + 1])
-        parts = self.contributions(selected)[0]
-        score = float(self._model.platt.log_odds(self._model.margin(selected))[0])
-        per_log_odds = _points_per_log_odds(self.base_log_odds, score)
+        parts = self.parts(self._model.select(table.values[row : row + 1]))
+        per_log_odds = _points_per_log_odds(self.base_log_odds, float(parts.log_odds[0]))
         # What is said of a change is what is known of it, never the usual that stood in for it.
-        told = table.values[row, [NAMES.index(name) for name in self._model.columns]]
-        grouped: dict[str, list[int]] = {}
-        for column, name in enumerate(self._model.columns):
-            grouped.setdefault(BY_NAME[name].group, []).append(column)
+        told = table.values[row, self._columns]
+        weights = zip(self.groups, parts.groups[0].tolist(), strict=True)
         found = [
-            self._factor(group, columns, parts, told, per_log_odds, table, changes, row)
-            for group, columns in grouped.items()
+            self._factor(group, log_odds, parts.columns[0], told, per_log_odds, table, changes, row)
+            for group, log_odds in weights
+            if log_odds != 0
         ]
         found.sort(key=lambda factor: (-abs(factor.log_odds), factor.group))
-        return _with_others([factor for factor in found if factor.log_odds != 0])
+        return _with_others(found)
 
     def _factor(
         self,
         group: str,
-        columns: Sequence[int],
+        log_odds: float,
         parts: Floats,
         values: Floats,
         per_log_odds: float,
@@ -144,7 +158,7 @@ class Explainer:
         changes: Columns,
         row: int,
     ) -> Factor:
-        log_odds = float(parts[list(columns)].sum())
+        columns = self._members[group]
         # The fact shown is the one that pushes hardest in the direction of the whole group.
         strongest = max(columns, key=lambda column: (parts[column] * np.sign(log_odds), -column))
         feature = BY_NAME[self._model.columns[strongest]]

@@ -25,6 +25,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from features.errors import ChangeRiskError
 from features.settings import Settings
 from models.bundle import BundleError, RiskModel
+from models.shapley import Tables
+from models.shapley_arrays import TablesError, from_bytes, to_bytes
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -35,8 +37,11 @@ MODEL_NAME = "change-risk"
 TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 """Types beyond skops' own list that a bundle may hold."""
 
-_ESTIMATOR, _FACTS, _FOLDER = "estimator.skops", "bundle.json", "bundle"
-_DOCUMENTS = "documents"
+_ESTIMATOR, _TABLES, _FACTS = "estimator.skops", "explanation.npz", "bundle.json"
+_FOLDER, _DOCUMENTS = "bundle", "documents"
+
+TOLERANCE = 1e-9
+"""Largest difference allowed between tables and estimator, log-odds."""
 
 _log = logging.getLogger(__name__)
 
@@ -242,17 +247,22 @@ class Registry:
 
 
 def dump(model: RiskModel, folder: Path) -> None:
-    """Write a bundle's two files into a folder."""
+    """Write a bundle's three files into a folder."""
     import skops.io
 
     path = folder / _ESTIMATOR
     skops.io.dump(model.estimator, path)
-    facts = {**model.facts(), "estimator_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (folder / _TABLES).write_bytes(to_bytes(model.tables))
+    facts = {
+        **model.facts(),
+        "estimator_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "explanation_sha256": hashlib.sha256((folder / _TABLES).read_bytes()).hexdigest(),
+    }
     (folder / _FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
 
 def load(folder: Path) -> RiskModel:
-    """Read a bundle from its two files, trusting nothing in them.
+    """Read a bundle from its files, trusting nothing in them.
 
     Raises
     ------
@@ -281,13 +291,50 @@ def load(folder: Path) -> RiskModel:
         raise
     except Exception as error:  # a damaged file makes skops and numpy raise anything
         raise BundleError(f"the estimator cannot be read: {error!r}") from error
-    model = RiskModel.from_facts(facts, estimator)
+    tables = None if facts.get("protocol") == 1 else _tables(folder, facts)
+    model = RiskModel.from_facts(facts, estimator, tables)
     if len(model.columns) != estimator.n_features_in_:
         raise BundleError(
             f"the estimator takes {estimator.n_features_in_} columns, "
             f"the bundle names {len(model.columns)}"
         )
+    check_tables(model)
     return model
+
+
+def _tables(folder: Path, facts: Mapping[str, Any]) -> Tables:
+    """The explanation tables beside the facts."""
+    try:
+        content = (folder / _TABLES).read_bytes()
+    except OSError as error:
+        raise BundleError(f"the bundle in {folder.name} cannot be read: {error}") from error
+    if hashlib.sha256(content).hexdigest() != facts.get("explanation_sha256"):
+        raise BundleError(
+            "the explanation tables are not those the bundle was made with (digest differs)"
+        )
+    try:
+        return from_bytes(content)
+    except TablesError as error:
+        raise BundleError(str(error)) from error
+
+
+def check_tables(model: RiskModel) -> None:
+    """Check that the tables explain this model: on rows of every kind they add up to its margin.
+
+    Raises
+    ------
+    BundleError
+        If they are of other columns or groups, or do not add up.
+    """
+    tables, columns = model.tables, len(model.columns)
+    if tables.tests.columns != columns or tables.names != tuple(dict.fromkeys(model.groups)):
+        raise BundleError("the explanation tables are those of other columns")
+    usual = [model.reference.get(name, np.nan) for name in model.columns]
+    rows = np.array([usual, *([fill] * columns for fill in (np.nan, 0.0, 1.0, -np.inf, np.inf))])
+    groups, by_column = tables.both(rows)
+    for parts in (groups, by_column):
+        if not np.abs(tables.base + parts.sum(axis=1) - model.margin(rows)).max() <= TOLERANCE:
+            raise BundleError("the explanation tables do not add up to the estimator's margin")
 
 
 def check_bounds(estimator: object) -> None:

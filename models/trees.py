@@ -37,6 +37,8 @@ class Forest:
         Where a row goes whose value is NaN.
     value : ndarray of float64
         What a leaf adds, log-odds.
+    cover : ndarray of float64
+        Training rows that reached a node.
     baseline : float
         What every row starts with, log-odds.
     depth : int
@@ -50,6 +52,7 @@ class Forest:
     right: Ints
     missing_left: NDArray[np.bool_]
     value: Floats
+    cover: Floats
     baseline: float
     depth: int
 
@@ -84,6 +87,7 @@ class Forest:
             right=np.where(leaf, itself, nodes["right"] + offset).astype(np.int64),
             missing_left=nodes["missing_go_to_left"].astype(bool),
             value=nodes["value"].astype(np.float64),
+            cover=nodes["count"].astype(np.float64),
             baseline=float(np.ravel(estimator._baseline_prediction)[0]),
             depth=int(nodes["depth"].max(initial=0)),
         )

@@ -222,7 +222,7 @@ def _final(
         float(rows.failed(split.test_from)[split.learnt].mean()),
         config.review_budget,
     ).measured(judged.scored(rows, test), failed[test])
-    return RiskModel(
+    model = RiskModel(
         estimator=fitted.estimator,
         columns=fitted.usual.columns,
         platt=fitted.platt,
@@ -236,6 +236,7 @@ def _final(
         history_until=end,
         metrics={k: report[k] for k in ("models", "placebo", "test", "rows", "base_rate")},
     )
+    return model.against(rows.table.values[last.learnt])
 
 
 def _medians(values: Floats, columns: list[int]) -> dict[str, float]:

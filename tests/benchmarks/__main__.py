@@ -23,10 +23,10 @@ from features.state import FeatureState
 from features.store import Store
 from features.synthetic import organisation
 from features.table import build
-from models.explanation import Explainer
 from models.registry import Registered
 from serving.contract import ChangeIn, neutral
 from serving.scorer import Scorer
+from tests.benchmarks import explanations
 from training.fit import train
 
 UNTIL = datetime(2026, 11, 22, tzinfo=UTC)
@@ -83,9 +83,7 @@ def main() -> None:
         sklearn_ms=statistics.median(theirs),
         times_faster=statistics.median(theirs) / statistics.median(ours),
     )
-    explainer = Explainer(model)
-    reasons = each(lambda n: explainer.contributions(selected[n : n + 1]))
-    say("Shapley values of one row (shap)", p50_ms=statistics.median(reasons))
+    explanations.measure(model, build(changes, times, state).values)
     _answers(made.records, made.upcoming, Registered(model=model, name="bench", version="1"))
 
 

@@ -8,6 +8,7 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,9 +24,11 @@ from sklearn.ensemble import (
 
 from models.bundle import BundleError, RiskModel
 from models.registry import TRUSTED, check_bounds, dump, load
+from models.shapley import Tables
+from models.shapley_arrays import to_bytes
 
 Estimator: TypeAlias = HistGradientBoostingClassifier
-ESTIMATOR, FACTS = "estimator.skops", "bundle.json"
+ESTIMATOR, TABLES, FACTS = "estimator.skops", "explanation.npz", "bundle.json"
 
 
 @pytest.fixture
@@ -81,11 +84,55 @@ def test_changed_digest(folder: Path) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize("name", [ESTIMATOR, FACTS])
+@pytest.mark.parametrize("name", [ESTIMATOR, TABLES, FACTS])
 def test_missing_file(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(BundleError, match=r"cannot be read: .*No such file"):
         load(folder)
+
+
+def swapped(folder: Path, content: bytes) -> None:
+    """Put in other explanation tables, with the digest an attacker would write."""
+    (folder / TABLES).write_bytes(content)
+    facts = orjson.loads((folder / FACTS).read_bytes())
+    facts["explanation_sha256"] = hashlib.sha256(content).hexdigest()
+    (folder / FACTS).write_bytes(orjson.dumps(facts))
+
+
+def test_changed_tables(folder: Path) -> None:
+    content = bytearray((folder / TABLES).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / TABLES).write_bytes(content)
+    with pytest.raises(BundleError, match=r"explanation tables .* \(digest differs\)"):
+        load(folder)
+
+
+def test_tables_that_are_none(folder: Path) -> None:
+    swapped(folder, pickle.dumps([1]))
+    with pytest.raises(BundleError, match="explanation tables cannot be read"):
+        load(folder)
+
+
+def test_tables_of_other_columns(folder: Path, model: RiskModel) -> None:
+    swapped(folder, to_bytes(model.tables))
+    with pytest.raises(BundleError, match="tables are those of other columns"):
+        load(folder)
+
+
+def test_tables_of_another_estimator(folder: Path, bundle: RiskModel) -> None:
+    forest = replace(bundle.forest, value=bundle.forest.value * 1.01)
+    swapped(folder, to_bytes(Tables.build(forest, bundle.groups)))
+    with pytest.raises(BundleError, match="do not add up to the estimator's margin"):
+        load(folder)
+
+
+def test_a_bundle_of_the_first_layout_has_no_tables(folder: Path, bundle: RiskModel) -> None:
+    (folder / TABLES).unlink()
+    facts = orjson.loads((folder / FACTS).read_bytes())
+    (folder / FACTS).write_bytes(orjson.dumps({**facts, "protocol": 1}))
+    again = load(folder).tables
+    assert again.kind == "path_dependent"
+    assert again.groups.values.tobytes() == bundle.tables.groups.values.tobytes()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import factorial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from features.table import FeatureTable
 from models.bundle import RiskModel
 from models.calibration import Platt
 from models.explanation import SHOWN, Explainer, ExplanationError, Factor, heading
+from models.shapley import Tables
 from training.rows import TrainingRows
 
 EXACT = 1e-9
@@ -48,10 +50,12 @@ def test_parts_add_up_to_the_calibrated_log_odds(
     explainer: Explainer, model: RiskModel, rows: TrainingRows, chosen: list[int]
 ) -> None:
     values = rows.table.values[chosen]
-    parts = explainer.contributions(model.select(values))
-    assert parts.shape == (ROWS, len(model.columns))
-    total = explainer.base_log_odds + parts.sum(axis=1)
-    assert np.abs(total - logit(model.probability(values))).max() <= EXACT
+    parts = explainer.parts(model.select(values))
+    assert parts.groups.shape == (ROWS, len(explainer.groups))
+    assert parts.columns.shape == (ROWS, len(model.columns))
+    for found in (parts.groups, parts.columns):
+        total = explainer.base_log_odds + found.sum(axis=1)
+        assert np.abs(total - logit(model.probability(values))).max() <= EXACT
 
 
 def test_factors_add_up(
@@ -94,11 +98,12 @@ def test_the_fact_pushes_the_way_its_group_does(
     explainer: Explainer, model: RiskModel, rows: TrainingRows, chosen: list[int]
 ) -> None:
     for row in chosen[:40]:
-        parts = explainer.contributions(model.select(rows.table.values[row : row + 1]))[0]
+        parts = explainer.parts(model.select(rows.table.values[row : row + 1])).columns[0]
         for factor in explainer.factors(rows.table, rows.changes, row):
             if factor.feature is not None:
-                part = parts[model.columns.index(factor.feature)]
-                assert np.sign(part) == np.sign(factor.log_odds)
+                part = parts[model.columns.index(factor.feature)] * np.sign(factor.log_odds)
+                members = [n for n, group in enumerate(model.groups) if group == factor.group]
+                assert part == (parts[members] * np.sign(factor.log_odds)).max()
                 assert BY_NAME[factor.feature].group == factor.group
                 assert BY_NAME[factor.feature].changeable == factor.changeable
 
@@ -138,10 +143,10 @@ def test_what_stands_in_for_the_unknown_is_not_told_as_a_fact(
 def test_refuses_factors_that_do_not_add_up(bundle: RiskModel) -> None:
     explainer = Explainer(bundle)
     selected = np.zeros((3, len(bundle.columns)))
-    assert explainer.contributions(selected).shape == (3, 4)
-    explainer.base_log_odds += 1e-5
-    with pytest.raises(ExplanationError, match="factors and score differ by 1e-05 log-odds"):
-        explainer.contributions(selected)
+    assert explainer.parts(selected).columns.shape == (3, 4)
+    explainer.base_log_odds += 1e-8
+    with pytest.raises(ExplanationError, match="factors and score differ by 1e-08 log-odds"):
+        explainer.parts(selected)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
@@ -149,11 +154,11 @@ def test_refuses_factors_that_are_no_numbers(bundle: RiskModel, broken: float) -
     explainer = Explainer(bundle)
     explainer.base_log_odds = broken
     with pytest.raises(ExplanationError, match="factors and score differ"):
-        explainer.contributions(np.zeros((1, len(bundle.columns))))
+        explainer.parts(np.zeros((1, len(bundle.columns))))
 
 
 def test_no_rows(bundle: RiskModel) -> None:
-    assert len(Explainer(bundle).contributions(np.zeros((0, len(bundle.columns))))) == 0
+    assert len(Explainer(bundle).parts(np.zeros((0, len(bundle.columns)))).groups) == 0
 
 
 def test_shapley_values_of_two_stumps_by_hand(bundle_of: Callable[..., RiskModel]) -> None:
@@ -171,8 +176,31 @@ def test_shapley_values_of_two_stumps_by_hand(bundle_of: Callable[..., RiskModel
         leaf = np.where(values[:, column] <= root["num_threshold"], left["value"], right["value"])
         mean = (left["value"] * left["count"] + right["value"] * right["count"]) / root["count"]
         expected[:, column] += 2.0 * (leaf - mean)
-    parts: NDArray[np.float64] = Explainer(model).contributions(values)
+    parts: NDArray[np.float64] = Explainer(model).parts(values).columns
     assert np.abs(parts - expected).max() <= EXACT
+
+
+def test_groups_of_a_trained_model_are_those_of_its_training_rows(
+    model: RiskModel, rows: TrainingRows
+) -> None:
+    """They equal the definition over all coalitions (of groups taken together in sixes)."""
+    assert model.tables.kind == "interventional"
+    coarse = [f"{model.tables.names.index(group) % 6}" for group in model.groups]
+    background = model.select(rows.table.values[::20])
+    asked = model.select(rows.table.values[-1:])[0]
+    tables = Tables.build(model.forest, coarse, background)
+    player = np.array([tables.names.index(group) for group in coarse])
+    inside = np.arange(64)[:, None] >> np.arange(6) & 1
+    worth = np.array(
+        [model.margin(np.where(held[player] == 1, asked, background)).mean() for held in inside]
+    )
+    size = inside.sum(axis=1)
+    weight = np.array([factorial(s) * factorial(5 - s) / factorial(6) for s in range(6)])
+    found = tables.by_group(asked[None])[0]
+    for k in range(6):
+        without = np.flatnonzero(inside[:, k] == 0)
+        gains = worth[without | 1 << k] - worth[without]
+        assert (weight[size[without]] * gains).sum() == pytest.approx(found[k], abs=1e-12)
 
 
 def test_heading() -> None:

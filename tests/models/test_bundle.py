@@ -151,7 +151,7 @@ def test_foreign_columns(bundle: RiskModel) -> None:
 
 
 def test_every_fact_is_needed(bundle: RiskModel) -> None:
-    assert set(bundle.facts()) == {*NEEDED, "protocol"}
+    assert set(bundle.facts()) == {*NEEDED, "protocol", "training"}
 
 
 def test_facts_hold_no_code_and_no_arrays(model: RiskModel) -> None:

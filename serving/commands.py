@@ -269,4 +269,27 @@ def sync_example() -> None:
     click.echo(DEFAULTS.read_text(encoding="utf-8"), nl=False)
 
 
-COMMANDS = (demo, score, serve, keys, audit, sync)
+@click.command()
+@JSON
+@click.pass_obj
+def doctor(settings: Settings, as_json: bool) -> None:
+    """Check environment, store, links, label, registry, model and journal, and say what to do.
+
+    Exit code 1 where something stops scores from being given.
+    """
+    from serving.doctor import examine
+
+    findings = examine(settings, now=now())
+    marks = {"ok": "ok      ", "warning": "WARNING ", "failure": "FAILURE "}
+    lines = []
+    for found in findings:
+        lines.append(f"{marks[found.outcome]} {found.check}: {found.text}")
+        if found.todo:
+            lines.append(f"          -> {found.todo}")
+    healthy = all(found.outcome != "failure" for found in findings)
+    show({"healthy": healthy, "findings": [vars(one) for one in findings]}, as_json, lines)
+    if not healthy:
+        raise SystemExit(1)
+
+
+COMMANDS = (demo, score, serve, keys, audit, sync, doctor)

@@ -1,4 +1,4 @@
-"""Commands that fill the store."""
+"""Commands that fill the store, and tell it where the organisation is."""
 
 from __future__ import annotations
 
@@ -53,4 +53,46 @@ def import_(
     show(vars(report), as_json, report.lines())
 
 
-COMMANDS = (import_,)
+@click.command()
+@click.option("--country", help="Whose public holidays are kept: ISO 3166-1, such as DE.")
+@click.option("--subdivision", help="State or region with holidays of its own, such as BY.")
+@click.option("--timezone", help="IANA name, such as Europe/Berlin.")
+@click.option("--nowhere", is_flag=True, help="Forget all three.")
+@JSON
+@click.pass_obj
+def place(
+    settings: Settings,
+    country: str | None,
+    subdivision: str | None,
+    timezone: str | None,
+    nowhere: bool,
+    as_json: bool,
+) -> None:
+    """Show or set where the organisation is: its public holidays and its local time.
+
+    Without options it shows what is set. What is not set is not guessed: the features that need it
+    stay empty. A model keeps the place it was trained with; train again after a change.
+    """
+    from dataclasses import asdict
+
+    from features.place import Place
+
+    given = {"country": country, "subdivision": subdivision, "timezone": timezone}
+    said = {name: value for name, value in given.items() if value is not None}
+    if nowhere and said:
+        raise click.UsageError("--nowhere goes with none of the others")
+    store = store_of(settings)
+    kept = store.setting("place") or {}
+    if country is not None and subdivision is None:
+        kept = {name: value for name, value in kept.items() if name != "subdivision"}
+    try:
+        found = Place() if nowhere else Place.of({**kept, **said})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if nowhere or said:
+        store.set_setting("place", asdict(found))
+    lines = [f"{name}: {value or 'not set'}" for name, value in asdict(found).items()]
+    show(asdict(found), as_json, lines)
+
+
+COMMANDS = (import_, place)

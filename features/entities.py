@@ -7,6 +7,7 @@ and both are looked up among items.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from features.columns import Columns
 from features.index import Ints
+from features.instants import MISSING
 
 ORGANISATION = "*"
 """The one name of the whole organisation."""
@@ -30,6 +32,10 @@ _FIRST_WORD = re.compile(
     r"\s*+(?:\[[^\]]{1,40}\]\s*+|[\w./-][\w ./-]{0,39}:\s*+)*[^A-Za-z]*+([A-Za-z]{2,})"
 )
 _SPACE = re.compile(r"[\W_]+")
+_DIGITS = re.compile(r"\d+")
+
+TEXT_WORDS = 4
+"""Fewest words of a plan that is compared with others; "no backout possible" is nobody's text."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,42 @@ def masked_title(title: str) -> str:
     'upgrade postgresql to on pay db'
     """
     return _SPACE.sub(" ", _VARIABLE.sub(" ", title[:TITLE].lower())).strip()
+
+
+def title_template(changes: Columns, row: int) -> tuple[str, ...]:
+    """The masked title without the names of the change's own items and service."""
+    title = changes["short_description"][row]
+    if not title:
+        return ()
+    text = title[:TITLE]
+    for name in (*affected_cis(changes, row), changes["service"][row]):
+        if name:
+            text = text.replace(name, " ")
+    masked = masked_title(text)
+    return (masked,) if masked else ()
+
+
+def text_key(text: str | None) -> str | None:
+    """What two texts share that differ only in digits, case and spacing; None for no text.
+
+    Examples
+    --------
+    >>> text_key("Restore dump 41 of the day") == text_key("restore  dump 7 of the day")
+    True
+    """
+    words = _DIGITS.sub("0", (text or "").lower()).split()
+    if len(words) < TEXT_WORDS:
+        return None
+    return hashlib.blake2b(" ".join(words).encode(), digest_size=12).hexdigest()
+
+
+def _text(field: str) -> Callable[[Columns], Named]:
+    def read(changes: Columns) -> Named:
+        names = np.array([text_key(text) for text in changes[field]], dtype=object)
+        rows = np.flatnonzero([name is not None for name in names])
+        return Named(rows, names[rows])
+
+    return read
 
 
 def _single(field: str) -> Callable[[Columns], Named]:
@@ -129,6 +171,23 @@ def _references(changes: Columns, row: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in changes["references"][row] if name))
 
 
+def _scopes(changes: Columns, row: int) -> tuple[str, ...]:
+    """What an entry of the calendar may apply to: everything, an item, a service."""
+    services = (changes["service"][row], *changes["impacted_services"][row])
+    names = (ORGANISATION, *affected_cis(changes, row), *services)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _planned_starts(changes: Columns) -> Named:
+    """A change with its planned start."""
+    starts = changes.times("planned_start")
+    rows = np.flatnonzero(starts != MISSING)
+    names = np.empty(len(rows), dtype=object)
+    pairs = zip(changes["change_id"][rows], starts[rows].tolist(), strict=True)
+    names[:] = [f"{change_id}\x1f{start}" for change_id, start in pairs]
+    return Named(rows, names)
+
+
 def _organisation(changes: Columns) -> Named:
     names = np.empty(len(changes), dtype=object)
     names[:] = ORGANISATION
@@ -145,11 +204,14 @@ class Entity:
         The kind of thing named.
     label : str
         What people call it, with ``{name}`` where it has one.
+    hops : int
+        The names stand for those this many relations away, as known then.
     """
 
     vocabulary: str
     label: str
     read: Callable[[Columns], Named]
+    hops: int = 0
 
 
 ENTITIES: dict[str, Entity] = {
@@ -171,6 +233,31 @@ ENTITIES: dict[str, Entity] = {
         vocabulary="reference", label="the same ticket", read=_several(_references)
     ),
     "organisation": Entity(vocabulary="organisation", label="all changes", read=_organisation),
+    "neighbour": Entity(
+        vocabulary="ci",
+        label="the neighbouring item with the most",
+        read=_several(affected_cis),
+        hops=1,
+    ),
+    "second_neighbour": Entity(
+        vocabulary="ci", label="the item two steps away", read=_several(affected_cis), hops=2
+    ),
+    "title_template": Entity(
+        vocabulary="title_template", label="a title like this", read=_several(title_template)
+    ),
+    "implementation_text": Entity(
+        vocabulary="implementation_text",
+        label="the same implementation plan",
+        read=_text("implementation_plan"),
+    ),
+    "backout_text": Entity(
+        vocabulary="backout_text", label="the same backout plan", read=_text("backout_plan")
+    ),
+    "scope": Entity(vocabulary="scope", label="{name}", read=_several(_scopes)),
+    "change": Entity(vocabulary="change", label="the change", read=_single("change_id")),
+    "planned_start": Entity(
+        vocabulary="planned_start", label="the change with its start", read=_planned_starts
+    ),
 }
 """Every entity the catalogue may name."""
 
@@ -184,6 +271,9 @@ EMITTED = (
     "team_ci",
     "reference",
     "organisation",
+    "title_template",
+    "implementation_text",
+    "backout_text",
 )
 """The entities under which a change enters the record, one for each vocabulary: a change counts for
 every item it names, not only for the first."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features import instants
+from features import instants, request
+from features.calendar import AHEAD, KINDS
 from features.catalogue import Feature
 from features.columns import Columns
 from features.entities import ENTITIES, affected_cis, change_model
@@ -28,6 +29,9 @@ CANDIDATES = 60
 """Earlier changes of each entity compared with a change."""
 
 _WORD = re.compile(r"[a-z]{2,}")
+
+_SPEAKS_FOR_ITSELF = ("request", "place", "planned_starts", "items", "criticality")
+"""Streams behind which there is nothing but the change and its items."""
 
 _KINDS = {"affected": "same_ci", "service": "same_service", "team": "same_team"}
 
@@ -97,17 +101,20 @@ class Question:
         return self.state.vocabulary("change").find([self.changes["change_id"][self.row]])
 
     def codes(self, entity: str) -> list[int]:
-        """Numbers of the names of an entity that the change names and the history knows."""
-        names = ENTITIES[entity].read(self.one()).names
-        found = self.state.vocabulary(ENTITIES[entity].vocabulary).find(names)
-        return [code for code in found.tolist() if code >= 0]
+        """Numbers of the names that the change asks about and the history knows."""
+        asked = ask(self.one(), np.array([self.as_of]), self.owner(), entity, self.state)
+        return [code for code in asked.codes.tolist() if code >= 0]
 
 
 def records_behind(question: Question, feature: Feature) -> list[str]:
     """Ids of the records a feature counted, newest first, as known then."""
     state = question.state
-    if feature.stream == "request":
+    if feature.stream in _SPEAKS_FOR_ITSELF:
         return []
+    if feature.stream.startswith("dependent"):
+        return _dependents(question, feature.entity)
+    if feature.stream in KINDS:
+        return _entries(question, feature)
     if feature.stream == "schedule":
         planned = _planned(question, feature.entity)
         names = state.vocabulary("change").names
@@ -127,6 +134,29 @@ def records_behind(question: Question, feature: Feature) -> list[str]:
         counted += [(code, number) for number in found]
     names = state.vocabulary(kind).names
     return [names[number] for number in _newest_first(counted, index, question.as_of)][:SHOWN]
+
+
+def _dependents(question: Question, entity: str) -> list[str]:
+    """Items that need the change's, by name."""
+    codes = np.array(question.codes(entity), np.int64)
+    times = np.full(len(codes), question.as_of)
+    items = question.state.vocabulary("ci").names
+    found = question.state.topology.dependents(codes, times)
+    return sorted(items[code] for code in found.tolist())[:SHOWN]
+
+
+def _entries(question: Question, feature: Feature) -> list[str]:
+    """Entries of the calendar that the planned window meets, or that come after its start."""
+    one = question.one()
+    start = int(one.times("planned_start")[0])
+    if start == MISSING:
+        return []
+    end = start + AHEAD if feature.aggregate == "days_until" else int(request.end(one)[0])
+    codes = np.array(question.codes(feature.entity), np.int64)
+    spans = (np.full(len(codes), moment) for moment in (start, end, question.as_of))
+    _, met, _ = question.state.calendar.meeting(feature.stream, codes, *spans)
+    entries = question.state.calendar.ids
+    return list(dict.fromkeys(entries[place] for place in np.sort(met).tolist()))[:SHOWN]
 
 
 def _unresolved(question: Question, vocabulary: str, code: int, incidents: list[int]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from features import instants
 from features.columns import RECORD_TYPES, Columns
+from features.place import NOWHERE, Place
 from features.records import Record
 
 
@@ -24,6 +25,8 @@ class History:
         One table for each of ``features.columns.RECORD_TYPES``.
     watermark : int
         The last write of the store that these facts hold; 0 for a history without a store.
+    place : Place
+        Where the organisation is.
 
     Examples
     --------
@@ -34,6 +37,7 @@ class History:
 
     tables: Mapping[type, Columns]
     watermark: int = 0
+    place: Place = NOWHERE
 
     @classmethod
     def from_records(cls, records: Iterable[Record]) -> History:
@@ -64,6 +68,7 @@ class History:
                 for kind, table in self.tables.items()
             },
             self.watermark,
+            self.place,
         )
 
     def plus(self, newer: History) -> History:
@@ -74,7 +79,12 @@ class History:
                 for kind, table in self.tables.items()
             },
             max(self.watermark, newer.watermark),
+            self.place,
         )
+
+    def placed(self, place: Place) -> History:
+        """The same facts of an organisation somewhere else."""
+        return replace(self, place=place)
 
     @property
     def until(self) -> datetime | None:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from features import instants
 from features.columns import Columns
-from features.entities import affected_cis
+from features.entities import affected_cis, text_key
 from features.instants import MISSING
+from features.place import Place
 
 Floats = NDArray[np.float64]
 
@@ -99,6 +100,10 @@ _WORD = re.compile(r"\w+")
 _LEADING_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)")
 
 Reader = Callable[[Columns], Floats]
+LocalReader = Callable[[Columns, Place], Floats]
+
+PLANS = ("description", "justification", "implementation_plan", "backout_plan", "test_plan")
+"""Fields that tell in words what is done and why."""
 
 
 def words(text: str | None) -> int:
@@ -178,6 +183,49 @@ def _missing(changes: Columns) -> Floats:
     return total
 
 
+def _filled(*names: str) -> Reader:
+    """Share of the fields that hold something; a text made of boilerplate holds nothing."""
+
+    def holds(changes: Columns, name: str) -> NDArray[np.bool_]:
+        if name == "cab_required":
+            return ~np.isnan(changes.numbers(name))
+        if name in PLANS:
+            return np.array([words(text) > 0 for text in changes[name]], bool)
+        return np.array([bool(value) for value in changes[name]], bool)
+
+    return lambda changes: np.mean([holds(changes, name) for name in names], axis=0)
+
+
+def _copied(changes: Columns) -> Floats:
+    """Whether the backout plan repeats the implementation plan; NaN without both."""
+    pairs = zip(changes["implementation_plan"], changes["backout_plan"], strict=True)
+    found = [(text_key(first), text_key(second)) for first, second in pairs]
+    return np.array([np.nan if None in pair else pair[0] == pair[1] for pair in found], np.float64)
+
+
+def _local(read: Callable[[pd.DatetimeIndex], object]) -> LocalReader:
+    """A reading of the planned start in local time; NaN where there is no start or no zone."""
+
+    def values(changes: Columns, place: Place) -> Floats:
+        moments = place.local(start(changes))
+        if moments is None:
+            return np.full(len(changes), np.nan)
+        return np.where(moments.isna(), np.nan, np.asarray(read(moments), np.float64))
+
+    return values
+
+
+def _holiday(days: int) -> LocalReader:
+    """Whether the day that many days after the planned start is a public holiday."""
+
+    def values(changes: Columns, place: Place) -> Floats:
+        begins = start(changes)
+        moved = np.where(begins == MISSING, MISSING, begins + days * instants.DAY)
+        return place.holiday(moved)
+
+    return values
+
+
 def _count(field: str) -> Reader:
     return lambda changes: np.array([len(set(names)) for names in changes[field]], np.float64)
 
@@ -212,6 +260,22 @@ VALUES: dict[str, Reader] = {
     "start_weekday": _calendar(lambda moments: moments.day_of_week),
     "start_on_weekend": _calendar(lambda moments: moments.day_of_week >= 5),
     "days_to_month_end": _calendar(lambda moments: moments.days_in_month - moments.day),
+    "target_fields_share": _filled(
+        "ci", "affected_cis", "service", "category", "change_model", "assignment_group"
+    ),
+    "text_fields_share": _filled(*PLANS),
+    "declared_fields_share": _filled(
+        "change_type", "declared_risk", "impact", "urgency", "priority", "cab_required"
+    ),
+    "backout_copies_implementation": _copied,
     **{name: _attribute(name) for name in ATTRIBUTES},
 }
 """How each request feature is read, by its name in the catalogue."""
+
+LOCAL_VALUES: dict[str, LocalReader] = {
+    "local_start_hour": _local(lambda moments: moments.hour),
+    "local_start_weekday": _local(lambda moments: moments.day_of_week),
+    "start_on_holiday": _holiday(0),
+    "holiday_next_day": _holiday(1),
+}
+"""How each feature is read that also depends on where the organisation is."""

@@ -2,8 +2,9 @@
 
 In a sentence's braces may stand ``window`` ("the last 30 days"), ``share`` ("4 of 9 changes"),
 ``means`` (what the label calls a failure), a field of the change or one of its entities, and
-``value:FORM``, where ``FORM`` is a noun to count ("change"), ``hours``, ``clock``, ``weekday`` or
-two words for yes and no ("needed|not needed").
+``value:FORM``, where ``FORM`` is a noun to count ("change"), ``hours``, ``clock``, ``weekday``,
+``percent``, ``criticality``, two words for yes and no ("needed|not needed") or the two numbers of a
+verb ("depends|depend").
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from features.catalogue import Feature
 from features.columns import Columns
 from features.entities import action, affected_cis
+from features.topology import LEAST_CRITICAL
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
@@ -43,6 +45,8 @@ _UNNAMED = {
     "team": "No team is named",
     "category": "No category is given",
     "action": "No title is given",
+    "neighbour": "No item is named",
+    "second_neighbour": "No item is named",
 }
 """What is said of an entity's history where the change names no such entity."""
 
@@ -58,9 +62,17 @@ ZERO_IS_NONE = frozenset(
         "implementation_plan_words",
         "backout_plan_words",
         "test_plan_words",
+        "dependent_items",
+        "dependent_services",
+        "dependent_criticality",
+        "affected_criticality",
+        "reschedule_count",
     }
 )
 """Features whose 0 means that there is none."""
+
+_SINGULAR = ("is", "depends", "belongs")
+"""Verbs that go with one thing only."""
 
 LONGEST_NAME = 60
 """Characters of a name shown in a sentence."""
@@ -91,7 +103,8 @@ def sentence(
     words = _words(change, row)
     if math.isnan(value) or (value == 0 and feature.name in ZERO_IS_NONE):
         unnamed = _UNNAMED.get(feature.entity)
-        named = feature.entity == "affected" and affected_cis(change, row)
+        by_items = ("affected", "neighbour", "second_neighbour")
+        named = feature.entity in by_items and affected_cis(change, row)
         if unnamed is not None and feature.entity not in words and not named:
             return unnamed
         return _filled(feature.missing, words)
@@ -156,11 +169,15 @@ def _filled(template: str, words: Mapping[str, str], value: float = math.nan) ->
 def _value(value: float, form: str) -> str:
     if "|" in form:
         yes, no = form.split("|")
-        return yes if (value == 1 if yes == "is" else value > 0) else no
+        return yes if (value == 1 if yes in _SINGULAR else value > 0) else no
     if form == "hours":
         return _hours(value)
     if form == "clock":
         return f"{int(value):02d}:00"
+    if form == "percent":
+        return f"{100 * value:.0f} %"
+    if form == "criticality":
+        return str(LEAST_CRITICAL + 1 - round(value))
     if form == "weekday":
         return _WEEKDAYS[int(value) % 7]
     return counted(round(value) if form == "day" and value >= 10 else round(value, 1), form)

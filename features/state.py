@@ -8,13 +8,15 @@ from functools import cached_property
 
 import numpy as np
 
+from features.calendar import Calendar
 from features.columns import RECORD_TYPES, Columns
 from features.entities import Vocabulary
 from features.history import History
 from features.index import MERGE_AT, EventIndex, Events, Ints, OverlapIndex, Windows
 from features.policy import LabelPolicy
-from features.records import Change, ChangeEvent, Incident, Link
+from features.records import CalendarEntry, Change, ChangeEvent, Incident, Item, Link, Relation
 from features.streams import Vocabularies, planned_windows, streams
+from features.topology import Topology
 from features.verdicts import Revisions, mentioned_numbers
 
 
@@ -32,11 +34,18 @@ class FeatureState:
     ----------
     watermark : int
         The last write of the store whose facts count.
+    place : Place
+        Where the organisation is.
+    topology : Topology
+        Items and their relations.
+    calendar : Calendar
+        Freezes, blackouts and maintenance windows.
     """
 
     def __init__(self, history: History, policy: LabelPolicy) -> None:
         self.policy = policy
         self.watermark = history.watermark
+        self.place = history.place
         self._parts = [history]
         self._rows: list[dict[str, list[int]]] = []
         self._names = Vocabularies()
@@ -45,6 +54,14 @@ class FeatureState:
         }
         planned = planned_windows(Revisions.of(history[Change]), self._names)
         self._schedule = {kind: [OverlapIndex(windows)] for kind, windows in planned.items()}
+        self._survey(history)
+
+    def _survey(self, history: History) -> None:
+        """Lay out items, relations and calendar: they are few and seldom change."""
+        self.topology = Topology(history[Item], history[Relation], self._names.by_kind)
+        self.calendar = Calendar(history[CalendarEntry], self._names["scope"])
+        for stream, index in self.topology.events.items():
+            self._events[stream, "ci"] = index
 
     @property
     def history(self) -> History:
@@ -186,6 +203,8 @@ class FeatureState:
         revised = self._names["change"].find(set(moved.earlier["change_id"]))
         for kind, windows in planned_windows(moved.revisions, self._names).items():
             self._plan(kind, windows, revised)
+        if any(len(newer[kind]) for kind in (Item, Relation, CalendarEntry)):
+            self._survey(self.history)
 
     def _add(self, key: tuple[str, str], events: Events) -> None:
         if len(events.code):

@@ -8,8 +8,13 @@
     failures of changes whose clean neighbours are still undecided.
 ``failures``
     A failure became known, as early as it did.
-``incidents``, ``major_incidents``, ``resolved``
-    An incident was first recorded, first recorded as priority 2 or more urgent, resolved.
+``incidents``, ``major_incidents``, ``resolved``, ``major_resolved``
+    An incident was first recorded, first recorded as priority 2 or more urgent, resolved; a major
+    one was resolved.
+``planned_starts``
+    A revision brought a planned start that the change had not had before.
+
+What items and relations say becomes events in :mod:`features.topology`.
 """
 
 from __future__ import annotations
@@ -59,7 +64,11 @@ class Vocabularies:
 def streams(history: History, policy: LabelPolicy, names: Vocabularies) -> Streams:
     """All events of a history."""
     found = verdicts(history, policy)
-    return {**_change_streams(found, names), **_incident_streams(history[Incident], names)}
+    return {
+        **_change_streams(found, names),
+        **_planned_starts(found.revisions, names),
+        **_incident_streams(history[Incident], names),
+    }
 
 
 def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Windows]:
@@ -106,6 +115,21 @@ def _change_streams(found: Verdicts, names: Vocabularies) -> Streams:
     return events
 
 
+def _planned_starts(revisions: Revisions, names: Vocabularies) -> Streams:
+    """Each planned start of each change when it was first known: under the change, and alone."""
+    named = ENTITIES["planned_start"].read(revisions.table)
+    codes = names["planned_start"].learn(named.names)
+    # Revisions are in the order in which they became known.
+    _, first = np.unique(codes, return_index=True)
+    rows, codes = named.row[first], codes[first]
+    times = revisions.table.times("known_at")[rows]
+    changes = names["change"].learn(revisions.table["change_id"][rows])
+    return {
+        ("planned_starts", "change"): Events.of(changes, times, codes),
+        ("planned_starts", "planned_start"): Events.of(codes, times, codes),
+    }
+
+
 def _incident_streams(incidents: Columns, names: Vocabularies) -> Streams:
     owners = names["incident"].learn(incidents["incident_id"])
     known, resolved = incidents.times("known_at"), incidents.times("resolved_at")
@@ -118,10 +142,14 @@ def _incident_streams(incidents: Columns, names: Vocabularies) -> Streams:
     urgent = incidents.numbers("priority") <= MAJOR
     opened = first(order)
     closed = first(order[resolved[order] != MISSING])
+    major = first(order[urgent[order]])
+    _, at, of = np.intersect1d(owners[closed], owners[major], return_indices=True)
+    ended = np.maximum(known[closed], resolved[closed])
     moments = {
         "incidents": (opened, known[opened]),
-        "major_incidents": (rows := first(order[urgent[order]]), known[rows]),
-        "resolved": (closed, np.maximum(known[closed], resolved[closed])),
+        "major_incidents": (major, known[major]),
+        "resolved": (closed, ended),
+        "major_resolved": (closed[at], np.maximum(ended[at], known[major[of]])),
     }
     # A resolution takes its incident off the item it was opened on.
     at_opening = dict(zip(owners[opened].tolist(), opened.tolist(), strict=True))

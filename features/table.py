@@ -7,7 +7,7 @@ and serving both call it, and nobody else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -16,9 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features import instants, request
+from features.calendar import Calendar
 from features.catalogue import CATALOGUE, NAMES, Feature
 from features.columns import Array, Columns
-from features.entities import ENTITIES, ORGANISATION, Named
+from features.entities import ENTITIES, ORGANISATION
 from features.index import Ints
 from features.instants import MISSING
 from features.state import FeatureState
@@ -32,6 +33,9 @@ the rate of all changes over the last year as known at that moment [1]_.
 .. [1] Micci-Barreca (2001), "A preprocessing scheme for high-cardinality categorical attributes",
    SIGKDD Explorations 3(1).
 """
+
+CHUNK = 50_000
+"""Changes whose neighbours are looked at together, which bounds the memory."""
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +81,7 @@ class _Plan:
 def _plans() -> tuple[_Plan, ...]:
     by_entity: dict[str, list[tuple[int, Feature]]] = defaultdict(list)
     for column, feature in enumerate(CATALOGUE):
-        if feature.stream != "request":
+        if feature.aggregate != "value":
             by_entity[feature.entity].append((column, feature))
     plans = []
     for entity, features in by_entity.items():
@@ -90,13 +94,16 @@ def _plans() -> tuple[_Plan, ...]:
     return tuple(plans)
 
 
+_RESOLVED = {"incidents": "resolved", "major_incidents": "major_resolved"}
+
+
 def _streams_of(feature: Feature) -> tuple[str, ...]:
     """The streams whose counts a feature needs."""
-    return {
-        "count": (feature.stream,),
-        "rate": ("decided", "failed"),
-        "open": ("incidents", "resolved"),
-    }.get(feature.aggregate, ())
+    if feature.aggregate == "rate":
+        return ("decided", "failed")
+    if feature.aggregate == "open":
+        return (feature.stream, _RESOLVED[feature.stream])
+    return (feature.stream,) if feature.aggregate == "count" else ()
 
 
 def _micros(days: int | None) -> int | None:
@@ -119,11 +126,30 @@ def build(changes: Columns, as_of: Ints, state: FeatureState) -> FeatureTable:
     for column, feature in enumerate(CATALOGUE):
         if feature.stream == "request":
             values[:, column] = request.VALUES[feature.name](changes)
+        elif feature.stream == "place":
+            values[:, column] = request.LOCAL_VALUES[feature.name](changes, state.place)
     owners = state.vocabulary("change").find(changes["change_id"])
     usual = usual_rate(as_of, owners, state)
-    support: dict[str, tuple[Floats, Floats]] = {}
+    support = {
+        feature.name: (np.full(len(changes), np.nan), np.full(len(changes), np.nan))
+        for feature in CATALOGUE
+        if feature.aggregate == "rate"
+    }
     for plan in _plans():
-        _fill(values, support, plan, changes, as_of, owners, usual, state)
+        # Neighbours are many: their questions are asked for some changes at a time.
+        step = CHUNK if ENTITIES[plan.entity].hops else max(len(changes), 1)
+        for low in range(0, len(changes), step):
+            rows = slice(low, low + step)
+            part = changes if step >= len(changes) else changes.take(np.arange(len(changes))[rows])
+            asked = ask(part, as_of[rows], owners[rows], plan.entity, state)
+            asking = _Asking(part, asked, usual[rows], plan, state)
+            for column, feature in plan.features:
+                if feature.aggregate == "rate":
+                    values[rows, column], behind = _rate(feature, asking)
+                    for whole, found in zip(support[feature.name], behind, strict=True):
+                        whole[rows] = found
+                else:
+                    values[rows, column] = _ANSWERS[feature.aggregate](feature, asking)
     return FeatureTable(changes["change_id"], as_of, values, support)
 
 
@@ -148,78 +174,49 @@ def _at_least(decided: Ints, failed: Ints) -> Ints:
     return np.maximum(decided, failed)
 
 
-def _fill(
-    values: Floats,
-    support: dict[str, tuple[Floats, Floats]],
-    plan: _Plan,
-    changes: Columns,
-    as_of: Ints,
-    owners: Ints,
-    usual: Floats,
-    state: FeatureState,
-) -> None:
-    entity = ENTITIES[plan.entity]
-    asked = ask(changes, as_of, owners, plan.entity, state)
-    counts = {
-        stream: state.events(stream, entity.vocabulary).counts(
-            asked.codes, asked.times, windows, _left_out(stream, asked.owners)
-        )
-        for stream, windows in plan.windows.items()
-    }
-    for column, feature in plan.features:
-        window = _micros(feature.window_days)
-        if feature.aggregate == "rate":
-            failed = counts["failed"][window]
-            decided = _at_least(counts["decided"][window], failed)
-            prior = usual[asked.named.row]
-            found = (failed + SMOOTHING * prior) / (decided + SMOOTHING)
-            highest = asked.highest(found, decided)
-            support[feature.name] = asked.at(highest, failed), asked.at(highest, decided)
-        elif feature.aggregate == "count":
-            found = counts[feature.stream][window].astype(np.float64)
-        elif feature.aggregate == "open":
-            found = (counts["incidents"][window] - counts["resolved"][window]).astype(np.float64)
-        elif feature.aggregate == "days_since":
-            found = _days_since(feature, entity.vocabulary, asked, state)
-        else:
-            values[:, column] = _overlaps(changes, entity.vocabulary, asked, state)
-            continue
-        values[:, column] = asked.reduced(found, feature.across)
-
-
 @dataclass(frozen=True)
 class Asked:
-    """One question for each name of each change: the names' codes, moments and owners."""
+    """One question for each name of each change: the names' codes, moments and owners.
 
-    named: Named
+    Parameters
+    ----------
+    row : ndarray of int64
+        The change that asks, ascending.
+    named : ndarray of bool, shape (n,)
+        Whether each change names anything at all.
+    """
+
+    row: Ints
     codes: Ints
     times: Ints
     owners: Ints
-    changes: int
+    named: NDArray[np.bool_]
 
     @cached_property
     def first(self) -> Ints:
-        """Place of the first name of each change that names anything."""
-        return np.flatnonzero(np.diff(self.named.row, prepend=-1))
+        """Place of the first name of each change that asks anything."""
+        return np.flatnonzero(np.diff(self.row, prepend=-1))
 
-    def reduced(self, found: Floats, across: str) -> Floats:
-        """One answer a change from one an asked name; NaN for a change that names nothing."""
-        answers = np.full(self.changes, np.nan)
+    def reduced(self, found: Floats, across: str, nothing: float = np.nan) -> Floats:
+        """One answer a change from one an asked name; NaN for a change that names nothing, and
+        ``nothing`` for one whose names stand for none.
+        """
+        answers = np.where(self.named, nothing, np.nan)
         if len(found):
             function = {"max": np.fmax, "sum": np.add, "min": np.fmin}[across]
-            answers[self.named.row[self.first]] = function.reduceat(found, self.first)
+            answers[self.row[self.first]] = function.reduceat(found, self.first)
         return answers
 
     def highest(self, found: Floats, behind: Ints) -> Ints:
         """Place of each change's highest answer; of equals the one with the most behind it."""
         if len(self.first) == len(found):
             return self.first
-        return np.lexsort((-behind, -found, self.named.row))[self.first]
+        return np.lexsort((-behind, -found, self.row))[self.first]
 
     def at(self, places: Ints, counts: Ints) -> Floats:
         """The counts at one place a change; NaN for a change that names nothing."""
-        answers = np.full(self.changes, np.nan)
-        answers[self.named.row[places]] = counts[places]
+        answers = np.full(len(self.named), np.nan)
+        answers[self.row[places]] = counts[places]
         return answers
 
 
@@ -233,7 +230,54 @@ def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: Feature
     """
     named = ENTITIES[entity].read(changes)
     codes = state.vocabulary(ENTITIES[entity].vocabulary).find(named.names)
-    return Asked(named, codes, as_of[named.row], owners[named.row], len(changes))
+    row, has_name = named.row, np.zeros(len(changes), bool)
+    has_name[row] = True
+    if ENTITIES[entity].hops:
+        row, codes = state.topology.around(row, codes, as_of[row], ENTITIES[entity].hops)
+    return Asked(row, codes, as_of[row], owners[row], has_name)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """The questions of one entity, and where to look for the answers."""
+
+    changes: Columns
+    asked: Asked
+    usual: Floats
+    plan: _Plan
+    state: FeatureState
+
+    @property
+    def vocabulary(self) -> str:
+        """Where the names asked for are numbered."""
+        return ENTITIES[self.plan.entity].vocabulary
+
+    @cached_property
+    def _counts(self) -> Mapping[str, Mapping[int | None, Ints]]:
+        asked = self.asked
+        return {
+            stream: self.state.events(stream, self.vocabulary).counts(
+                asked.codes, asked.times, windows, _left_out(stream, asked.owners)
+            )
+            for stream, windows in self.plan.windows.items()
+        }
+
+    def count(self, stream: str, days: int | None) -> Ints:
+        """Events of a stream in a window, for every question."""
+        return self._counts[stream][_micros(days)]
+
+    @cached_property
+    def planned(self) -> tuple[Ints, Ints, Ints]:
+        """Code, start and end of the planned window of every question; no code without a start."""
+        starts = self.changes.times("planned_start")[self.asked.row]
+        codes = np.where(starts == MISSING, -1, self.asked.codes)
+        ends = request.end(self.changes)[self.asked.row]
+        return codes, np.where(starts == MISSING, 0, starts), np.where(starts == MISSING, 0, ends)
+
+    def if_planned(self, found: Floats) -> Floats:
+        """Answers about the planned window; NaN for a change without one, or without a name."""
+        unknown = ~self.asked.named | (self.changes.times("planned_start") == MISSING)
+        return np.where(unknown, np.nan, found)
 
 
 def _left_out(stream: str, owners: Ints) -> Ints:
@@ -241,29 +285,94 @@ def _left_out(stream: str, owners: Ints) -> Ints:
     return owners if stream in ("changes", "decided", "failed", "failures") else owners * 0 - 1
 
 
-def _days_since(feature: Feature, vocabulary: str, asked: Asked, state: FeatureState) -> Floats:
+def _rate(feature: Feature, asking: _Asking) -> tuple[Floats, tuple[Floats, Floats]]:
+    """A smoothed rate, and the failures and decided changes behind it."""
+    asked = asking.asked
+    failed = asking.count("failed", feature.window_days)
+    decided = _at_least(asking.count("decided", feature.window_days), failed)
+    found = (failed + SMOOTHING * asking.usual[asked.row]) / (decided + SMOOTHING)
+    highest = asked.highest(found, decided)
+    return asked.reduced(found, feature.across), (
+        asked.at(highest, failed),
+        asked.at(highest, decided),
+    )
+
+
+def _count(feature: Feature, asking: _Asking) -> Floats:
+    found = asking.count(feature.stream, feature.window_days).astype(np.float64)
+    return asking.asked.reduced(found, feature.across, nothing=0.0)
+
+
+def _open(feature: Feature, asking: _Asking) -> Floats:
+    opened = asking.count(feature.stream, feature.window_days)
+    found = opened - asking.count(_RESOLVED[feature.stream], feature.window_days)
+    return asking.asked.reduced(found.astype(np.float64), feature.across, nothing=0.0)
+
+
+def _days_since(feature: Feature, asking: _Asking) -> Floats:
+    asked = asking.asked
     owners = _left_out(feature.stream, asked.owners)
-    last = state.events(feature.stream, vocabulary).last_before(asked.codes, asked.times, owners)
+    index = asking.state.events(feature.stream, asking.vocabulary)
+    last = index.last_before(asked.codes, asked.times, owners)
     known = last != MISSING
-    return np.where(known, (asked.times - np.where(known, last, 0)) / instants.DAY, np.nan)
+    found = np.where(known, (asked.times - np.where(known, last, 0)) / instants.DAY, np.nan)
+    return asked.reduced(found, feature.across)
 
 
-def _overlaps(changes: Columns, vocabulary: str, asked: Asked, state: FeatureState) -> Floats:
+def _reschedules(_: Feature, asking: _Asking) -> Floats:
+    """Planned starts the change had before, besides the one it has."""
+    asked = asking.asked
+    everything = asking.state.events("planned_starts", "change")
+    nobody = _left_out("planned_starts", asked.owners)
+    had = everything.counts(asked.codes, asked.times, [None], nobody)[None]
+    own = ENTITIES["planned_start"].read(asking.changes)
+    codes = asking.state.vocabulary("planned_start").find(own.names)
+    same = asking.state.events("planned_starts", "planned_start")
+    times = asked.times[own.row]
+    had[own.row] -= same.counts(codes, times, [None], nobody[own.row])[None]
+    return had.astype(np.float64)
+
+
+def _overlaps(_: Feature, asking: _Asking) -> Floats:
     """How many other changes are planned at the same time on any of the names, each once."""
-    rows, others, _ = overlapping(changes, vocabulary, asked, state)
-    pairs = np.unique(np.stack([rows, others]), axis=1)
-    found = np.bincount(pairs[0], minlength=asked.changes).astype(np.float64)
-    unknown = np.ones(asked.changes, bool)
-    unknown[asked.named.row] = False
-    unknown |= changes.times("planned_start") == MISSING
-    return np.where(unknown, np.nan, found)
+    found = overlapping(asking.changes, asking.vocabulary, asking.asked, asking.state)
+    rows, others = found[:2]
+    width = int(others.max(initial=0)) + 1
+    pairs = np.unique(rows * width + others)
+    counts = np.bincount(pairs // width, minlength=len(asking.changes))
+    return asking.if_planned(counts.astype(np.float64))
+
+
+_CALENDAR: Mapping[str, Callable[..., Floats]] = {
+    "inside": Calendar.inside,
+    "covered": Calendar.covered,
+    "days_until": Calendar.days_until,
+}
+
+
+def _calendar(feature: Feature, asking: _Asking) -> Floats:
+    """What the calendar says of the planned window."""
+    found = _CALENDAR[feature.aggregate](
+        asking.state.calendar, feature.stream, *asking.planned, asking.asked.times
+    )
+    return asking.if_planned(asking.asked.reduced(found, feature.across))
+
+
+_ANSWERS: Mapping[str, Callable[[Feature, _Asking], Floats]] = {
+    "count": _count,
+    "open": _open,
+    "days_since": _days_since,
+    "overlap": _overlaps,
+    "reschedules": _reschedules,
+    **dict.fromkeys(_CALENDAR, _calendar),
+}
 
 
 def overlapping(
     changes: Columns, vocabulary: str, asked: Asked, state: FeatureState
 ) -> tuple[Ints, Ints, Ints]:
     """Planned windows that overlap, as (row, number of the other change, microseconds)."""
-    rows = asked.named.row
+    rows = asked.row
     starts = changes.times("planned_start")[rows]
     ends = request.end(changes)[rows]
     codes = np.where(starts == MISSING, -1, asked.codes)

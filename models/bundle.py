@@ -13,6 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from features.catalogue import BY_NAME, NAMES, fingerprint
 from features.errors import ChangeRiskError
+from features.place import NOWHERE, Place
 from features.policy import LabelPolicy
 from models.bands import Bands
 from models.calibration import Platt
@@ -69,6 +70,8 @@ class RiskModel:
     tables : Tables, optional
         What explanations are looked up in; by default those of path-dependent values, which need no
         rows to be made of.
+    place : Place
+        Where the organisation was when it was fitted: local hours and holidays are those of then.
     """
 
     estimator: HistGradientBoostingClassifier
@@ -86,6 +89,7 @@ class RiskModel:
     training: Mapping[str, Any] = field(default_factory=dict)
     features: str = field(default_factory=fingerprint)
     tables: Tables = field(default=None, repr=False)  # type: ignore[assignment]
+    place: Place = NOWHERE
     forest: Forest = field(init=False, repr=False)
     usual: Usual = field(init=False, repr=False)
 
@@ -157,6 +161,7 @@ class RiskModel:
             "coverage": dict(self.coverage),
             "score_quantiles": list(self.score_quantiles),
             "policy": asdict(self.policy),
+            "place": asdict(self.place),
             "trained_at": self.trained_at.isoformat(),
             "history_until": self.history_until.isoformat(),
             "metrics": dict(self.metrics),
@@ -197,6 +202,7 @@ class RiskModel:
                 history_until=datetime.fromisoformat(facts["history_until"]),
                 metrics=facts["metrics"],
                 training=dict(facts.get("training", {})),
+                place=Place.of(facts["place"]),
                 features=facts["features"],
                 tables=tables,  # type: ignore[arg-type]
             )

@@ -1,8 +1,8 @@
 """What the requester could change, each rescored through the same code.
 
 Levers are enumerated by rule: a missing plan written, the window moved to a day in the next two
-weeks that is free of collisions. What changes is the score, as it was for changes like this one:
-an association, not a promise.
+weeks that is free of collisions and open to changes. What changes is the score, as it was for
+changes like this one: an association, not a promise.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ DAYS_AHEAD = 14
 
 MOST = 3
 """Levers shown one by one."""
+
+_IN_THE_WAY = ("affected_overlapping_changes", "in_freeze", "in_blackout")
+"""Features that must be zero on a day that is proposed."""
 
 _PLANS = {
     "backout_plan": "Write a backout plan",
@@ -149,9 +152,11 @@ def _rescored(
     model: RiskModel,
     state: FeatureState,
 ) -> list[tuple[float, bool]]:
-    """Probability of every variant, and whether it is free of collisions on its items."""
+    """Probability of every variant, and whether it is free of collisions on its items and outside
+    every freeze and blackout known.
+    """
     rows = Columns.from_records(Change, [replace(change, **v.fields) for v in variants])
     table = build(rows, np.full(len(variants), as_of), state)
-    overlaps = table.values[:, NAMES.index("affected_overlapping_changes")]
-    free = ~(overlaps > 0)
-    return list(zip(model.probability(table.values).tolist(), free.tolist(), strict=True))
+    in_the_way = table.values[:, [NAMES.index(name) for name in _IN_THE_WAY]]
+    free = [not any(name > 0 for name in found) for found in in_the_way.tolist()]
+    return list(zip(model.probability(table.values).tolist(), free, strict=True))

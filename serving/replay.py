@@ -60,7 +60,8 @@ def replay(store: Store, registry: Registry, score_id: str) -> Replay:
     as_of = instants.from_micros(body["as_of"])
     if as_of is None:
         raise ReplayError("the journal entry has no moment")
-    state = FeatureState(store.load(until=body["watermark"]), registered.model.policy)
+    history = store.load(until=body["watermark"]).placed(registered.model.place)
+    state = FeatureState(history, registered.model.policy)
     change = ChangeIn.model_validate(body["payload"])
     record = change.to_record(revision=body["revision"], known_at=entry.written_at)
     scored = score_one(record, as_of, registered, state, Explainer(registered.model))

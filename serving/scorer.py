@@ -164,7 +164,7 @@ class Scorer:
         if self.registered is None:
             return
         if self._state is None:
-            history = self.store.load()
+            history = self.store.load().placed(self.registered.model.place)
             self._state = FeatureState(history, self.registered.model.policy).prepare()
         elif self.store.watermark() > self._state.watermark:
             newer = self.store.load(after=self._state.watermark)

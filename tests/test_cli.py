@@ -155,6 +155,8 @@ def test_the_version(run: Run) -> None:
         (("import", "csv", "no/such/folder"), "does not exist"),
         (("import", "csv", "."), "changes"),
         (("import", "bpic14", ".", "--mapping", __file__), "source csv only"),
+        (("place", "--country", "Atlantis"), "no holidays are known of country 'Atlantis'"),
+        (("place", "--nowhere", "--country", "DE"), "--nowhere goes with none of the others"),
         (("labels", "--label", "nothing"), "there is no label 'nothing'; known are"),
         (("labels", "--min-confidence", "2"), "not in the range"),
         (("train", "--label", "nothing"), "there is no label 'nothing'"),

@@ -235,6 +235,7 @@ def _final(
         trained_at=now,
         history_until=end,
         metrics={k: report[k] for k in ("models", "placebo", "test", "rows", "base_rate")},
+        place=rows.state.place,
     )
     return model.against(rows.table.values[last.learnt])
 

@@ -12,10 +12,12 @@ from dataclasses import asdict
 
 import orjson
 
+from features.catalogue.calendar import CALENDAR
 from features.catalogue.concurrency import CONCURRENCY
 from features.catalogue.feature import AGGREGATES, GROUPS, STREAMS, WINDOWS, Feature
 from features.catalogue.incidents import INCIDENTS
 from features.catalogue.ticket import TICKET
+from features.catalogue.topology import TOPOLOGY
 from features.catalogue.track_record import TRACK_RECORD
 
 __all__ = [
@@ -30,7 +32,14 @@ __all__ = [
     "fingerprint",
 ]
 
-CATALOGUE: tuple[Feature, ...] = (*TICKET, *TRACK_RECORD, *INCIDENTS, *CONCURRENCY)
+CATALOGUE: tuple[Feature, ...] = (
+    *TICKET,
+    *CALENDAR,
+    *TRACK_RECORD,
+    *INCIDENTS,
+    *TOPOLOGY,
+    *CONCURRENCY,
+)
 """Every feature, in the order of the table's columns."""
 
 NAMES: tuple[str, ...] = tuple(feature.name for feature in CATALOGUE)

@@ -24,4 +24,5 @@ CONCURRENCY: tuple[Feature, ...] = (
     _overlaps("affected", "on the same items"),
     _overlaps("service", "on service {service}"),
     _overlaps("team", "by team {team}"),
+    _overlaps("neighbour", "on neighbouring items"),
 )

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from features.calendar import KINDS
 from features.entities import ENTITIES
 from features.records import FORBIDDEN_FIELDS, PERSON_FIELDS
-from features.request import VALUES
+from features.request import LOCAL_VALUES, VALUES
 
 WINDOWS = (7, 30, 90, 365)
 """Windows of the track record, days."""
 
-STREAMS = ("request", "changes", "outcomes", "failures", "incidents", "major_incidents", "schedule")
-"""What can be counted: see :mod:`features.streams`."""
+STREAMS = (
+    "request",
+    "place",
+    "changes",
+    "outcomes",
+    "failures",
+    "planned_starts",
+    "incidents",
+    "major_incidents",
+    "schedule",
+    "items",
+    "criticality",
+    "dependents",
+    "dependent_services",
+    "dependent_criticality",
+    *KINDS,
+)
+"""What can be counted: see :mod:`features.streams`, :mod:`features.topology` and
+:mod:`features.calendar`. ``request`` and ``place`` are read off the ticket, the second with the
+help of where the organisation is.
+"""
 
-AGGREGATES = ("value", "count", "rate", "days_since", "open", "overlap")
+AGGREGATES = (
+    "value",
+    "count",
+    "rate",
+    "days_since",
+    "open",
+    "overlap",
+    "reschedules",
+    "inside",
+    "covered",
+    "days_until",
+)
 
 GROUPS: dict[str, str] = {
     "kind": "What kind of change it is",
@@ -22,16 +54,21 @@ GROUPS: dict[str, str] = {
     "declared": "What the form declares",
     "description": "How well it is described",
     "schedule": "When it is planned",
+    "calendar": "Freezes, maintenance windows and holidays",
     "ci_track_record": "Earlier changes on these items",
     "service_track_record": "Earlier changes on this service",
     "team_track_record": "Earlier changes by this team",
     "model_track_record": "Earlier changes of this kind",
     "retry": "Earlier changes under the same ticket",
     "incidents": "Incidents on these items and this service",
+    "topology": "What depends on these items, and what stands next to them",
     "concurrency": "Other changes at the same time",
     "organisation": "What the whole organisation sees",
 }
 """Factor groups and their headings."""
+
+
+_READERS: Mapping[str, Mapping[str, object]] = {"request": VALUES, "place": LOCAL_VALUES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +118,8 @@ class Feature:
             raise ValueError(f"feature {self.name!r}: unknown group or stream")
         if self.aggregate not in AGGREGATES or self.across not in ("max", "sum", "min"):
             raise ValueError(f"feature {self.name!r}: unknown aggregate")
-        if self.stream == "request" and self.name not in VALUES:
+        readers = _READERS.get(self.stream)
+        if readers is not None and self.name not in readers:
             raise ValueError(f"feature {self.name!r}: features.request does not say how to read it")
-        if self.stream != "request" and self.entity not in ENTITIES:
+        if readers is None and self.entity not in ENTITIES:
             raise ValueError(f"feature {self.name!r}: unknown entity {self.entity!r}")

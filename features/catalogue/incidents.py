@@ -46,7 +46,43 @@ def _incidents(entity: str, where: str) -> list[Feature]:
     return features
 
 
+def _open_major(entity: str, where: str) -> Feature:
+    return Feature(
+        name=f"{entity}_open_major_incidents",
+        group="incidents",
+        stream="major_incidents",
+        aggregate="open",
+        entity=entity,
+        unit="incidents",
+        sentence=f"{{value:open major incident}} {where} now",
+        missing=f"No incident {where} on record",
+    )
+
+
+_TEAM = tuple(
+    Feature(
+        name=name,
+        group="team_track_record",
+        stream="incidents",
+        aggregate=aggregate,
+        entity="team",
+        window_days=window,
+        unit="incidents",
+        sentence=sentence,
+        missing="No incident of team {team} on record",
+    )
+    for name, aggregate, window, sentence in (
+        ("team_incidents_30d", "count", 30, "{value:incident} came to team {team} in {window}"),
+        ("team_open_incidents", "open", None, "{value:open incident} with team {team} now"),
+    )
+)
+"""What else the team has on its hands."""
+
 INCIDENTS: tuple[Feature, ...] = (
     *_incidents("affected", "on the affected items"),
     *_incidents("service", "on service {service}"),
+    _open_major("affected", "on the affected items"),
+    _open_major("service", "on service {service}"),
+    _open_major("organisation", "in the whole organisation"),
+    *_TEAM,
 )

@@ -26,6 +26,10 @@ _GIVEN = (
     ("cab_required", "declared", "yes/no",
      "The form says the board's approval is {value:needed|not needed}",
      "The form does not say whether the board's approval is needed"),
+    ("target_fields_share", "description", "share of fields",
+     "{value:percent} of the fields that say what is changed are filled", "The form is empty"),
+    ("declared_fields_share", "declared", "share of fields",
+     "{value:percent} of the fields that rate the change are filled", "The form is empty"),
     ("title_words", "description", "words", "Its title has {value:word}", "No title"),
 )
 """What kind of change it is."""
@@ -41,6 +45,11 @@ _CHANGEABLE = (
     ("backout_plan_words", "description", "words", "Its backout plan has {value:word}",
      "No backout plan"),
     ("test_plan_words", "description", "words", "Its test plan has {value:word}", "No test plan"),
+    ("text_fields_share", "description", "share of fields",
+     "{value:percent} of its texts and plans are written", "The form is empty"),
+    ("backout_copies_implementation", "description", "yes/no",
+     "Its backout plan {value:only repeats|does not repeat} the implementation plan",
+     "There are no two plans to compare"),
     ("missing_field_count", "description", "fields",
      "{value:field} of the form {value:is|are} empty",
      "The form is complete"),

@@ -102,7 +102,65 @@ _RETRY = (
     ),
 )
 
+_SOURCE = tuple(
+    Feature(
+        name=f"source_{stream}_60d",
+        group="model_track_record",
+        stream=stream,
+        aggregate="count",
+        entity="change_model",
+        window_days=60,
+        unit="changes",
+        sentence=sentence,
+        missing="No change of this kind on record",
+    )
+    for stream, sentence in (
+        ("changes", "{value:change} of this kind in {window}"),
+        ("failures", "{value:change} of this kind in {window} {means}"),
+    )
+)
+"""Whether the model, template or pipeline a change comes from has earned trust of late."""
+
+
+def _alike(entity: str, group: str, where: str, missing: str) -> list[Feature]:
+    """Volume and failure rate of the changes that share a text, over a year."""
+    return [
+        Feature(
+            name=f"{entity}_changes_365d",
+            group=group,
+            stream="changes",
+            aggregate="count",
+            entity=entity,
+            window_days=365,
+            unit="changes",
+            sentence=f"{{value:other change}} {where} in {{window}}",
+            missing=missing,
+        ),
+        Feature(
+            name=f"{entity}_failure_rate_365d",
+            group=group,
+            stream="outcomes",
+            aggregate="rate",
+            entity=entity,
+            window_days=365,
+            unit="share of changes",
+            sentence=f"{{share}} {where} in {{window}} {{means}}",
+            missing=f"No outcome of a change {where} is known yet",
+        ),
+    ]
+
+
+_ALIKE = (
+    ("title_template", "model_track_record", "with a title like this one", "No title is given"),
+    ("implementation_text", "model_track_record", "with the same implementation plan",
+     "No implementation plan to compare"),
+    ("backout_text", "model_track_record", "with the same backout plan",
+     "No backout plan to compare"),
+)  # fmt: skip
+
 TRACK_RECORD: tuple[Feature, ...] = (
     *(feature for row in _TRACKED for feature in _tracked(*row)),
     *_RETRY,
+    *_SOURCE,
+    *(feature for row in _ALIKE for feature in _alike(*row)),
 )

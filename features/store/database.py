@@ -22,6 +22,7 @@ from features import instants
 from features.columns import RECORD_TYPES, kinds
 from features.errors import ChangeRiskError
 from features.history import History
+from features.place import Place
 from features.records import Change, Record
 from features.store import migrations
 from features.store.dialects import insert_into
@@ -124,7 +125,8 @@ class Store:
                 query = sa.select(*columns).where(table.c.batch > after, table.c.batch <= last)
                 rows = connection.execute(query.order_by(table.c.batch)).fetchall()
                 tables[kind] = to_columns(kind, rows)
-        return History(tables, last)
+            place = connection.scalar(sa.select(setting.c.value).where(setting.c.name == "place"))
+        return History(tables, last, Place.of(None if place is None else orjson.loads(place)))
 
     def counts(self) -> dict[str, int]:
         """Rows of every table of facts, by name."""

@@ -51,6 +51,14 @@ DAYS = (0, 1, 2, 3, 6, 7, 8, 9, 13, 14, 15, 21, 22, 29, 30, 31, 44, 90, 91, 120,
 CHANGE_IDS = tuple(f"CHG-{n}" for n in range(10, 22))
 INCIDENT_IDS = tuple(f"INC-{n}" for n in range(30, 34))
 ITEMS = ("web-01", "db-01", "db-02")
+ESTATE = (*ITEMS, "san-01", "app-01")
+PLANS = (
+    None,
+    "N/A",
+    "restore the dump",
+    "Restore dump 1 of the day",
+    "restore  dump 22 of the day",
+)
 AFFECTED = ((), (), ("",), ("db-01",), ("db-02", "web-01", "db-02", ""), ITEMS)
 TEXTS = (None, "All is slow", "Since CHG-10", "CHG-11 or CHG-10?", "see CHG-99", "chg-10 CHG10")
 TITLES = (None, "", "Patch web-01 2024-01", "db-02: Patch 2025-03", "Move the rack")
@@ -78,10 +86,12 @@ def _revisions(change_id: str) -> st.SearchStrategy[list[Change]]:
         category=_any_of(None, "network"),
         change_model=_any_of(None, None, "patching"),
         short_description=_any_of(*TITLES),
-        backout_plan=_any_of(None, "N/A", "restore the dump"),
+        implementation_plan=_any_of(*PLANS),
+        backout_plan=_any_of(*PLANS),
         ci=_any_of(None, "", *ITEMS),
         affected_cis=_any_of(*AFFECTED),
         service=_any_of(None, "Payments", "Shop"),
+        impacted_services=_any_of((), ("", "Shop")),
         references=_any_of((), (), ("T-1",), ("T-2", "", "T-1", "T-2")),
         assignment_group=_any_of(None, "dba", "net"),
         cab_required=_any_of(None, True, False),
@@ -105,8 +115,9 @@ INCIDENTS = st.builds(
     known_at=MOMENTS,
     resolved_at=MAYBE,
     priority=_any_of(None, 1, 2, 3, 4),
-    ci=_any_of(None, "", *ITEMS),
+    ci=_any_of(None, "", *ITEMS, "san-01"),
     service=_any_of(None, "Payments", "Shop"),
+    assignment_group=_any_of(None, "dba", "net"),
     short_description=_any_of(*TEXTS),
     description=_any_of(*TEXTS),
 )
@@ -128,26 +139,30 @@ EVENTS = st.builds(
     known_at=MOMENTS,
     planned=st.booleans(),
 )
-OTHERS = st.one_of(
-    st.builds(Item, ci=_any_of(*ITEMS), known_at=MOMENTS, criticality=_any_of(None, 1)),
-    st.builds(
-        Relation,
-        parent=_any_of(*ITEMS),
-        child=_any_of(*ITEMS),
-        kind=st.just("runs_on"),
-        occurred_at=MOMENTS,
-        known_at=MOMENTS,
-        ended_at=MAYBE,
-    ),
-    st.builds(
-        CalendarEntry,
-        entry_id=st.just("F1"),
-        kind=st.just("freeze"),
-        scope=st.just("*"),
-        starts_at=MOMENTS,
-        ends_at=MOMENTS,
-        known_at=MOMENTS,
-    ),
+RELATIONS = st.builds(
+    Relation,
+    parent=_any_of(*ESTATE, *ESTATE, ""),
+    child=_any_of(*ESTATE),
+    kind=_any_of("runs_on", "runs_on", "uses"),
+    occurred_at=MOMENTS,
+    known_at=MOMENTS,
+    ended_at=MAYBE,
+)
+DESCRIPTIONS = st.builds(
+    Item,
+    ci=_any_of(*ESTATE),
+    known_at=MOMENTS,
+    service=_any_of(None, "", "Payments", "Shop"),
+    criticality=_any_of(None, 1, 2, 4, 9),
+)
+ENTRIES = st.builds(
+    CalendarEntry,
+    entry_id=_any_of("F1", "F2", "F3"),
+    kind=_any_of("freeze", "blackout", "maintenance", "party"),
+    scope=_any_of("*", "web-01", "Shop"),
+    starts_at=MOMENTS,
+    ends_at=MOMENTS,
+    known_at=MOMENTS,
 )
 
 
@@ -157,7 +172,9 @@ def _histories(draw: st.DrawFn) -> list[Record]:
     records += draw(st.lists(INCIDENTS, max_size=12))
     records += draw(st.lists(LINKS, max_size=8))
     records += draw(st.lists(EVENTS, max_size=5))
-    records += draw(st.lists(OTHERS, max_size=2))
+    records += draw(st.lists(RELATIONS, max_size=7))
+    records += draw(st.lists(DESCRIPTIONS, max_size=4))
+    records += draw(st.lists(ENTRIES, max_size=4))
     draw(st.randoms(use_true_random=False)).shuffle(records)
     return records
 

@@ -18,12 +18,13 @@ from features.evidence import SHOWN, Collision, Question, collisions, records_be
 from features.evidence import similar_changes as similar
 from features.history import History
 from features.policy import POLICIES, LabelPolicy
-from features.records import Change, Incident, Link, Record
+from features.records import CalendarEntry, Change, Incident, Link, Record, Relation
 from features.state import FeatureState
 from features.table import build
 
 Day = Callable[[float], datetime]
 POLICY = POLICIES["incident"]
+LEVELS = ("criticality", "dependent_criticality", "dependent_services")
 SLOW_DRAWS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
@@ -172,6 +173,8 @@ def test_as_many_records_as_were_counted(
         assert len(found) == len(set(found)) <= SHOWN
         if np.isnan(value) and feature.stream != "request":
             assert found == []
+        elif feature.stream in LEVELS:
+            assert bool(found) <= (table.values[0, NAMES.index("dependent_items")] > 0)
         elif feature.aggregate in ("count", "open") and _counted_once(feature.name, asked):
             assert len(found) == min(SHOWN, value), feature.name
         elif feature.aggregate == "rate" and _counted_once(feature.name, asked):
@@ -359,3 +362,45 @@ def test_later_facts_make_no_other_precedents(
         (one.change_id, one.outcome, one.incidents) for one in then
     }
     assert change.change_id not in {one.change_id for one in whole}
+
+
+# behind what the estate and the calendar say ------------------------------------------------------
+
+
+def test_behind_dependents_stand_their_names(day: Day) -> None:
+    needs = {"kind": "runs_on", "occurred_at": day(1), "known_at": day(1)}
+    facts: list[Record] = [
+        Relation(parent="app-01", child="db-01", **needs),
+        Relation(parent="portal", child="app-01", **needs),
+        Relation(parent="gone", child="db-01", ended_at=day(5), **needs),
+        Relation(parent="db-01", child="san-01", **needs),
+        opened("INC-1", day(8), ci="app-01"),
+        opened("INC-2", day(9), ci="san-01"),
+        opened("INC-3", day(9), ci="portal"),
+    ]
+    asked = question(facts, planned("CHG-1", day(12), ci="db-01"), day(10))
+    assert behind(asked, "dependent_items") == ["app-01", "portal"]
+    assert behind(asked, "neighbour_incidents_30d") == ["INC-2", "INC-1"]
+    assert behind(asked, "second_neighbour_incidents_30d") == ["INC-3"]
+
+
+def test_behind_a_closed_time_stands_its_entry(day: Day) -> None:
+    def freeze(entry_id: str, starts: float, ends: float, known: float = 0) -> CalendarEntry:
+        return CalendarEntry(
+            entry_id=entry_id,
+            kind="freeze",
+            scope="*",
+            starts_at=day(starts),
+            ends_at=day(ends),
+            known_at=day(known),
+        )
+
+    facts: list[Record] = [
+        freeze("NOW", 11, 13),
+        freeze("SOON", 20, 21),
+        freeze("LATE", 12, 13, 11),
+    ]
+    asked = question(facts, planned("CHG-1", day(12), ci="db-01"), day(10))
+    assert behind(asked, "in_freeze") == ["NOW"]
+    assert behind(asked, "days_to_freeze") == ["NOW", "SOON"]
+    assert behind(asked, "in_blackout") == []

@@ -37,8 +37,12 @@ def grown(writes: list[list[Record]], policy: object) -> FeatureState:
 
 def ask_recent(state: FeatureState, as_of: int) -> Iterator[object]:
     """The newest owners by name, for every stream and every name."""
+    owners = {"planned_starts": "planned_start", **dict.fromkeys(state.topology.events, "ci")}
     for (stream, kind), events in state._events.items():
-        owner = "incident" if stream in ("incidents", "major_incidents", "resolved") else "change"
+        if stream in ("dependent_services", "dependent_criticality"):
+            continue  # their owners are services and levels
+        told = "incidents" in stream or "resolved" in stream
+        owner = "incident" if told else owners.get(stream, "change")
         for name in sorted(state.vocabulary(kind).names):
             [code] = state.vocabulary(kind).find([name])
             found = events.recent(int(code), as_of, None, -1, 9)

@@ -15,6 +15,7 @@ from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from features.catalogue import NAMES, fingerprint
+from features.place import Place
 from features.policy import policy_from
 from models.bands import make_bands
 from models.bundle import PROTOCOL, BundleError, RiskModel
@@ -26,7 +27,7 @@ BundleOf = Callable[..., RiskModel]
 
 NEEDED = {
     *("columns", "platt", "bands", "base_rate", "reference", "coverage", "score_quantiles"),
-    *("policy", "trained_at", "history_until", "metrics", "features"),
+    *("policy", "trained_at", "history_until", "metrics", "features", "place"),
 }
 
 
@@ -46,9 +47,10 @@ def test_facts_come_back(bundle_of: BundleOf, estimator: Estimator) -> None:
             np.array([0.01, 0.2]), np.array([False, True])
         ),
         platt=Platt(slope=1 / 3, intercept=-0.1),
+        place=Place(country="DE", timezone="Europe/Berlin"),
     )
     again = read(model)
-    for name in ("columns", "platt", "bands", "base_rate", "policy", "history_until", "metrics"):
+    for name in NEEDED - {"reference", "coverage", "score_quantiles", "trained_at", "features"}:
         assert getattr(again, name) == getattr(model, name), name
     assert again.facts() == model.facts()
 
@@ -121,6 +123,8 @@ def test_missing_fact(bundle: RiskModel, fact: str) -> None:
         ("score_quantiles", [0.1, None]),
         ("policy", {"name": "incident"}),
         ("policy", {"name": "incident", "sources": ["text"], "power": 3}),
+        ("place", {"country": "Atlantis"}),
+        ("place", {"planet": "Mars"}),
         ("trained_at", "yesterday"),
         ("history_until", 5),
         ("columns", 4),

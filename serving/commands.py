@@ -269,6 +269,32 @@ def sync_example() -> None:
     click.echo(DEFAULTS.read_text(encoding="utf-8"), nl=False)
 
 
+@sync.command("rejected")
+@click.option("--replay", is_flag=True, help="Try each again; what is understood now goes.")
+@JSON
+@click.pass_obj
+def sync_rejected(settings: Settings, replay: bool, as_json: bool) -> None:
+    """List webhook bodies that were refused and kept, with the reason.
+
+    With --replay each is tried again, as after a correction of the file of connections. Fields that
+    name people were blanked when it was kept.
+    """
+    from serving.inbox import KEPT, replayed
+    from serving.kept import Kept
+    from serving.runtime import Runtime
+
+    kept = Kept(settings.home / KEPT)
+    found = []
+    if replay:
+        for body, outcome, understood in replayed(Runtime(settings), kept):
+            entry = {"file": body.path.name, "outcome": outcome, "understood": understood}
+            found.append(entry)
+    else:
+        found = [{"file": body.path.name, "outcome": body.problem} for body in kept.bodies()]
+    lines = [f"{entry['file']}  {entry['outcome']}" for entry in found]
+    show({"bodies": found}, as_json, lines or ["none is kept"])
+
+
 @click.command()
 @JSON
 @click.pass_obj

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import orjson
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from features.records import Change
 from features.sources import jira, rt, servicenow
 from features.sources.connections import NAME, Connection, load
 from features.sources.reading import SourceError
-from features.sources.vendor import Delivery
+from features.sources.vendor import Delivery, DeliveryError
 from features.store import Store, StoreError
 from serving.contract import Answer, ChangeIn, Warned, neutral
+from serving.kept import Kept, KeptBody
+from serving.moment import InputError
 from serving.runtime import Runtime
 
 _log = logging.getLogger(__name__)
+
+KEPT = "rejected/webhooks"
+"""Where refused bodies are kept, under the home."""
 
 Read = Callable[..., Delivery]
 
@@ -201,3 +206,27 @@ def _asked(change: Change, vendor: Vendor, odd: list[Warned]) -> Delivered:
     asked = Delivered.model_validate(body)
     asked._odd = odd
     return asked
+
+
+def replayed(runtime: Runtime, kept: Kept) -> Iterator[tuple[KeptBody, str, bool]]:
+    """Try every kept body again; one that is understood now is taken off the folder.
+
+    Yields
+    ------
+    KeptBody, str, bool
+        The body, what became of it, and whether it was understood.
+    """
+    inbox = Inbox(runtime)
+    for body in kept.bodies():
+        vendor = VENDORS.get(body.vendor)
+        if vendor is None or body.body is None:
+            yield body, "it was not kept in a form that can be read", False
+            continue
+        try:
+            found = inbox.receive(vendor, body.body, runtime.answer)
+        except (DeliveryError, ValidationError, InputError, StoreError) as error:
+            yield body, str(error).splitlines()[0], False
+            continue
+        body.path.unlink(missing_ok=True)
+        number = found.change_id if isinstance(found, Answer) else found.number
+        yield body, f"{number}: {found.status}", True

@@ -16,15 +16,12 @@ from features.sources.vendor import DeliveryError
 from features.store import StoreError
 from serving.bodies import parsed
 from serving.contract import Answer
-from serving.inbox import VENDORS, Inbox, Recorded, Vendor
+from serving.inbox import KEPT, VENDORS, Inbox, Recorded, Vendor
 from serving.kept import Kept
 from serving.moment import InputError
 from serving.problems import of_input, of_validation, problem
 from serving.routes.operation import BODY_PROBLEMS, RETRY, Context, Operation
 from serving.runtime import Runtime
-
-KEPT = "rejected/webhooks"
-"""Where refused bodies are kept, under the home."""
 
 _inboxes: WeakKeyDictionary[Runtime, Inbox] = WeakKeyDictionary()
 

@@ -190,6 +190,21 @@ def test_people_are_blanked_in_what_is_kept(service: Any, kept: Any) -> None:
     assert kept()[0].body == {"result": {"number": "", "requested_by": "", "x": [{"reporter": ""}]}}
 
 
+def test_what_was_kept_is_understood_after_a_correction(service: Any, kept: Any, cli: Any) -> None:
+    row = change_row("")
+    row["u_ticket"] = "CHG9"
+    assert posted(service, row).status_code == 422
+    (service.home / NAME).write_text('[servicenow.change]\nchange_id = "u_ticket"\n')
+    listed = cli(service.home, "sync", "rejected", "--json")
+    assert [entry["outcome"] for entry in listed.lines()[0]["bodies"]] == [
+        "the record could not be understood"
+    ]
+    again = cli(service.home, "sync", "rejected", "--replay")
+    assert "CHG9: " in again.out
+    assert kept() == []
+    assert service.journal()[-1]["answer"]["change_id"] == "CHG9"
+
+
 def test_the_folder_never_grows_beyond_its_bound(tmp_path: Path) -> None:
     folder = Kept(tmp_path)
     for number in range(MOST + 5):

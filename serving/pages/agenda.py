@@ -11,11 +11,11 @@ from typing import Any
 from markupsafe import Markup
 
 from models.bands import BANDS, Bands
-from serving.pages.facts import Facts, Freeze
+from serving.pages.facts import Freeze
 from serving.pages.plans import Axis, Bar, Span, plan
 from serving.pages.site import page_of, with_query
-from serving.pages.standing import Standing
 from serving.pages.words import BAND_WORDS, Times, figure, short
+from serving.queue import QueueEntry
 
 PERIODS = (7, 14, 28)
 """Lengths of an agenda, days."""
@@ -31,6 +31,14 @@ MOST_ROWS = 15
 BOARD_ROUTES = ("cab", "ecab")
 
 LEAST_MINUTES = 2
+
+DECIDED = {
+    "approve": "Approved",
+    "approve_with_conditions": "Approved with conditions",
+    "send_back": "Sent back",
+    "reject": "Rejected",
+}
+"""A decision that stands, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +91,7 @@ class Filters:
 class Row:
     """One change of the agenda."""
 
-    standing: Standing
+    entry: QueueEntry
     title: str
     facts: Sequence[str]
     ci: str | None
@@ -98,9 +106,14 @@ class Row:
     minutes: int | None = None
 
     @property
+    def probability(self) -> float | None:
+        """The score; None where none could be given."""
+        return self.entry.incident_probability
+
+    @property
     def change_id(self) -> str:
         """The change's number."""
-        return self.standing.change_id
+        return self.entry.change_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +148,7 @@ class Agenda:
 
     def services(self) -> list[str]:
         """Services of the period, by name."""
-        return sorted({s for row in self.rows if (s := row.standing.payload.get("service"))})
+        return sorted({s for row in self.rows if (s := row.entry.service)})
 
     def shown(self, filters: Filters) -> list[Row]:
         """The rows that fit the filters, in their order."""
@@ -143,17 +156,17 @@ class Agenda:
             row
             for row in self.rows
             if (not filters.band or row.band == filters.band)
-            and (not filters.service or row.standing.payload.get("service") == filters.service)
+            and (not filters.service or row.entry.service == filters.service)
             and not (filters.undecided and row.decision)
         ]
         if filters.order == "soonest":
-            rows.sort(key=lambda row: (row.standing.start or self.end, row.change_id))
+            rows.sort(key=lambda row: (row.entry.planned_start or self.end, row.change_id))
         return rows
 
 
 def make_agenda(
-    standings: Sequence[Standing],
-    facts: Facts,
+    entries: Sequence[QueueEntry],
+    freezes: Sequence[Freeze],
     times: Times,
     *,
     days: int,
@@ -162,15 +175,13 @@ def make_agenda(
 ) -> Agenda:
     """The agenda of the days to come.
 
-    It holds the changes whose window has not ended and begins within the period, and those without
-    a window; changes that were closed are gone from it.
+    It holds the changes of the queue that begin within the period, and those without a window.
     """
     now = times.now
     end = now + timedelta(days=days)
-    due = [s for s in standings if _due(s, now, end) and not _ended(s, facts)]
-    due.sort(key=lambda s: (s.probability is not None, -(s.probability or 0), s.change_id))
-    freezes = facts.freezes(now, end)
-    rows = [_row(standing, freezes, times, bands) for standing in due]
+    due = [e for e in entries if e.planned_start is None or e.planned_start < end]
+    due.sort(key=lambda e: (e.incident_probability is not None, -_score(e), e.change_id))
+    rows = [_row(entry, freezes, times, bands) for entry in due]
     return Agenda(
         rows=_with_minutes(rows, minutes),
         summary=_summary(rows),
@@ -180,47 +191,53 @@ def make_agenda(
     )
 
 
-def _due(standing: Standing, now: datetime, end: datetime) -> bool:
-    start, last = standing.start, standing.end
-    return start is None or last is None or (last > now and start < end)
+def _score(entry: QueueEntry) -> float:
+    return entry.incident_probability or 0.0
 
 
-def _ended(standing: Standing, facts: Facts) -> bool:
-    fact = facts.ended(standing.change_id)
-    return fact is not None
+def window_of(entry: QueueEntry) -> tuple[datetime | None, datetime | None]:
+    """Planned start and end; the end is the start where it is missing or lies before it."""
+    start, end = entry.planned_start, entry.planned_end
+    if start is None or end is None or end <= start:
+        return start, start
+    return start, end
 
 
-def _row(standing: Standing, freezes: Sequence[Freeze], times: Times, bands: Bands | None) -> Row:
-    payload, answer, probability = standing.payload, standing.answer, standing.probability
-    start, end, band = standing.start, standing.end, answer.get("risk_band")
-    names = {payload.get("ci"), payload.get("service"), *payload.get("affected_cis", ())} - {None}
-    raising = [f for f in answer.get("factors", ()) if f["direction"] == "raises" and f["feature"]]
-    route = (answer.get("recommendation") or {}).get("route")
-    kind = str(payload.get("change_type") or "").capitalize()
+def _row(entry: QueueEntry, freezes: Sequence[Freeze], times: Times, bands: Bands | None) -> Row:
+    probability, band = entry.incident_probability, entry.risk_band
+    start, end = window_of(entry)
+    names = {name for name in (entry.ci, entry.service) if name}
+    kind = str(entry.change_type or "").capitalize()
     return Row(
-        standing=standing,
-        title=short(payload.get("short_description")) or "Without a title",
-        facts=[fact for fact in (kind, payload.get("service")) if fact],
-        ci=payload.get("ci"),
+        entry=entry,
+        title=short(entry.title) or "Without a title",
+        facts=[fact for fact in (kind, entry.service) if fact],
+        ci=entry.ci,
         window=times.window(start, end),
         figure=None if probability is None else figure(probability, band, bands),
         band=band,
-        reasons=[_said(f) for f in (raising or answer.get("factors", ()))[:2]],
-        collisions=sum(c["kind"] != "same_team" for c in answer.get("collisions", ())),
+        reasons=[_said(text) for text in entry.reasons],
+        collisions=_collisions(entry),
         freeze=any(freeze.holds(names, start, end) for freeze in freezes),
-        board=route is None or route in BOARD_ROUTES,
-        decision=None if standing.decision is None else str(standing.decision["words"]),
+        board=entry.route is None or entry.route in BOARD_ROUTES,
+        decision=None if entry.decision is None else DECIDED[entry.decision],
     )
 
 
-def _said(factor: Mapping[str, Any]) -> Mapping[str, Any]:
+def _collisions(entry: QueueEntry) -> int:
+    """Changes at the same time on the same item or service; one team may do two things."""
+    named = sum(other.kind != "same_team" for other in entry.collisions)
+    return entry.collisions_count if named > 2 else named
+
+
+def _said(text: str) -> Mapping[str, str]:
     """A factor's fact and its comparison apart."""
-    fact, _, usual = str(factor["text"]).partition("; usual: ")
-    return {"fact": fact, "usual": usual, "direction": factor["direction"]}
+    fact, _, usual = text.partition("; usual: ")
+    return {"fact": fact, "usual": usual, "direction": "raises"}
 
 
 def _summary(rows: Sequence[Row]) -> Summary:
-    scores = sorted((row.standing.probability or 0.0 for row in rows), reverse=True)
+    scores = sorted((row.probability or 0.0 for row in rows), reverse=True)
     expected = sum(scores)
     top = min(3, len(scores))
     return Summary(
@@ -230,7 +247,7 @@ def _summary(rows: Sequence[Row]) -> Summary:
         share=round(100 * sum(scores[:top]) / expected) if expected else 0,
         colliding=sum(row.collisions > 0 for row in rows),
         frozen=sum(row.freeze for row in rows),
-        unscored=sum(row.standing.probability is None for row in rows),
+        unscored=sum(row.probability is None for row in rows),
         tally=Counter(row.band for row in rows if row.band),
     )
 
@@ -249,7 +266,7 @@ def shares(rows: Sequence[Row], minutes: int) -> list[int]:
     if not rows:
         return []
     spare = max(minutes - LEAST_MINUTES * len(rows), 0)
-    weights = [row.standing.probability or 0.0 for row in rows]
+    weights = [row.probability or 0.0 for row in rows]
     total = sum(weights) or 1.0
     exact = [spare * weight / total for weight in weights]
     whole = [int(part) for part in exact]
@@ -265,11 +282,11 @@ def week(agenda: Agenda, times: Times, meeting: datetime | None) -> tuple[Markup
     expected: Counter[str] = Counter()
     bars = []
     for row in agenda.rows:
-        start, end = row.standing.start, row.standing.end
+        start, end = window_of(row.entry)
         if start is None or end is None:
             continue
-        service = row.standing.payload.get("service") or "No service"
-        expected[service] += row.standing.probability or 0.0  # type: ignore[assignment]
+        service = row.entry.service or "No service"
+        expected[service] += row.probability or 0.0  # type: ignore[assignment]
         bars.append(_bar(row, service, start, end))
     if not bars:
         return Markup(""), 0

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from features import instants
+from serving import queue
 from serving.pages.agenda import ORDERS, PAGE, PERIODS, Agenda, Filters, Row, make_agenda, week
 from serving.pages.desk import Desk
+from serving.pages.facts import freeze_of
 from serving.pages.site import swaps
-from serving.pages.standing import standings
+from serving.queue import Wanted
+
+EVERYTHING = 100_000
+"""More than a queue holds."""
 
 
 def read_agenda(desk: Desk, filters: Filters) -> Agenda:
     """The agenda as it stands."""
+    now = desk.now
+    span = instants.to_micros(now), instants.to_micros(now + timedelta(days=filters.days))
     with desk.store() as store:
-        known = standings(store)
-    with desk.facts() as facts:
-        return make_agenda(
-            known,
-            facts,
-            desk.site.times(),
-            days=filters.days,
-            bands=desk.bands,
-            minutes=filters.minutes,
-        )
+        entries = queue.page(store, Wanted(limit=EVERYTHING), now=now).items
+        with store.review() as review:
+            calendar = review.calendar(*span)
+    return make_agenda(
+        entries,
+        [freeze for row in calendar if (freeze := freeze_of(row)) is not None],
+        desk.site.times(),
+        days=filters.days,
+        bands=desk.bands,
+        minutes=filters.minutes,
+    )
 
 
 def agenda(desk: Desk, request: Request) -> Response:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.pages import agenda_page, change_page, sign_in
+from serving.pages import agenda_page, change_page, decide_page, sign_in
 from serving.pages.desk import Desk, UnreadableError
 from serving.pages.door import Door, Headers
 from serving.pages.site import Site, static_digest, static_file
@@ -24,6 +24,8 @@ Handler = Callable[[Desk, Request], Response | Awaitable[Response]]
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/", agenda_page.agenda),
     ("GET", "/changes/{change_id:path}", change_page.change),
+    ("POST", "/decisions", decide_page.decide),
+    ("POST", "/views", decide_page.view),
     ("GET", "/sign-in", sign_in.form),
     ("POST", "/sign-in", sign_in.enter),
     ("POST", "/sign-out", sign_in.leave),

@@ -16,8 +16,7 @@ from serving.pages import charts
 from serving.pages.facts import ChangeFact, Facts, IncidentFact
 from serving.pages.plans import Bar, strip
 from serving.pages.site import page_of
-from serving.pages.standing import moment
-from serving.pages.words import Times, counted, figure, short
+from serving.pages.words import Times, counted, figure, moment, short
 
 ADDITIVE = 0.0005
 """Factors and score may differ by a twentieth of a point; beyond that the page warns."""

@@ -10,30 +10,96 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from features.store.database import JournalEntry
+from serving import decisions, outcomes
 from serving.contract import ChangeIn
+from serving.decisions import Decisions
+from serving.keys import Caller
 from serving.pages import change as parts
-from serving.pages.agenda import Filters
+from serving.pages.agenda import DECIDED, Filters
 from serving.pages.agenda_page import read_agenda
 from serving.pages.charts import icon_array
 from serving.pages.desk import Desk
 from serving.pages.facts import ChangeFact, Facts
-from serving.pages.standing import moment
-from serving.pages.words import figure, times
+from serving.pages.panel import (
+    CHOICES,
+    LOOKS,
+    Panel,
+    history_lines,
+    is_veiled,
+    view_of,
+)
+from serving.pages.site import caller_of, swaps
+from serving.pages.words import figure, moment, times
+
+PLANS = {
+    "description": "Description",
+    "justification": "Justification",
+    "implementation_plan": "Implementation plan",
+    "backout_plan": "Backout plan",
+    "test_plan": "Test plan",
+}
+"""Texts of a ticket that its page shows."""
 
 
 def change(desk: Desk, request: Request) -> Response:
     """``GET /changes/{change_id}``: one change, all that is known of it, and the decision."""
-    change_id = request.path_params["change_id"]
+    return page(desk, request, request.path_params["change_id"])
+
+
+def page(
+    desk: Desk, request: Request, change_id: str, *, status: int = 200, **said: Any
+) -> Response:
+    """The page of a change; after a form, with what came of it.
+
+    Parameters
+    ----------
+    said : mapping
+        Fields of the panel: what a form said, its faults, or that it was recorded.
+    """
     with desk.store() as store:
         entries = list(store.journal_entries(change_id=change_id))
-    scores = [entry for entry in entries if entry.kind == "score"]
+        scores = [entry for entry in entries if entry.kind == "score"]
+        found = decisions.read(store, change_id) if scores else None
+        followed = outcomes.followed(store, change_id)
     place, bands = _place(desk, change_id)
     with desk.facts() as facts:
         fact = facts.change(change_id)
-        if not scores:
+        if found is None:
             return _unscored(desk, request, change_id, fact)
         shown = _shown(desk, scores, facts, fact, bands)
-    return desk.site.render(request, "change.html", **shown, **place)
+    panel = _panel(desk, caller_of(request), found, entries, shown["answer"], said)
+    return desk.site.render(
+        request,
+        "_decision.html" if swaps(request) else "change.html",
+        status=status,
+        panel=panel,
+        choices=CHOICES,
+        looks=LOOKS,
+        decided_words=DECIDED,
+        history=history_lines(entries, panel.veiled),
+        followed=followed["incidents"],
+        **shown,
+        **place,
+    )
+
+
+def _panel(
+    desk: Desk,
+    who: Caller | None,
+    found: Decisions,
+    entries: Sequence[JournalEntry],
+    answer: Mapping[str, Any],
+    said: Mapping[str, Any],
+) -> Panel:
+    own_view = desk.site.runtime.board.own_view
+    view = None if who is None else view_of(entries, who)
+    return Panel(
+        decisions=found,
+        may=who is not None and "decide" in who.permissions,
+        veiled=who is not None and is_veiled(own_view, answer, who, view, found),
+        view=view,
+        **said,
+    )
 
 
 def _unscored(desk: Desk, request: Request, change_id: str, fact: ChangeFact | None) -> Response:
@@ -99,7 +165,8 @@ def _shown(
         "stale": last.body["answer"] if stale else None,
         "scored_at": given.written_at if given else last.written_at,
         "problem": desk.problem,
-        "payload": payload,
+        "own_start": moment(payload.get("planned_start")),
+        "plans": [(name, payload[key]) for key, name in PLANS.items() if payload.get(key)],
     }
 
 

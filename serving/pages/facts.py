@@ -14,7 +14,7 @@ from features import instants
 from features.catalogue import BY_NAME
 from features.columns import Columns
 from features.evidence import Question, records_behind
-from features.records import CalendarEntry, Change, ChangeEvent, Incident
+from features.records import Change, ChangeEvent, Incident
 from features.state import FeatureState
 from serving.contract import ChangeIn
 from serving.scorer import Scorer
@@ -68,6 +68,14 @@ class Freeze:
         return inside and (self.scope == "*" or self.scope in names)
 
 
+def freeze_of(row: Mapping[str, Any]) -> Freeze | None:
+    """The freeze or blackout of a calendar entry; None for one of another kind."""
+    start, end = instants.from_micros(row["starts_at"]), instants.from_micros(row["ends_at"])
+    if row["kind"] not in ("freeze", "blackout") or start is None or end is None:
+        return None
+    return Freeze(row["kind"], row["scope"], start, end)
+
+
 @dataclass
 class Facts:
     """The indexed history, held still while it is read.
@@ -116,11 +124,6 @@ class Facts:
             backed_out=self._events(change_id, "backed_out") is not None,
         )
 
-    def ended(self, change_id: str) -> str | None:
-        """The close code of a change that was closed; None for one that is open or unknown."""
-        closed = self._events(change_id, "closed")
-        return None if closed is None else (closed.code or "closed")
-
     def _events(self, change_id: str, kind: str) -> ChangeEvent | None:
         """The last event of a kind that a change had."""
         last: ChangeEvent | None = None
@@ -131,19 +134,6 @@ class Facts:
                     assert isinstance(event, ChangeEvent)  # noqa: S101 - a table of events
                     last = event
         return last
-
-    def freezes(self, start: datetime, end: datetime) -> list[Freeze]:
-        """Freezes and blackouts that lie in a span, wholly or in part."""
-        found = set()
-        since, until = instants.to_micros(start), instants.to_micros(end)
-        for table in self._tables(CalendarEntry):
-            inside = (table.times("starts_at") < until) & (table.times("ends_at") > since)
-            for row in np.flatnonzero(inside).tolist():
-                entry = table.record(row)
-                assert isinstance(entry, CalendarEntry)  # noqa: S101 - a table of entries
-                if entry.kind in ("freeze", "blackout"):
-                    found.add(Freeze(entry.kind, entry.scope, entry.starts_at, entry.ends_at))
-        return sorted(found, key=lambda f: (f.start, f.end, f.scope))
 
     def open_incidents(self, change: ChangeIn, now: datetime) -> list[IncidentFact]:
         """Incidents that are open now on the items a change affects, newest first."""

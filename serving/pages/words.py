@@ -170,3 +170,8 @@ def short(text: str | None, longest: int = LONGEST_TITLE) -> str:
     """A text in one line, cut where it is too long."""
     line = " ".join((text or "").split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def moment(text: object) -> datetime | None:
+    """A moment of a journal entry."""
+    return datetime.fromisoformat(text) if isinstance(text, str) else None

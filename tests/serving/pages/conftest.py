@@ -19,6 +19,7 @@ import uvicorn
 from playwright.sync_api import sync_playwright
 from starlette.testclient import TestClient
 
+from serving.board import Board
 from serving.pages.session import COOKIE, issue, secret
 
 HERE = "http://testserver"
@@ -68,6 +69,7 @@ def scored(
 ) -> Any:
     """A service whose upcoming changes were all scored; for tests that only look."""
     service = begin(tmp_path_factory.mktemp("scored") / "home", kind=loaded)
+    service.runtime.board = Board.from_environment({"CHANGERISK_OWN_VIEW": "off"})
     for line in (service.home / "upcoming.jsonl").read_bytes().splitlines():
         assert service.send(line).status_code == 200
     return service
@@ -79,7 +81,7 @@ def desk_of(
 ) -> Callable[..., Any]:
     """Makes services over copies of the scored home, for tests that write."""
 
-    def desk_of(**given: Any) -> Any:
+    def desk_of(own_view: str = "off", **given: Any) -> Any:
         home = tmp_path / "desk"
         home.mkdir()
         with (
@@ -87,7 +89,9 @@ def desk_of(
             closing(sqlite3.connect(home / "history.db")) as copy,
         ):
             source.backup(copy)
-        return serve(home, kind=loaded, **given)
+        service = serve(home, kind=loaded, **given)
+        service.runtime.board = Board.from_environment({"CHANGERISK_OWN_VIEW": own_view})
+        return service
 
     return desk_of
 

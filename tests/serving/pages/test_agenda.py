@@ -17,7 +17,7 @@ class Scored:
     """As much of a row as sharing minutes needs."""
 
     def __init__(self, probability: float | None) -> None:
-        self.standing = self
+        self.entry = self
         self.probability = probability
 
 

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from features.store import Store
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-LABEL = click.option("--label", "name", help="incident, failed or incident_rise.")
+LABEL = click.option(
+    "--label",
+    "name",
+    help="incident, failed, incident_rise, incident_24h, software_incident or burst.",
+)
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%SZ"])
 
 

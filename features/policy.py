@@ -27,6 +27,11 @@ class LabelPolicy:
         Links below it are ignored.
     settle_days : float
         How long after the window a change stays undecided, for links that are entered late.
+    close_code : str or None
+        Of the incidents on the same item only those closed with this code count, and of them those
+        closed within ``settle_days`` of being opened: at any moment, before a change as after it.
+    min_rise : int
+        How many more incidents on the same items must come after than before.
     means : str
         The outcome in words, after "changes that …".
     """
@@ -37,6 +42,8 @@ class LabelPolicy:
     max_priority: int | None = None
     min_confidence: float = 0.0
     settle_days: float = 0.0
+    close_code: str | None = None
+    min_rise: int = 1
     means: str = "led to an incident"
 
     @property
@@ -62,6 +69,27 @@ POLICIES: dict[str, LabelPolicy] = {
         name="incident_rise",
         sources=("same_item",),
         means="were followed by more incidents on their items than came before",
+    ),
+    "incident_24h": LabelPolicy(
+        name="incident_24h",
+        sources=("same_item",),
+        window_days=1.0,
+        means="were followed within a day by more incidents on their items than came before",
+    ),
+    "software_incident": LabelPolicy(
+        name="software_incident",
+        sources=("same_item",),
+        window_days=1.0,
+        settle_days=14.0,
+        close_code="Software",
+        means="were followed within a day by more incidents closed as software than came before",
+    ),
+    "burst": LabelPolicy(
+        name="burst",
+        sources=("same_item",),
+        window_days=3.0,
+        min_rise=3,
+        means="were followed by a burst of incidents on their items",
     ),
 }
 """The labels known by name."""

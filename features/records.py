@@ -126,6 +126,11 @@ class Incident:
 
     A later row for the same ``incident_id`` (a resolution, a corrected priority) is a new fact with
     its own ``known_at``; the earlier one stays.
+
+    Parameters
+    ----------
+    close_code : str or None
+        What it turned out to be (software, hardware, user error), on the row known at its closing.
     """
 
     incident_id: str
@@ -139,6 +144,7 @@ class Incident:
     category: str | None = None
     short_description: str | None = None
     description: str | None = None
+    close_code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

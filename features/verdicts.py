@@ -257,17 +257,34 @@ def _back_outs(events: Columns) -> Iterator[_Claim]:
         )
 
 
-def incident_index(
-    incidents: Columns, items: Vocabulary, max_priority: int | None = None
-) -> EventIndex:
-    """First words on incidents, by item."""
+def incident_index(incidents: Columns, items: Vocabulary, policy: LabelPolicy) -> EventIndex:
+    """First words on the incidents that count under a policy, by item."""
     rows = np.array(sorted(first_rows(incidents).values()), np.int64)
-    if max_priority is not None:
-        rows = rows[incidents.numbers("priority")[rows] <= max_priority]
+    if policy.max_priority is not None:
+        rows = rows[incidents.numbers("priority")[rows] <= policy.max_priority]
+    if policy.close_code is not None:
+        rows = rows[_closed_as(incidents, rows, policy)]
     rows = rows[[ci is not None for ci in incidents["ci"][rows]]]
     return EventIndex(
         Events.of(items.learn(incidents["ci"][rows]), incidents.times("known_at")[rows], rows)
     )
+
+
+def _closed_as(incidents: Columns, rows: Ints, policy: LabelPolicy) -> NDArray[np.bool_]:
+    """Which incidents were closed with the policy's code within its settling time.
+
+    The settling time runs from the opening of each incident, so that an incident before a change
+    has as long to be closed as one after it, and all are by the time the change is decided.
+    """
+    known, latest = incidents.times("known_at"), dict[str, int]()
+    for row in np.flatnonzero(incidents["close_code"] == policy.close_code).tolist():
+        name = incidents["incident_id"][row]
+        latest[name] = min(int(known[row]), latest.get(name, NEVER))
+    opened = known[rows]
+    closed = np.array(
+        [latest.get(name, NEVER) for name in incidents["incident_id"][rows]], np.int64
+    )
+    return closed - opened <= policy.settle
 
 
 def counts_around(
@@ -287,11 +304,11 @@ def counts_around(
 
 def _rises(history: History, found: Verdicts, policy: LabelPolicy) -> Iterator[_Claim]:
     items = Vocabulary()
-    incidents = incident_index(history[Incident], items, policy.max_priority)
+    incidents = incident_index(history[Incident], items, policy)
     changes = found.revisions.table.take(found.deciding)
     start = found.revisions.start[found.deciding]
     after, before = counts_around(incidents, items, changes, start, policy.window)
-    for row in np.flatnonzero(after > before):
+    for row in np.flatnonzero(after >= before + policy.min_rise):
         # Known only once the window has closed: until then "after" is still being counted.
         yield _Claim(
             changes["change_id"][row],

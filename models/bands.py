@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ Floats = NDArray[np.float64]
 
 BANDS = ("low", "moderate", "high", "very_high")
 """Band names, from the safest on."""
+
+BOARD = ("high", "very_high")
+"""Bands that go to the board."""
 
 VERY_HIGH_SHARE = 0.2
 """Share of the review budget that is very high: the riskiest fifth of what the board can read."""
@@ -30,6 +34,8 @@ class Bands:
         window the cuts come from.
     observed : mapping of str to mapping
         ``changes``, ``failures`` and ``rate`` of each band in a later window, not used to fit.
+    rehearsal : sequence of mapping
+        What these cuts would have asked of the board in past quarters; see :func:`rehearse`.
     """
 
     moderate: float
@@ -37,6 +43,17 @@ class Bands:
     very_high: float
     review_budget: float
     observed: Mapping[str, Mapping[str, float | None]]
+    rehearsal: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        cuts = (self.moderate, self.high, self.very_high)
+        if not 0 <= cuts[0] <= cuts[1] <= cuts[2] <= 1:
+            raise ValueError(f"expected cuts that ascend between 0 and 1, got {cuts}")
+        if not 0 < self.review_budget < 1:
+            raise ValueError(f"expected a review budget between 0 and 1, got {self.review_budget}")
+        for quarter in self.rehearsal:
+            if not 0 <= quarter["failures_to_board"] <= quarter["failures"] <= quarter["changes"]:
+                raise ValueError(f"a rehearsal that cannot have been: {dict(quarter)}")
 
     def of(self, probability: float) -> str:
         """The band of a probability."""
@@ -55,13 +72,73 @@ class Bands:
                 "failures": failures,
                 "rate": failures / changes if changes else None,
             }
-        return Bands(
-            moderate=self.moderate,
-            high=self.high,
-            very_high=self.very_high,
-            review_budget=self.review_budget,
-            observed=observed,
-        )
+        return replace(self, observed=observed)
+
+
+def rehearse(
+    bands: Bands, quarters: NDArray[np.str_], probability: Floats, failed: NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    """What the cuts would have asked of the board, quarter by quarter, and what was there.
+
+    Parameters
+    ----------
+    quarters : ndarray of str, shape (n,)
+        Name of each change's quarter, ``2024-Q1``.
+    probability, failed : ndarray, shape (n,)
+        Scores of changes not used to make the cuts, and what happened.
+
+    Returns
+    -------
+    list of dict
+        ``quarter``, ``changes``, ``failures``; ``to_board`` and ``failures_to_board``, those of the
+        bands ``high`` and ``very_high``; ``low`` and ``failures_low``, those of the band ``low``.
+    """
+    names = np.array([bands.of(p) for p in probability.tolist()])
+    board, low = np.isin(names, BOARD), names == BANDS[0]
+    return [
+        {
+            "quarter": str(quarter),
+            "changes": int((inside := quarters == quarter).sum()),
+            "failures": int(failed[inside].sum()),
+            "to_board": int((inside & board).sum()),
+            "failures_to_board": int((inside & board & failed).sum()),
+            "low": int((inside & low).sum()),
+            "failures_low": int((inside & low & failed).sum()),
+        }
+        for quarter in np.unique(quarters)
+    ]
+
+
+def together(quarters: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Parts of one quarter, scored by different models, added up."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in quarters:
+        whole = found.setdefault(part["quarter"], {"quarter": part["quarter"]})
+        for name, count in part.items():
+            if name != "quarter":
+                whole[name] = whole.get(name, 0) + count
+    return list(found.values())
+
+
+def rehearsed_sentence(quarters: Sequence[Mapping[str, Any]]) -> str:
+    """The rehearsal in a sentence.
+
+    Examples
+    --------
+    >>> quarter = {"changes": 200, "failures": 5, "to_board": 22, "failures_to_board": 3}
+    >>> rehearsed_sentence([quarter])[:65]
+    'with these bands 11 % of the changes would have gone to the board'
+    """
+    changes, failures, board, there = (
+        sum(quarter[name] for quarter in quarters)
+        for name in ("changes", "failures", "to_board", "failures_to_board")
+    )
+    if not changes or not failures:
+        return "no failure to rehearse the bands on"
+    return (
+        f"with these bands {board / changes:.0%} of the changes would have gone to the board, and "
+        f"{there / failures:.0%} of the failures were there"
+    ).replace("%", " %")
 
 
 def make_bands(probability: Floats, base_rate: float, review_budget: float = 0.1) -> Bands:

@@ -18,14 +18,28 @@ from features import instants
 from features.history import History
 from features.policy import LabelPolicy
 from features.progress import Progress, silent
+from features.records import Incident
+from models.bands import make_bands, rehearse, together
 from models.baselines import BASELINES
+from training.audits import audit
 from training.baselines import baselines, without_model
+from training.bootstrap import interval, ranking
 from training.config import TrainingConfig, TrainingError
-from training.figures import DIRECTIONAL, Figures, Window, figures, gain
+from training.figures import DIRECTIONAL, Figures, Window, figures, gain, quarter_of
 from training.fit import Fitted, fit_split
 from training.folds import embargo, make_folds
-from training.placebo import placebo
+from training.handed_down import evidence_of
+from training.moved import (
+    SHIFTS,
+    label_effects,
+    moved_back,
+    moved_moment,
+    seeks_items,
+    shift_figures,
+    verdict,
+)
 from training.rows import TrainingRows, observed_until, training_rows
+from training.slices import link_coverage, masks, slice_figures
 from training.splits import Split
 
 Floats = NDArray[np.float64]
@@ -33,9 +47,6 @@ Mask = NDArray[np.bool_]
 
 FOLDS = 4
 """Tests of a rolling evaluation."""
-
-PLACEBO_DAYS = (7, 14, 21)
-"""By how many days the changes are moved back: whole weeks, so that the weekday stays."""
 
 CHAMPION = "champion"
 
@@ -76,6 +87,16 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What an evaluation was asked for."""
+
+    end: datetime
+    history_from: datetime | None
+    test_from: datetime | None
+    folds: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Subject:
     """What is evaluated: rows under a label, and what was known of them at the end."""
 
@@ -83,6 +104,7 @@ class Subject:
     policy: LabelPolicy
     config: TrainingConfig
     limit: int
+    end: datetime
     usable: Mask
 
     @classmethod
@@ -112,7 +134,7 @@ class Subject:
         rows = training_rows(history, policy, as_of=end, history_from=history_from)
         limit = instants.to_micros(end)
         usable = rows.taught & rows.decided(limit)
-        return cls(rows=rows, policy=policy, config=config, limit=limit, usable=usable)
+        return cls(rows=rows, policy=policy, config=config, limit=limit, end=end, usable=usable)
 
 
 def evaluate(
@@ -154,7 +176,11 @@ def evaluate(
     )
     found = judge(subject, folds=folds, test_from=test_from, progress=progress)
     progress("figures", 0, None)
-    return Evaluation(rows=subject.rows, folds=found, report=_report(subject, found))
+    report = _report(subject, found)
+    asked = Asked(end=subject.end, history_from=history_from, test_from=test_from, folds=folds)
+    report.update(_beside(subject, found, report["overall"]["gain"]))
+    report["placebo"] = _placebo(history, asked, subject, found, progress)
+    return Evaluation(rows=subject.rows, folds=found, report=report)
 
 
 def judge(
@@ -162,9 +188,10 @@ def judge(
     *,
     folds: int,
     test_from: datetime | None = None,
+    champion_only: bool = False,
     progress: Progress = silent,
 ) -> list[Fold]:
-    """Every window with what the model and the baselines said of it."""
+    """Every window with what the model, and unless it alone is asked for the baselines, said."""
     splits = make_folds(
         subject.rows,
         subject.usable,
@@ -176,18 +203,20 @@ def judge(
     found = []
     for number, split in enumerate(splits):
         progress("fit and judge", number, len(splits))
-        found.append(_judged(subject, split))
+        found.append(_judged(subject, split, champion_only))
     progress("fit and judge", len(splits), len(splits))
     return found
 
 
-def _judged(subject: Subject, split: Split) -> Fold:
+def _judged(subject: Subject, split: Split, champion_only: bool) -> Fold:
     rows, config = subject.rows, subject.config
     fitted = fit_split(rows, split, config)
     said = {CHAMPION: fitted.scored(rows, split.test)}
-    plain = without_model(rows, split, config.seed)
-    ranking = baselines(rows, split, fitted.columns)
-    said.update({name: ranking.get(name, plain["base_rate"]) for name in BASELINES})
+    competing = {} if champion_only else baselines(rows, split, fitted.columns)
+    if not champion_only:
+        plain = without_model(rows, split, config.seed)
+        said.update({name: competing.get(name, plain["base_rate"]) for name in BASELINES})
+        said.update(plain)
     window = Window(
         times=rows.table.as_of[split.test],
         failed=rows.failed(subject.limit)[split.test],
@@ -197,9 +226,9 @@ def _judged(subject: Subject, split: Split) -> Fold:
     return Fold(
         split=split,
         fitted=fitted,
-        said={**said, **plain},
+        said=said,
         window=window,
-        idle=tuple(name for name in BASELINES if name not in ranking),
+        idle=tuple(name for name in BASELINES if name not in competing),
     )
 
 
@@ -233,19 +262,102 @@ def _report(subject: Subject, folds: Sequence[Fold]) -> dict[str, Any]:
             "gain": best_gain(judged),
             "idle_baselines": sorted(set.intersection(*(set(fold.idle) for fold in folds))),
         },
-        "placebo": _placebo(subject, folds, said),
     }
 
 
-def _placebo(subject: Subject, folds: Sequence[Fold], said: Mapping[str, Floats]) -> dict[str, Any]:
-    """The champion's claim put to the test at times at which nothing was done."""
-    rows, chosen = subject.rows, np.concatenate([np.flatnonzero(f.split.test) for f in folds])
-    order = np.argsort(chosen)
-    mask = np.zeros(len(rows.start), bool)
-    mask[chosen] = True
-    score = said[CHAMPION][order]
-    shifts = [placebo(rows, mask, score, subject.policy, days) for days in PLACEBO_DAYS]
-    return {"question": shifts[0]["question"], "shifts": shifts}
+def _beside(subject: Subject, folds: Sequence[Fold], gain: Mapping[str, Any]) -> dict[str, Any]:
+    """Slices, the rehearsal of the bands, and what the audits found."""
+    rows, (said, window) = subject.rows, pooled(folds)
+    champion = said[CHAMPION]
+    tested = np.concatenate([np.flatnonzero(fold.split.test) for fold in folds])
+    covered = link_coverage(rows, folds[-1].split.test_from)
+    evidence = evidence_of(
+        rows,
+        subject.policy,
+        [fold.split for fold in folds],
+        folds[-1].fitted,
+        champion,
+        window,
+        gain,
+        covered,
+    )
+    return {
+        "slices": {
+            name: slice_figures(champion, window, inside)
+            for name, inside in masks(rows, tested, covered).items()
+        },
+        "bands": _rehearsed(subject, folds),
+        "audits": [finding.plain() for finding in audit(evidence)],
+    }
+
+
+def _rehearsed(subject: Subject, folds: Sequence[Fold]) -> dict[str, Any]:
+    """What the bands of each model would have asked of the board, quarter by quarter."""
+    budget = subject.config.review_budget
+    quarters: list[Mapping[str, Any]] = []
+    for fold in folds:
+        bands = make_bands(fold.fitted.window, fold.window.base_rate, budget)
+        scores = fold.said[CHAMPION]
+        quarters += rehearse(bands, quarter_of(fold.window.times), scores, fold.window.failed)
+    return {"review_budget": budget, "quarters": together(quarters)}
+
+
+def _placebo(
+    history: History, asked: Asked, subject: Subject, folds: Sequence[Fold], progress: Progress
+) -> dict[str, Any]:
+    """The claim put to the test at times at which nothing was done."""
+    said, window = pooled(folds)
+    tested = np.concatenate([np.flatnonzero(fold.split.test) for fold in folds])
+    policy, rows = subject.policy, subject.rows
+    shifts = []
+    for number, days in enumerate(SHIFTS):
+        progress("placebo", number, len(SHIFTS))
+        one = shift_figures(rows, tested, said[CHAMPION], window, policy, days)
+        if seeks_items(policy):
+            one["refitted"] = _refitted(history, asked, subject, days)
+        shifts.append(one)
+    progress("placebo", len(SHIFTS), len(SHIFTS))
+    real = interval(ranking(said[CHAMPION], window.failed, window.unit, window.draws).roc_auc)
+    labels = []
+    if len(history[Incident]) and "back_out" not in policy.sources:
+        labels = label_effects(
+            history, rows, until=asked.end, seed=subject.config.seed, progress=progress
+        )
+    return {
+        "question": "incidents_rose" if seeks_items(policy) else "item_had_a_failure",
+        "roc_auc": real,
+        "shifts": shifts,
+        **verdict(policy, real, shifts),
+        "labels": labels,
+    }
+
+
+def _refitted(history: History, asked: Asked, subject: Subject, days: int) -> dict[str, Any]:
+    """The whole evaluation of the changes moved back: features, labels, fit and test."""
+    earlier = Subject.of(
+        moved_back(history, days),
+        subject.policy,
+        subject.config,
+        as_of=moved_moment(asked.end, days),
+        history_from=moved_moment(asked.history_from, days),
+    )
+    try:
+        folds = judge(
+            earlier,
+            folds=asked.folds,
+            test_from=moved_moment(asked.test_from, days),
+            champion_only=True,
+        )
+    except TrainingError as error:
+        return {"not_applicable": str(error), "roc_auc": interval(np.array([np.nan]))}
+    said, window = pooled(folds)
+    ranked = ranking(said[CHAMPION], window.failed, window.unit, window.draws)
+    return {
+        "rows": len(window.failed),
+        "positives": int(window.failed.sum()),
+        "roc_auc": interval(ranked.roc_auc),
+        "average_precision": interval(ranked.average_precision),
+    }
 
 
 def _label(subject: Subject) -> dict[str, Any]:

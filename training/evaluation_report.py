@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from models.bands import rehearsed_sentence
 
 NAMES = {
     "champion": "this model",
@@ -32,8 +34,74 @@ def lines(report: Mapping[str, Any]) -> list[str]:
             f"directional: fewer than {report['protocol']['directional_below']} failures stand "
             "behind these figures"
         )
-    found += ["", _verdict(overall["gain"])]
+    found += ["", _verdict(overall["gain"]), "", *_slices(report["slices"])]
+    found += ["", *_bands(report["bands"]), "", *_placebo(report["placebo"]), ""]
+    found += [_audit(one) for one in report["audits"]]
     return found
+
+
+def _slices(slices: Mapping[str, Any]) -> list[str]:
+    heads = ("changes", "failures", "ROC AUC", "observed / expected")
+    found = [f"{'this model, by kind of change:':44}{heads[0]:>9}{heads[1]:>10}{_row(*heads[2:])}"]
+    for name, one in slices.items():
+        said = "  directional" if one["directional"] else ""
+        cells = _row(figure(one["roc_auc"]), figure(one["observed_expected"], 2))
+        found.append(f"  {name[:42]:42}{one['rows']:>9,}{one['positives']:>10,}{cells}{said}")
+    return found
+
+
+def _bands(bands: Mapping[str, Any]) -> list[str]:
+    quarters = bands["quarters"]
+    found = [f"{rehearsed_sentence(quarters)} (review budget {bands['review_budget']:.0%})"]
+    for one in quarters:
+        there = one["failures_to_board"] / one["failures"] if one["failures"] else 0.0
+        board, low = one["to_board"] / one["changes"], one["low"] / one["changes"]
+        found.append(
+            f"  {one['quarter']}: {one['changes']:,} changes, {board:.0%} to the board with "
+            f"{there:.0%} of {one['failures']:,} failures; {low:.0%} in the band low with "
+            f"{one['failures_low']:,}"
+        )
+    return found
+
+
+def _placebo(placebo: Mapping[str, Any]) -> list[str]:
+    asked = {
+        "incidents_rose": "incidents rose on the items of",
+        "item_had_a_failure": "some change on the same items failed after",
+    }
+    found = [f"placebo: {placebo['verdict']}"]
+    for one in placebo["shifts"]:
+        line = (
+            f"  moved back {one['shift_days']} days: {asked[placebo['question']]} "
+            f"{figure(one['rate'])} of the changes at the real time, "
+            f"{figure(one['placebo_rate'])} at the moved one; AUC of the score "
+            f"{figure(one['roc_auc'])} and {figure(one['placebo_roc_auc'])}"
+        )
+        again = one.get("refitted")
+        if again:
+            line += f"; everything fitted again on the moved changes: {figure(again['roc_auc'])}"
+        found.append(line)
+    return [*found, *_labels(placebo["labels"])]
+
+
+def _labels(labels: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not labels:
+        return []
+    found = [
+        "  where an effect of the change itself remains (real over placebo, all three shifts):"
+    ]
+    for one in labels:
+        word = "remains" if one["effect_remains"] else "not shown"
+        found.append(
+            f"    {one['label']:18}{one['starts'] + ' start':14} changes with a yes "
+            f"{figure(one['rate_ratio'], 2)}, incidents {figure(one['incident_ratio'], 2)}: "
+            f"{word} ({one['yes']:,} of {one['changes']:,})"
+        )
+    return found
+
+
+def _audit(one: Mapping[str, Any]) -> str:
+    return f"audit {one['code']:20}{one['outcome'].replace('_', ' '):15} {one['sentence']}"
 
 
 def _heading(report: Mapping[str, Any]) -> list[str]:

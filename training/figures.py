@@ -235,6 +235,12 @@ def calibration_slope(probability: Floats, failed: Mask) -> float | None:
     return float(line.coef_[0, 0])
 
 
+def quarter_of(times: Ints) -> NDArray[np.str_]:
+    """Calendar quarter (UTC) of each moment, such as ``2024-Q1``."""
+    quarters = instants.micros_to_series(times).dt.tz_localize(None).dt.to_period("Q")
+    return np.asarray(quarters.dt.strftime("%Y-Q%q"), str)
+
+
 def by_month(probability: Floats, window: Window) -> list[dict[str, Any]]:
     """Observed and expected failures of every calendar month (UTC) of the score times.
 

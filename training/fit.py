@@ -22,7 +22,7 @@ from features.catalogue import NAMES
 from features.history import History
 from features.policy import LabelPolicy
 from features.progress import Progress, silent
-from models.bands import make_bands
+from models.bands import make_bands, rehearse
 from models.bundle import PERCENTILES, RiskModel
 from models.calibration import Platt, fit_platt, levelled
 from models.estimator import make_estimator
@@ -30,6 +30,7 @@ from models.trees import Forest
 from models.usual import Usual
 from training.baselines import baselines
 from training.config import TrainingConfig, TrainingError
+from training.figures import quarter_of
 from training.folds import check_learnable, embargo, ripened
 from training.metrics import metrics
 from training.placebo import placebo
@@ -221,12 +222,15 @@ def _final(
         judged.window,
         float(rows.failed(split.test_from)[split.learnt].mean()),
         config.review_budget,
-    ).measured(judged.scored(rows, test), failed[test])
+    )
+    said, seen = judged.scored(rows, test), failed[test]
+    past = rehearse(cuts, quarter_of(times[test]), said, seen)
+    bands = replace(bands, observed=cuts.measured(said, seen).observed, rehearsal=past)
     model = RiskModel(
         estimator=fitted.estimator,
         columns=fitted.usual.columns,
         platt=fitted.platt,
-        bands=replace(bands, observed=cuts.observed),
+        bands=bands,
         base_rate=base_rate,
         reference=fitted.usual.reference,
         coverage=fitted.usual.coverage,

@@ -49,7 +49,7 @@ def placebo(
     """
     start = rows.start[chosen]
     moved = start - shift_days * instants.DAY
-    real_trouble, placebo_trouble = (_trouble(rows, chosen, s, policy) for s in (start, moved))
+    real_trouble, placebo_trouble = (trouble(rows, chosen, s, policy) for s in (start, moved))
     return {
         "shift_days": shift_days,
         "question": "incidents_rose" if "same_item" in policy.sources else "item_had_a_failure",
@@ -60,13 +60,14 @@ def placebo(
     }
 
 
-def _trouble(rows: TrainingRows, chosen: Mask, start: Ints, policy: LabelPolicy) -> Mask:
+def trouble(rows: TrainingRows, chosen: Mask, start: Ints, policy: LabelPolicy) -> Mask:
+    """Which of the chosen changes have trouble on their items in the window after a start."""
     changes = rows.changes.take(chosen)
     if "same_item" in policy.sources:
         items = rows.state.vocabulary("ci")
-        incidents = incident_index(rows.state.history[Incident], items, policy.max_priority)
+        incidents = incident_index(rows.state.history[Incident], items, policy)
         after, before = counts_around(incidents, items, changes, start, policy.window)
-        return after > before
+        return np.asarray(after >= before + policy.min_rise)
     named = ENTITIES["affected"].read(changes)
     codes = rows.state.vocabulary("ci").find(named.names)
     nobody = np.full(len(codes), -1)

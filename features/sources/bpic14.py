@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ _INCIDENT_TEXTS = (
     "Incident ID",
     "Priority",
     "Category",
+    "Closure Code",
     "Related Change",
 )
 _INCIDENT_TIMES = ("Open Time", "Resolved Time", "Close Time")
@@ -198,7 +200,7 @@ def _incidents(frame: pd.DataFrame, reading: Reading) -> Iterator[Record]:
             reason = "expected Incident ID and Open Time, one is empty or not a time"
             reading.reject("Detail Incident.csv", row + 2, reason, _content(frame, row))
             continue
-        yield Incident(
+        opened_as = Incident(
             incident_id=values["Incident ID"],
             occurred_at=start,
             known_at=start,
@@ -208,7 +210,10 @@ def _incidents(frame: pd.DataFrame, reading: Reading) -> Iterator[Record]:
             service=values["Service Component WBS (aff)"] or None,
             category=values["Category"] or None,
         )
+        yield opened_as
         end = closed[row]
+        if values["Closure Code"] and end is not None:
+            yield replace(opened_as, known_at=end, close_code=values["Closure Code"])
         if values["Related Change"].startswith("C") and end is not None:
             yield Link(
                 incident_id=values["Incident ID"],

@@ -13,12 +13,16 @@ from features.records import Change, Record
 
 Row = dict[str, object]
 
+ADDED_LATER = frozenset({"close_code"})
+"""Fields that a stored fact may have been written without."""
+
 
 def to_row(record: Record) -> Row:
     """A record as column values, with the digest that identifies its content.
 
     ``known_at`` of a change is left out of the digest: the same revision read twice is one fact,
-    first known at the earlier reading.
+    first known at the earlier reading. A field that came later is left out where it is empty, so
+    that what an earlier version stored is not stored again.
     """
     row: Row = {}
     record_type: type = type(record)
@@ -37,6 +41,7 @@ def to_row(record: Record) -> Row:
     content = row
     if isinstance(record, Change):
         content = {name: value for name, value in row.items() if name != "known_at"}
+    content = {k: v for k, v in content.items() if v is not None or k not in ADDED_LATER}
     canonical = orjson.dumps([record_type.__name__, content], option=orjson.OPT_SORT_KEYS)
     row["identity"] = hashlib.blake2b(canonical, digest_size=16).digest()
     return row

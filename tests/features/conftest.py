@@ -120,6 +120,7 @@ INCIDENTS = st.builds(
     assignment_group=_any_of(None, "dba", "net"),
     short_description=_any_of(*TEXTS),
     description=_any_of(*TEXTS),
+    close_code=_any_of(None, "Software", "Hardware"),
 )
 LINKS = st.builds(
     Link,
@@ -387,13 +388,24 @@ class Definitions:
         counted = [
             incident.known_at
             for incident in self.first_word.values()
-            if incident.ci in items and (limit is None or (incident.priority or 9) <= limit)
+            if incident.ci in items
+            and (limit is None or (incident.priority or 9) <= limit)
+            and self.closed_in_time(incident)
         ]
         after = sum(start <= known_at < start + self.window for known_at in counted)
         before = sum(start - self.window <= known_at < start for known_at in counted)
-        if after <= before:
+        if after < before + self.policy.min_rise:
             return []
         return [Claim(start, verdict.decided_at, 1, "same_item", (after - before) / after)]
+
+    def closed_in_time(self, incident: Incident) -> bool:
+        code, patience = self.policy.close_code, timedelta(days=self.policy.settle_days)
+        return code is None or any(
+            row.incident_id == incident.incident_id
+            and row.close_code == code
+            and row.known_at - incident.known_at <= patience
+            for row in self.of(Incident)
+        )
 
 
 @pytest.fixture(scope="session")

@@ -373,6 +373,7 @@ def test_policies_are_known_by_name_and_changed_by_setting():
     )
     assert policy_from("incident").embargo.days == 14
     with pytest.raises(
-        ValueError, match=r"no label 'rise'; known are failed, incident, incident_rise"
+        ValueError,
+        match=r"no label 'rise'; known are burst, failed, incident, incident_24h, incident_rise,",
     ):
         policy_from("rise")

@@ -15,7 +15,7 @@ from features import instants
 from features.columns import Columns
 from features.entities import Vocabulary
 from features.history import History
-from features.policy import POLICIES
+from features.policy import POLICIES, LabelPolicy
 from features.records import Change, Incident, Link
 from features.verdicts import (
     NEVER,
@@ -173,7 +173,7 @@ def test_the_first_word_on_an_incident_is_the_first_known(incidents):
 @pytest.mark.parametrize(("limit", "expected"), [(None, 3), (2, 1), (4, 2)])
 def test_incidents_are_indexed_on_the_item_of_their_first_word(incidents, day, limit, expected):
     items = Vocabulary()
-    built = incident_index(incidents, items, limit)
+    built = incident_index(incidents, items, LabelPolicy(name="x", sources=(), max_priority=limit))
     code, moment = items.find(["web-01"]), np.array([instants.to_micros(day(9))])
     assert built.counts(code, moment, [None], np.array([-1]))[None].tolist() == [expected]
     assert items.find(["db-01"]).tolist() == [-1]
@@ -181,7 +181,7 @@ def test_incidents_are_indexed_on_the_item_of_their_first_word(incidents, day, l
 
 def test_counts_around_a_start_lie_in_equal_half_open_windows(incidents, change, day):
     items = Vocabulary()
-    built = incident_index(incidents, items)
+    built = incident_index(incidents, items, LabelPolicy(name="x", sources=()))
     changes = Columns.from_records(Change, [change(0), change(0, ci="db-01"), change(0, ci="new")])
     start = np.array([instants.to_micros(day(3))] * 3)
     after, before = counts_around(built, items, changes, start, instants.DAY)

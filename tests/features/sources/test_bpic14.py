@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,6 @@ INCIDENT = {
     "CI Name (CBy)": "AFTERWARDS",
     "CI Type (CBy)": "AFTERWARDS",
     "ServiceComp WBS (CBy)": "AFTERWARDS",
-    "Closure Code": "AFTERWARDS",
 }
 
 
@@ -237,6 +237,14 @@ def test_columns_about_the_cause_are_not_read(tmp_path: Path) -> None:
     assert "AFTERWARDS" not in repr(found)
 
 
+def test_what_an_incident_turned_out_to_be_is_known_at_its_closing(tmp_path: Path) -> None:
+    found, _ = history(export(tmp_path, [], [INCIDENT | {"Closure Code": "Software"}]))
+    opened, closed = (found[Incident].record(row) for row in range(2))
+    assert isinstance(opened, Incident)
+    assert (opened.close_code, opened.known_at) == (None, utc(2014, 1, 15, 6, 30, 5))
+    assert closed == replace(opened, close_code="Software", known_at=utc(2014, 1, 16, 11))
+
+
 def test_items_are_described_as_first_met(tmp_path: Path) -> None:
     changes = [CHANGE, CHANGE | {"CI Name (aff)": "XYZ2", "CI Type (aff)": ""}]
     early = INCIDENT | {"Open Time": "02/01/2014 00:00:00", "CI Type (aff)": "gadget"}
@@ -303,7 +311,7 @@ def test_the_real_export(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/history.db")
     now = datetime(2026, 1, 1, tzinfo=UTC)
     report = import_source(store, "bpic14", folder, now=now, rejects=tmp_path)
-    assert (report.stored["change_revision"], report.stored["incident"]) == (18_000, 46_606)
+    assert report.stored["change_revision"] == 18_000
     assert report.rows_read["Detail Change.csv"] == 30_275
     assert set(report.rejected) == {
         "expected Incident ID and Open Time, one is empty or not a time"
@@ -311,6 +319,9 @@ def test_the_real_export(tmp_path: Path) -> None:
     assert store.setting("label") == {"name": "incident_rise"}
     found = store.load()
     assert set(found[Link]["kind"]) == {"fixed_by"}
+    assert len(set(found[Incident]["incident_id"])) == 46_606
+    codes = found[Incident]["close_code"]
+    assert sum(code == "Software" for code in codes) > 10_000
 
     again = import_source(store, "bpic14", folder, now=now, rejects=tmp_path)
     assert sum(again.stored.values()) == 0

@@ -13,7 +13,7 @@ from features.columns import Columns
 from features.history import History
 from features.instants import MISSING
 from features.policy import LabelPolicy
-from features.records import Change, Incident
+from features.records import Change, ChangeEvent, Incident
 from features.state import FeatureState
 from features.table import FeatureTable, build
 from features.verdicts import Revisions, verdicts
@@ -35,8 +35,8 @@ class TrainingRows:
     decided_at, failed_at : ndarray of int64
         See :class:`features.verdicts.Verdicts`.
     taught : ndarray of bool
-        Whether the row may be learnt from: submitted after the history is complete, and not
-        recorded only after its planned end.
+        Whether the row may be learnt from: submitted after the history is complete, not recorded
+        only after its planned end, and not canceled: what was never done cannot have gone well.
     """
 
     changes: Columns
@@ -94,9 +94,18 @@ def training_rows(
         start=found.revisions.start[found.deciding],
         decided_at=found.decided_at,
         failed_at=found.failed_at,
-        taught=complete & ~late,
+        taught=complete & ~late & ~_canceled(known, changes),
         state=state,
     )
+
+
+def _canceled(known: History, changes: Columns) -> Mask:
+    """Changes that were withdrawn and not carried out all the same."""
+    events = known[ChangeEvent]
+    gone, begun = (
+        set(events["change_id"][events["kind"] == kind]) for kind in ("canceled", "started")
+    )
+    return np.array([name in gone and name not in begun for name in changes["change_id"]], bool)
 
 
 def scored_revisions(revisions: Revisions) -> Ints:

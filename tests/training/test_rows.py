@@ -125,6 +125,25 @@ def test_what_was_recorded_after_the_fact_does_not_teach(
     assert rows.taught.tolist() == [taught]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "known", "taught"),
+    [
+        (("canceled",), 8, False),
+        (("canceled",), 95, True),  # nobody knew yet
+        (("canceled", "started"), 8, True),  # carried out all the same
+        (("started", "closed"), 8, True),
+    ],
+)
+def test_a_canceled_change_does_not_teach(
+    day: Day, change: Callable[..., Change], kinds: tuple[str, ...], known: float, taught: bool
+) -> None:
+    events = [
+        ChangeEvent(change_id="CHG-1", kind=kind, occurred_at=day(known), known_at=day(known))
+        for kind in kinds
+    ]
+    assert rows_of([change(), *events], day(90)).taught.tolist() == [taught]
+
+
 def test_history_from(day: Day) -> None:
     """Earlier changes do not teach, but they are the record of later ones."""
     records: list[Record] = [

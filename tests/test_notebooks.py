@@ -11,8 +11,12 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.py"))
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NOTEBOOK_CHANGES", "1500")
+def test_runs(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fast = {"CHANGES": "2000", "TREES": "30", "FOLDS": "2"}
+    for name, value in fast.items():
+        monkeypatch.setenv(f"NOTEBOOK_{name}", value)
+    monkeypatch.delenv("NOTEBOOK_BPIC14", raising=False)
     runpy.run_path(str(notebook))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import orjson
 import rich_click as click
@@ -80,6 +79,7 @@ def train(
     from models.registry import reached
     from training.config import TrainingConfig
     from training.fit import train as fit
+    from training.metrics import flat
     from training.report import lines
 
     store, config = store_of(settings), TrainingConfig()
@@ -111,7 +111,7 @@ def train(
             version = registry.save(
                 trained.model,
                 params={**config.params(), "label": policy.name, "watermark": history.watermark},
-                metrics=_flat(trained.report["models"]["champion"]),
+                metrics=flat(trained.report["models"]["champion"]),
                 tags={"label": policy.name, "source": source},
                 alias=alias,
                 documents={"report.json": orjson.dumps(trained.report, option=INDENT)},
@@ -122,15 +122,6 @@ def train(
     if alias == "challenger":
         said += ["", "compare it with the champion: changerisk promote --dry-run"]
     show({**result, **trained.report}, as_json, said)
-
-
-def _flat(metrics: dict[str, Any]) -> dict[str, float]:
-    """Metrics as a run records them: one number a name."""
-    found = {}
-    for name, value in metrics.items():
-        nested = value.items() if isinstance(value, dict) else [("", value)]
-        found.update({f"{name}_{k}".rstrip("_"): float(v) for k, v in nested if v is not None})
-    return found
 
 
 COMMANDS = (labels, train, evaluate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -74,3 +75,12 @@ def expected_calibration_error(probability: Floats, failed: Mask, bins: int = 10
     parts = np.array_split(order, min(bins, len(order)))
     gaps = [abs(float(probability[part].mean() - failed[part].mean())) for part in parts]
     return float(np.average(gaps, weights=[len(part) for part in parts]))
+
+
+def flat(found: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics as a run records them: one number a name."""
+    numbers = {}
+    for name, value in found.items():
+        nested = value.items() if isinstance(value, Mapping) else [("", value)]
+        numbers.update({f"{name}_{k}".rstrip("_"): float(v) for k, v in nested if v is not None})
+    return numbers

@@ -259,7 +259,14 @@ class Lab:
     def _newest(self, rows: TrainingRows, config: TrainingConfig) -> float:
         limit = instants.to_micros(self.as_of)
         usable = rows.taught & rows.decided(limit)
-        subject = Subject(rows=rows, policy=self.policy, config=config, limit=limit, usable=usable)
+        subject = Subject(
+            rows=rows,
+            policy=self.policy,
+            config=config,
+            limit=limit,
+            end=self.as_of,
+            usable=usable,
+        )
         (fold,) = judge(subject, folds=1)
         return float(metrics(fold.said[CHAMPION], fold.window.failed)["roc_auc"] or np.nan)
 

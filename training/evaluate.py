@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,13 @@ from features.policy import LabelPolicy
 from features.progress import Progress, silent
 from features.records import Incident
 from models.bands import make_bands, rehearse, together
-from models.baselines import BASELINES
 from training.audits import audit
-from training.baselines import baselines, without_model
 from training.bootstrap import interval, ranking
 from training.config import TrainingConfig, TrainingError
-from training.figures import DIRECTIONAL, Figures, Window, figures, gain, quarter_of
-from training.fit import Fitted, fit_split
-from training.folds import embargo, make_folds
+from training.figures import DIRECTIONAL, Figures, by_month, figures, gain, quarter_of
+from training.folds import embargo
 from training.handed_down import evidence_of
+from training.judging import CHAMPION, Fold, Subject, judge, pooled
 from training.moved import (
     SHIFTS,
     label_effects,
@@ -38,17 +37,15 @@ from training.moved import (
     shift_figures,
     verdict,
 )
-from training.rows import TrainingRows, observed_until, training_rows
+from training.pictures import save_pictures, text_picture
+from training.rows import TrainingRows
 from training.slices import link_coverage, masks, slice_figures
-from training.splits import Split
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FOLDS = 4
 """Tests of a rolling evaluation."""
-
-CHAMPION = "champion"
 
 NO_COMPETITORS = (CHAMPION, "random", "base_rate")
 """What the champion is not compared with: itself, and what ranks nothing."""
@@ -59,31 +56,24 @@ the riskiest tenth uses a few dozen."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fold:
-    """One test window: who was in which part, the fitted model and what everybody said.
-
-    Parameters
-    ----------
-    said : mapping of str to ndarray
-        Probabilities of the test rows by the champion and every baseline.
-    idle : tuple of str
-        Baselines without anything on record to rank by: they say the same of every change.
-    """
-
-    split: Split
-    fitted: Fitted
-    said: Mapping[str, Floats]
-    window: Window
-    idle: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The folds of an evaluation, the rows they are of, and the report."""
 
     rows: TrainingRows
     folds: Sequence[Fold]
     report: dict[str, Any]
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Draw splits, reliability and months into a folder; the files written."""
+        said, window = pooled(self.folds)
+        return save_pictures(
+            folder,
+            [fold.split for fold in self.folds],
+            self.rows.table.as_of,
+            said[CHAMPION],
+            window.failed,
+            by_month(said[CHAMPION], window),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,47 +84,6 @@ class Asked:
     history_from: datetime | None
     test_from: datetime | None
     folds: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What is evaluated: rows under a label, and what was known of them at the end."""
-
-    rows: TrainingRows
-    policy: LabelPolicy
-    config: TrainingConfig
-    limit: int
-    end: datetime
-    usable: Mask
-
-    @classmethod
-    def of(
-        cls,
-        history: History,
-        policy: LabelPolicy,
-        config: TrainingConfig,
-        *,
-        as_of: datetime | None = None,
-        history_from: datetime | None = None,
-    ) -> Subject:
-        """The rows of a history.
-
-        Raises
-        ------
-        TrainingError
-            If nothing in the history decides the label.
-        """
-        end = as_of or observed_until(history, policy)
-        if end is None:
-            raise TrainingError(
-                f"the history holds nothing that decides the label {policy.name!r} "
-                f"(sources {', '.join(policy.sources)}); import incidents or back-outs, "
-                "or choose another label"
-            )
-        rows = training_rows(history, policy, as_of=end, history_from=history_from)
-        limit = instants.to_micros(end)
-        usable = rows.taught & rows.decided(limit)
-        return cls(rows=rows, policy=policy, config=config, limit=limit, end=end, usable=usable)
 
 
 def evaluate(
@@ -183,74 +132,13 @@ def evaluate(
     return Evaluation(rows=subject.rows, folds=found, report=report)
 
 
-def judge(
-    subject: Subject,
-    *,
-    folds: int,
-    test_from: datetime | None = None,
-    champion_only: bool = False,
-    progress: Progress = silent,
-) -> list[Fold]:
-    """Every window with what the model, and unless it alone is asked for the baselines, said."""
-    splits = make_folds(
-        subject.rows,
-        subject.usable,
-        subject.policy,
-        subject.config,
-        folds=folds,
-        test_from=test_from,
-    )
-    found = []
-    for number, split in enumerate(splits):
-        progress("fit and judge", number, len(splits))
-        found.append(_judged(subject, split, champion_only))
-    progress("fit and judge", len(splits), len(splits))
-    return found
-
-
-def _judged(subject: Subject, split: Split, champion_only: bool) -> Fold:
-    rows, config = subject.rows, subject.config
-    fitted = fit_split(rows, split, config)
-    said = {CHAMPION: fitted.scored(rows, split.test)}
-    competing = {} if champion_only else baselines(rows, split, fitted.columns)
-    if not champion_only:
-        plain = without_model(rows, split, config.seed)
-        said.update({name: competing.get(name, plain["base_rate"]) for name in BASELINES})
-        said.update(plain)
-    window = Window(
-        times=rows.table.as_of[split.test],
-        failed=rows.failed(subject.limit)[split.test],
-        base_rate=float(rows.failed(split.test_from)[split.learnt].mean()),
-        seed=config.seed,
-    )
-    return Fold(
-        split=split,
-        fitted=fitted,
-        said=said,
-        window=window,
-        idle=tuple(name for name in BASELINES if name not in competing),
-    )
-
-
-def pooled(folds: Sequence[Fold]) -> tuple[dict[str, Floats], Window]:
-    """The test changes of all folds as one window; every change was scored once."""
-    names = folds[0].said
-    said = {name: np.concatenate([fold.said[name] for fold in folds]) for name in names}
-    window = Window(
-        times=np.concatenate([fold.window.times for fold in folds]),
-        failed=np.concatenate([fold.window.failed for fold in folds]),
-        base_rate=float(np.mean([fold.window.base_rate for fold in folds])),
-        seed=folds[0].window.seed,
-    )
-    return said, window
-
-
 def _report(subject: Subject, folds: Sequence[Fold]) -> dict[str, Any]:
     said, window = pooled(folds)
     judged = {name: figures(scores, window) for name, scores in said.items()}
     return {
         "label": _label(subject),
         "protocol": _protocol(subject, folds),
+        "picture": text_picture([fold.split for fold in folds], subject.rows.table.as_of),
         "splits": [_split_report(subject, fold) for fold in folds],
         "overall": {
             "rows": len(window.failed),

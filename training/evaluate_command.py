@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import rich_click as click
 
-from features.console import progress_bars, show
+from features.console import progress_bars, show, tell
 from features.options import JSON, LABEL, MOMENT, aware, policy_of, setting_moment, store_of
 from features.settings import Settings
 
@@ -22,6 +23,11 @@ from features.settings import Settings
     help="Test windows one after another over the newest 40 % of the changes.",
 )
 @click.option("--as-of", type=MOMENT, help="Use only what was known then.")
+@click.option(
+    "--figures",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Draw the splits, the reliability and the months into this folder.",
+)
 @JSON
 @click.pass_obj
 def evaluate(
@@ -30,6 +36,7 @@ def evaluate(
     test_from: datetime | None,
     folds: int,
     as_of: datetime | None,
+    figures: Path | None,
     as_json: bool,
 ) -> None:
     """Judge the way of training on windows it had not seen, beside its baselines.
@@ -56,4 +63,6 @@ def evaluate(
             test_from=aware(test_from),
             progress=progress,
         )
+    for path in found.draw(figures) if figures else ():
+        tell(f"drawn: {path}")
     show(found.report, as_json, lines(found.report))

@@ -27,7 +27,11 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     """The report, a line each."""
     overall = report["overall"]
     found = [*_heading(report), ""]
-    found += [_split_line(split) for split in report["splits"]]
+    found += [
+        *report["picture"],
+        "   = learnt   c calibrated on, then learnt   t tested   . left out",
+    ]
+    found += ["", *(_split_line(split) for split in report["splits"])]
     found += ["", *_table(overall)]
     if overall["directional"]:
         found.append(

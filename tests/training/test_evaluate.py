@@ -14,9 +14,10 @@ from features.policy import LabelPolicy
 from features.synthetic import organisation
 from models.baselines import BASELINES
 from training.config import TrainingConfig, TrainingError
-from training.evaluate import Evaluation, Subject, best_gain, evaluate, judge, pooled
+from training.evaluate import Evaluation, best_gain, evaluate
 from training.evaluation_report import lines
 from training.figures import Window, figures
+from training.judging import Subject, judge, pooled
 
 SMALL = TrainingConfig(estimator={"max_iter": 15})
 UNTIL = datetime(2025, 6, 1, tzinfo=UTC)

@@ -40,6 +40,7 @@ from training.moved import (
 from training.pictures import save_pictures, text_picture
 from training.rows import TrainingRows
 from training.slices import link_coverage, masks, slice_figures
+from training.stability import stability
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -95,6 +96,7 @@ def evaluate(
     history_from: datetime | None = None,
     folds: int = FOLDS,
     test_from: datetime | None = None,
+    retrains: int = 0,
     progress: Progress = silent,
 ) -> Evaluation:
     """Fit and judge on several windows one after another, the baselines beside the model.
@@ -109,6 +111,8 @@ def evaluate(
         Number of windows.
     test_from : datetime, optional
         One window from then on, in place of several.
+    retrains : int
+        Models fitted on random parts of the last window's past, to see how stable they are.
 
     Raises
     ------
@@ -127,7 +131,11 @@ def evaluate(
     progress("figures", 0, None)
     report = _report(subject, found)
     asked = Asked(end=subject.end, history_from=history_from, test_from=test_from, folds=folds)
-    report.update(_beside(subject, found, report["overall"]["gain"]))
+    stable = None
+    if retrains >= 2:
+        stable = stability(subject.rows, found[-1].split, subject.config, retrains, progress)
+    report["stability"] = stable
+    report.update(_beside(subject, found, report["overall"]["gain"], stable))
     report["placebo"] = _placebo(history, asked, subject, found, progress)
     return Evaluation(rows=subject.rows, folds=found, report=report)
 
@@ -153,7 +161,12 @@ def _report(subject: Subject, folds: Sequence[Fold]) -> dict[str, Any]:
     }
 
 
-def _beside(subject: Subject, folds: Sequence[Fold], gain: Mapping[str, Any]) -> dict[str, Any]:
+def _beside(
+    subject: Subject,
+    folds: Sequence[Fold],
+    gain: Mapping[str, Any],
+    stable: Mapping[str, float] | None,
+) -> dict[str, Any]:
     """Slices, the rehearsal of the bands, and what the audits found."""
     rows, (said, window) = subject.rows, pooled(folds)
     champion = said[CHAMPION]
@@ -168,6 +181,7 @@ def _beside(subject: Subject, folds: Sequence[Fold], gain: Mapping[str, Any]) ->
         window,
         gain,
         covered,
+        stable,
     )
     return {
         "slices": {

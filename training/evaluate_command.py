@@ -22,6 +22,13 @@ from features.settings import Settings
     show_default=True,
     help="Test windows one after another over the newest 40 % of the changes.",
 )
+@click.option(
+    "--retrains",
+    type=click.IntRange(0, 50),
+    default=3,
+    show_default=True,
+    help="Models fitted again on random parts, to see how stable list and reasons are; 0: none.",
+)
 @click.option("--as-of", type=MOMENT, help="Use only what was known then.")
 @click.option(
     "--figures",
@@ -35,6 +42,7 @@ def evaluate(
     name: str | None,
     test_from: datetime | None,
     folds: int,
+    retrains: int,
     as_of: datetime | None,
     figures: Path | None,
     as_json: bool,
@@ -61,6 +69,7 @@ def evaluate(
             history_from=setting_moment(store, "history_from"),
             folds=folds,
             test_from=aware(test_from),
+            retrains=retrains,
             progress=progress,
         )
     for path in found.draw(figures) if figures else ():

@@ -33,8 +33,9 @@ from features.store import Store
 from features.synthetic import organisation
 from training import plots
 from training.config import TrainingConfig, TrainingError
-from training.evaluate import CHAMPION, Subject, evaluate, judge
+from training.evaluate import evaluate
 from training.fit import train
+from training.judging import CHAMPION, Subject, judge
 from training.metrics import metrics
 from training.rows import TrainingRows, observed_until, training_rows
 from training.run import Bar, Judged, Run

@@ -21,8 +21,9 @@ from models.registry import Registered, Registry, reached
 from training import plots
 from training.card import Card, make_card
 from training.config import TrainingConfig, TrainingError
-from training.evaluate import CHAMPION, Evaluation, pooled
+from training.evaluate import Evaluation
 from training.fit import Trained
+from training.judging import CHAMPION, pooled
 from training.metrics import flat
 from training.promotion import Comparison, compare
 from training.views import View

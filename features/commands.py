@@ -95,4 +95,22 @@ def place(
     show(asdict(found), as_json, lines)
 
 
-COMMANDS = (import_, place)
+@click.command("features")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the page docs/features.md.")
+@JSON
+def features_(as_markdown: bool, as_json: bool) -> None:
+    """List every feature a model may see: its factor group, what it counts and how it reads."""
+    from dataclasses import asdict
+
+    from features.catalogue import CATALOGUE
+    from features.catalogue.reference import example, markdown
+
+    if as_markdown:
+        click.echo(markdown(), nl=False)
+        return
+    rows = [{**asdict(feature), "example": example(feature)} for feature in CATALOGUE]
+    lines = [f"{row['name']} ({row['group']}): {row['example']}" for row in rows]
+    show({"features": rows}, as_json, lines)
+
+
+COMMANDS = (import_, place, features_)

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,11 @@ class Named:
 
     row: Ints
     names: NDArray[np.object_]
+
+    def among(self, low: int, high: int) -> Named:
+        """Those of the rows from ``low`` to before ``high``, counted from there."""
+        first, last = np.searchsorted(self.row, [low, high])
+        return Named(self.row[first:last] - low, self.names[first:last])
 
 
 class Vocabulary:
@@ -95,6 +101,7 @@ def title_template(changes: Columns, row: int) -> tuple[str, ...]:
     return (masked,) if masked else ()
 
 
+@lru_cache(maxsize=20_000)  # plans repeat, and are read for more than one feature
 def text_key(text: str | None) -> str | None:
     """What two texts share that differ only in digits, case and spacing; None for no text.
 
@@ -214,11 +221,11 @@ class Entity:
     hops: int = 0
 
 
+_AFFECTED = _several(affected_cis)
+
 ENTITIES: dict[str, Entity] = {
     "ci": Entity(vocabulary="ci", label="{name}", read=_single("ci")),
-    "affected": Entity(
-        vocabulary="ci", label="the affected item with the most", read=_several(affected_cis)
-    ),
+    "affected": Entity(vocabulary="ci", label="the affected item with the most", read=_AFFECTED),
     "service": Entity(vocabulary="service", label="service {name}", read=_single("service")),
     "team": Entity(vocabulary="team", label="team {name}", read=_single("assignment_group")),
     "change_model": Entity(
@@ -236,11 +243,11 @@ ENTITIES: dict[str, Entity] = {
     "neighbour": Entity(
         vocabulary="ci",
         label="the neighbouring item with the most",
-        read=_several(affected_cis),
+        read=_AFFECTED,
         hops=1,
     ),
     "second_neighbour": Entity(
-        vocabulary="ci", label="the item two steps away", read=_several(affected_cis), hops=2
+        vocabulary="ci", label="the item two steps away", read=_AFFECTED, hops=2
     ),
     "title_template": Entity(
         vocabulary="title_template", label="a title like this", read=_several(title_template)

@@ -91,6 +91,8 @@ class Segment:
     def own(self, codes: Ints, owners: Ints, since: Ints, until: Ints) -> Ints:
         """Sum of the weights of the owner's own events of that entity in ``[since, until)``."""
         known = (codes >= 0) & (codes < self._codes) & (owners >= 0)
+        if not known.any():
+            return np.zeros(len(codes), np.int64)
         pairs = np.where(known, owners * self._codes + codes, -1)
         low = np.searchsorted(self._owned, pairs, "left")
         high = np.searchsorted(self._owned, pairs, "right")

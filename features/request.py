@@ -108,9 +108,12 @@ PLANS = ("description", "justification", "implementation_plan", "backout_plan", 
 
 def words(text: str | None) -> int:
     """Number of words of a text; 0 for none or boilerplate."""
-    if not text or text.strip().lower().rstrip(".") in BOILERPLATE:
-        return 0
-    return len(_WORD.findall(text))
+    return len(_WORD.findall(text)) if text and _says(text) else 0
+
+
+def _says(text: str) -> bool:
+    """Whether a text is more than boilerplate."""
+    return text.strip().lower().rstrip(".") not in BOILERPLATE
 
 
 def level(text: str | None) -> float:
@@ -190,7 +193,7 @@ def _filled(*names: str) -> Reader:
         if name == "cab_required":
             return ~np.isnan(changes.numbers(name))
         if name in PLANS:
-            return np.array([words(text) > 0 for text in changes[name]], bool)
+            return np.array([bool(text) and _says(text) for text in changes[name]], bool)
         return np.array([bool(value) for value in changes[name]], bool)
 
     return lambda changes: np.mean([holds(changes, name) for name in names], axis=0)

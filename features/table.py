@@ -19,7 +19,7 @@ from features import instants, request
 from features.calendar import Calendar
 from features.catalogue import CATALOGUE, NAMES, Feature
 from features.columns import Array, Columns
-from features.entities import ENTITIES, ORGANISATION
+from features.entities import ENTITIES, ORGANISATION, Named
 from features.index import Ints
 from features.instants import MISSING
 from features.state import FeatureState
@@ -54,16 +54,19 @@ class FeatureTable:
     support : mapping of str to (ndarray, ndarray)
         For every rate: failures and decided changes behind it; where a change names several items,
         those of the item with the highest rate.
+    names : tuple of str
+        The columns.
     """
 
     change_ids: Array
     as_of: Ints
     values: Floats
     support: Mapping[str, tuple[Floats, Floats]]
+    names: tuple[str, ...] = NAMES
 
     def to_frame(self) -> pd.DataFrame:
         """The table as a data frame, indexed by change."""
-        frame = pd.DataFrame(self.values, columns=list(NAMES), index=self.change_ids)
+        frame = pd.DataFrame(self.values, columns=list(self.names), index=self.change_ids)
         frame.insert(0, "as_of", instants.micros_to_series(self.as_of).to_numpy())
         return frame.rename_axis("change_id")
 
@@ -78,19 +81,23 @@ class _Plan:
 
 
 @cache
-def _plans() -> tuple[_Plan, ...]:
+def _of_the_catalogue() -> tuple[_Plan, ...]:
+    return _plans(CATALOGUE)
+
+
+def _plans(features: tuple[Feature, ...]) -> tuple[_Plan, ...]:
     by_entity: dict[str, list[tuple[int, Feature]]] = defaultdict(list)
-    for column, feature in enumerate(CATALOGUE):
+    for column, feature in enumerate(features):
         if feature.aggregate != "value":
             by_entity[feature.entity].append((column, feature))
     plans = []
-    for entity, features in by_entity.items():
+    for entity, columns in by_entity.items():
         windows: dict[str, set[int | None]] = defaultdict(set)
-        for _, feature in features:
+        for _, feature in columns:
             for stream in _streams_of(feature):
                 windows[stream].add(_micros(feature.window_days))
         ordered = {name: tuple(sorted(w, key=lambda x: x or 0)) for name, w in windows.items()}
-        plans.append(_Plan(entity, tuple(features), ordered))
+        plans.append(_Plan(entity, tuple(columns), ordered))
     return tuple(plans)
 
 
@@ -110,7 +117,13 @@ def _micros(days: int | None) -> int | None:
     return None if days is None else days * instants.DAY
 
 
-def build(changes: Columns, as_of: Ints, state: FeatureState) -> FeatureTable:
+def build(
+    changes: Columns,
+    as_of: Ints,
+    state: FeatureState,
+    *,
+    features: tuple[Feature, ...] = CATALOGUE,
+) -> FeatureTable:
     """The features of changes, each as its record and the history stood at ``as_of``.
 
     Parameters
@@ -121,9 +134,11 @@ def build(changes: Columns, as_of: Ints, state: FeatureState) -> FeatureTable:
         Moments in microseconds; only facts known strictly before count.
     state : FeatureState
         The indexed history. It may hold later facts; they are not looked at.
+    features : tuple of Feature
+        The columns, in their order; a model needs those of the catalogue.
     """
-    values = np.full((len(changes), len(CATALOGUE)), np.nan)
-    for column, feature in enumerate(CATALOGUE):
+    values = np.full((len(changes), len(features)), np.nan)
+    for column, feature in enumerate(features):
         if feature.stream == "request":
             values[:, column] = request.VALUES[feature.name](changes)
         elif feature.stream == "place":
@@ -132,16 +147,21 @@ def build(changes: Columns, as_of: Ints, state: FeatureState) -> FeatureTable:
     usual = usual_rate(as_of, owners, state)
     support = {
         feature.name: (np.full(len(changes), np.nan), np.full(len(changes), np.nan))
-        for feature in CATALOGUE
+        for feature in features
         if feature.aggregate == "rate"
     }
-    for plan in _plans():
+    read: dict[object, Named] = {}  # several entities read the same names
+    for plan in _of_the_catalogue() if features is CATALOGUE else _plans(features):
+        entity = ENTITIES[plan.entity]
+        if entity.read not in read:
+            read[entity.read] = entity.read(changes)
         # Neighbours are many: their questions are asked for some changes at a time.
-        step = CHUNK if ENTITIES[plan.entity].hops else max(len(changes), 1)
+        step = CHUNK if entity.hops else max(len(changes), 1)
         for low in range(0, len(changes), step):
             rows = slice(low, low + step)
             part = changes if step >= len(changes) else changes.take(np.arange(len(changes))[rows])
-            asked = ask(part, as_of[rows], owners[rows], plan.entity, state)
+            named = read[entity.read].among(low, low + step)
+            asked = _asked(named, as_of[rows], owners[rows], plan.entity, state)
             asking = _Asking(part, asked, usual[rows], plan, state)
             for column, feature in plan.features:
                 if feature.aggregate == "rate":
@@ -150,7 +170,8 @@ def build(changes: Columns, as_of: Ints, state: FeatureState) -> FeatureTable:
                         whole[rows] = found
                 else:
                     values[rows, column] = _ANSWERS[feature.aggregate](feature, asking)
-    return FeatureTable(changes["change_id"], as_of, values, support)
+    names = NAMES if features is CATALOGUE else tuple(feature.name for feature in features)
+    return FeatureTable(changes["change_id"], as_of, values, support, names)
 
 
 def usual_rate(as_of: Ints, owners: Ints, state: FeatureState) -> Floats:
@@ -228,9 +249,12 @@ def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: Feature
     owners : ndarray of int64, shape (n,)
         Numbers of the changes themselves, whose own events never count; -1 for new ones.
     """
-    named = ENTITIES[entity].read(changes)
+    return _asked(ENTITIES[entity].read(changes), as_of, owners, entity, state)
+
+
+def _asked(named: Named, as_of: Ints, owners: Ints, entity: str, state: FeatureState) -> Asked:
     codes = state.vocabulary(ENTITIES[entity].vocabulary).find(named.names)
-    row, has_name = named.row, np.zeros(len(changes), bool)
+    row, has_name = named.row, np.zeros(len(as_of), bool)
     has_name[row] = True
     if ENTITIES[entity].hops:
         row, codes = state.topology.around(row, codes, as_of[row], ENTITIES[entity].hops)

@@ -197,7 +197,11 @@ class Topology:
             return row, other
         width = int(max(codes.max(), other.max())) + 2
         own = (rows * width + codes)[several[rows]]
-        pairs = np.setdiff1d(row[many] * width + other[many], own)
+        pairs = np.sort(row[many] * width + other[many])  # sorting beats numpy's hashed unique
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+        own = np.sort(own)
+        place = np.minimum(np.searchsorted(own, pairs), len(own) - 1)
+        pairs = pairs[own[place] != pairs]
         row = np.concatenate([row[~many], pairs // width])
         other = np.concatenate([other[~many], pairs % width])
         order = np.argsort(row, kind="stable")

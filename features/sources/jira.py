@@ -368,7 +368,12 @@ def delivery(
 
 
 def references(body: object) -> set[str]:
-    """Every custom field of a body, so that their names can be looked up."""
+    """Every field of a body and its issue's own id, so that their names can be looked up."""
     content = body.get("issue", body) if isinstance(body, dict) else None
-    fields = content.get("fields") if isinstance(content, dict) else None
-    return {name for name in fields if len(name) < 100} if isinstance(fields, dict) else set()
+    if not isinstance(content, dict):
+        return set()
+    fields = content.get("fields")
+    found = {name for name in fields if len(name) < 100} if isinstance(fields, dict) else set()
+    if isinstance(content.get("id"), str | int):
+        found.add(str(content["id"])[:100])
+    return found

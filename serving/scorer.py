@@ -102,6 +102,28 @@ class Scorer:
         finally:
             self._lock.release()
 
+    def consider(self, change: ChangeIn, *, now: datetime) -> Answer:
+        """The answer to a change that nobody has submitted; nothing of it is kept.
+
+        Raises
+        ------
+        InputError
+            If ``as_of`` lies in the future.
+        StoreError
+            If the history cannot be read.
+        """
+        as_of, about_time = moment_of(change, now)
+        record = change.to_record(revision="1", known_at=now)
+        warnings = [*change.warnings(), *about_time]
+        asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
+        if not self._lock.acquire(timeout=WAIT_SECONDS):
+            busy = Warned(code="busy", text="Too many changes were waiting to be scored.")
+            return without_score(asked, self.registered, busy)
+        try:
+            return self._judged(asked)[0]
+        finally:
+            self._lock.release()
+
     @contextmanager
     def reading(self) -> Iterator[FeatureState | None]:
         """The indexed history as of the last write, held still while the block reads it.

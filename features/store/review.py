@@ -90,6 +90,13 @@ class Review:
         query = query.order_by(direction, change_state.c.change_id).limit(limit)
         return [dict(row) for row in self._connection.execute(query).mappings()]
 
+    def past(self, since: int, until: int) -> list[Values]:
+        """States of the changes whose planned start lies in a span, in order of it."""
+        start = change_state.c.planned_start
+        query = sa.select(change_state).where(start >= since, start < until)
+        query = query.order_by(start, change_state.c.change_id)
+        return [dict(row) for row in self._connection.execute(query).mappings()]
+
     def tally(self, selection: Selection) -> dict[tuple[str | None, bool], int]:
         """How many changes still to come, by band and whether they are decided."""
         decided = change_state.c.decision.is_not(None)

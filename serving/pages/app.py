@@ -13,7 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.pages import agenda_page, change_page, decide_page, sign_in
+from serving.pages import (
+    agenda_page,
+    change_page,
+    decide_page,
+    record_page,
+    schedule_page,
+    sign_in,
+    snapshot_page,
+    trial_page,
+)
 from serving.pages.desk import Desk, UnreadableError
 from serving.pages.door import Door, Headers
 from serving.pages.site import Site, static_digest, static_file
@@ -26,6 +35,18 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/changes/{change_id:path}", change_page.change),
     ("POST", "/decisions", decide_page.decide),
     ("POST", "/views", decide_page.view),
+    ("GET", "/track-record", record_page.track_record),
+    ("GET", "/try", trial_page.form),
+    ("POST", "/try", trial_page.trial),
+    ("GET", "/schedule", schedule_page.schedule),
+    ("GET", "/schedule.ics", schedule_page.calendar),
+    ("GET", "/schedule.atom", schedule_page.atom),
+    ("GET", "/schedule.json", schedule_page.json),
+    ("GET", "/agenda.csv", snapshot_page.live_csv),
+    ("GET", "/snapshots", snapshot_page.listed),
+    ("POST", "/snapshots", snapshot_page.freeze),
+    ("GET", "/snapshots/{snapshot_id}", snapshot_page.snapshot),
+    ("GET", "/snapshots/{snapshot_id}/agenda.csv", snapshot_page.frozen_csv),
     ("GET", "/sign-in", sign_in.form),
     ("POST", "/sign-in", sign_in.enter),
     ("POST", "/sign-out", sign_in.leave),

@@ -150,7 +150,7 @@ def _shown(
         "facts": parts.heading_facts(payload, clock),
         "answer": answer,
         "means": desk.means(label),
-        "score": _score(answer, desk),
+        "score": score_of(answer, desk),
         "factors": parts.factor_table(answer, facts),
         "levers": levers,
         "together": together,
@@ -174,7 +174,7 @@ def _dated(entry: JournalEntry) -> tuple[datetime, Mapping[str, Any]]:
     return entry.written_at, entry.body["answer"]
 
 
-def _score(answer: Mapping[str, Any], desk: Desk) -> dict[str, Any] | None:
+def score_of(answer: Mapping[str, Any], desk: Desk) -> dict[str, Any] | None:
     """The figure, the sentence's numbers and the icon array; None without a score."""
     probability = answer.get("incident_probability")
     if probability is None:

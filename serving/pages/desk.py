@@ -29,6 +29,7 @@ class Desk:
 
     site: Site
     history: History = field(default_factory=History)
+    versions: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def now(self) -> datetime:

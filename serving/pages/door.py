@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 OPEN = ("/sign-in", "/sign-out", "/static/")
 """Paths that need no session."""
 
+FEEDS = ("/schedule.ics", "/schedule.atom", "/schedule.json")
+"""What a feed's token in the address opens."""
+
 BEGINNINGS = ("/changes/", "/static/", "/schedule", "/snapshots")
 PLACES = frozenset(
     {
@@ -116,14 +119,16 @@ class Door:
         token = request.cookies.get(COOKIE)
         kind, _, presented = request.headers.get("authorization", "").partition(" ")
         runtime = self._site.runtime
-        if token is None and kind.lower() != "bearer":
+        feed = request.query_params.get("feed") if request.url.path in FEEDS else None
+        if token is None and feed is None and kind.lower() != "bearer":
             return None
         scorer = runtime.scorer()
         if scorer is None:
             raise StoreError(runtime.ready()[1])
         if kind.lower() == "bearer":
             return caller(scorer.store, presented.strip(), now=runtime.clock())
-        return holder(self._site.key, token or "", "session", scorer.store, now=runtime.clock())
+        shown = (token, "session") if feed is None else (feed, "feed")
+        return holder(self._site.key, shown[0] or "", shown[1], scorer.store, now=runtime.clock())
 
     def _sign_in(self, request: Request) -> Response:
         """The way to the sign-in page; where a part of a page was asked for, that part says so."""

@@ -14,7 +14,7 @@ from features import instants
 from features.catalogue import BY_NAME
 from features.columns import Columns
 from features.evidence import Question, records_behind
-from features.records import Change, ChangeEvent, Incident
+from features.records import Change, ChangeEvent, Incident, Link
 from features.state import FeatureState
 from serving.contract import ChangeIn
 from serving.scorer import Scorer
@@ -134,6 +134,35 @@ class Facts:
                     assert isinstance(event, ChangeEvent)  # noqa: S101 - a table of events
                     last = event
         return last
+
+    def outcomes(self, change_ids: Sequence[str], now: datetime) -> list[str | None]:
+        """``caused``, ``clean`` or None (not decided yet) of each change, as known by then."""
+        if self.state is None or not change_ids:
+            return [None] * len(change_ids)
+        owners = self.state.vocabulary("change").find(list(change_ids))
+        everyone = np.zeros(len(owners), np.int64)
+        since = np.full(len(owners), instants.MISSING)
+        until = np.full(len(owners), instants.to_micros(now))
+        failed, decided = (
+            self.state.events(stream, "organisation").owned(everyone, owners, since, until) > 0
+            for stream in ("failures", "decided")
+        )
+        pairs = zip(failed.tolist(), decided.tolist(), strict=True)
+        return ["caused" if bad else "clean" if known else None for bad, known in pairs]
+
+    def links_in(self, since: int, until: int) -> tuple[int, int]:
+        """Incidents of a span that are linked to a change as caused by it, and all of them."""
+        linked = {
+            incident
+            for table in self._tables(Link)
+            for incident, kind in zip(table["incident_id"], table["kind"], strict=True)
+            if kind == "caused_by"
+        }
+        found: set[str] = set()
+        for table in self._tables(Incident):
+            moments = table.times("occurred_at")
+            found.update(table["incident_id"][(moments >= since) & (moments < until)])
+        return len(found & linked), len(found)
 
     def open_incidents(self, change: ChangeIn, now: datetime) -> list[IncidentFact]:
         """Incidents that are open now on the items a change affects, newest first."""

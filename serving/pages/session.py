@@ -28,6 +28,11 @@ SESSION = timedelta(hours=12)
 LINK = timedelta(days=1)
 """How long a link that signs in works."""
 
+FEED = timedelta(days=400)
+"""How long the address of a feed works."""
+
+LASTS = {"session": SESSION, "link": LINK, "feed": FEED}
+
 SECRET_FILE = "session-secret"  # noqa: S105 - a file's name
 
 ALGORITHM = "HS256"
@@ -50,9 +55,8 @@ def secret(home: Path) -> OctKey:
 
 
 def issue(key: OctKey, key_id: str, purpose: str, *, now: datetime) -> str:
-    """A signed token for one key and one purpose, ``session`` or ``link``."""
-    lasts = SESSION if purpose == "session" else LINK
-    claims = {"sub": key_id, "aud": purpose, "exp": int((now + lasts).timestamp())}
+    """A signed token for one key and one purpose: ``session``, ``link`` or ``feed``."""
+    claims = {"sub": key_id, "aud": purpose, "exp": int((now + LASTS[purpose]).timestamp())}
     return jwt.encode({"alg": ALGORITHM}, claims, key)
 
 

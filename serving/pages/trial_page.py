@@ -1,0 +1,136 @@
+"""Trying a change before it is submitted: nothing is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from features.store import StoreError
+from serving.contract import ChangeIn
+from serving.moment import InputError
+from serving.pages import change as parts
+from serving.pages.change_page import score_of
+from serving.pages.desk import Desk, UnreadableError
+from serving.pages.site import swaps
+
+FIELDS = (
+    ("short_description", "Title", "text"),
+    ("change_type", "Type", "type"),
+    ("category", "Category", "text"),
+    ("ci", "Main item", "text"),
+    ("affected_cis", "Further items, one a line", "lines"),
+    ("service", "Service", "text"),
+    ("assignment_group", "Team", "text"),
+    ("planned_start", "Start", "moment"),
+    ("planned_end", "End", "moment"),
+    ("description", "Description", "area"),
+    ("implementation_plan", "Implementation plan", "area"),
+    ("backout_plan", "Backout plan", "area"),
+    ("test_plan", "Test plan", "area"),
+)
+"""Name, label and kind of every field of the form."""
+
+TYPES = ("normal", "standard", "emergency")
+
+LONGEST = 8_000
+
+
+def form(desk: Desk, request: Request) -> Response:
+    """``GET /try``: the form; with a query, filled and scored."""
+    said = {name: request.query_params.get(name, "")[:LONGEST] for name, _, _ in FIELDS}
+    return _shown(desk, request, said) if any(said.values()) else _page(desk, request, said)
+
+
+async def trial(desk: Desk, request: Request) -> Response:
+    """``POST /try``: the score of what the form says."""
+    async with request.form(max_files=0, max_fields=50) as given:
+        said = {name: str(given.get(name, "")).strip()[:LONGEST] for name, _, _ in FIELDS}
+    return await run_in_threadpool(_shown, desk, request, said)
+
+
+def _shown(desk: Desk, request: Request, said: Mapping[str, str]) -> Response:
+    try:
+        change = _change(desk, said)
+        answer = desk.scorer.consider(change, now=desk.now).model_dump(mode="json")
+    except (ValidationError, InputError):
+        fault = "A start or an end could not be read as a time."
+        return _page(desk, request, said, status=422, fault=fault)
+    except StoreError as error:
+        raise UnreadableError from error
+    clock, bands = desk.site.times(), desk.bands
+    levers, together = parts.lever_rows(answer, bands, clock)
+    with desk.facts() as facts:
+        rows, outcomes = parts.similar(answer, facts)
+        crossing, _ = parts.collisions(answer, None, {}, facts, clock)
+        result = {
+            "answer": answer,
+            "score": score_of(answer, desk),
+            "means": desk.means(),
+            "factors": parts.factor_table(answer, facts),
+            "levers": levers,
+            "together": together,
+            "similar": rows,
+            "outcomes": outcomes,
+            "collisions": crossing,
+        }
+    return _page(desk, request, said, result=result)
+
+
+def _page(
+    desk: Desk,
+    request: Request,
+    said: Mapping[str, str],
+    *,
+    status: int = 200,
+    result: Mapping[str, Any] | None = None,
+    fault: str = "",
+) -> Response:
+    return desk.site.render(
+        request,
+        "_trial.html" if swaps(request) else "try.html",
+        status=status,
+        fields=FIELDS,
+        types=TYPES,
+        said=said,
+        result=result,
+        fault=fault,
+        problem=desk.problem,
+    )
+
+
+def _change(desk: Desk, said: Mapping[str, str]) -> ChangeIn:
+    """The change a form describes; its times are on the board's clock.
+
+    Raises
+    ------
+    ValidationError
+        If a time cannot be read.
+    """
+    body: dict[str, Any] = {"change_id": "a change to try"}
+    for name, _, kind in FIELDS:
+        text = said[name]
+        if not text:
+            continue
+        if kind == "lines":
+            body[name] = [line.strip() for line in text.splitlines() if line.strip()][:200]
+        elif kind == "moment":
+            body[name] = _moment(desk, text)
+        else:
+            body[name] = text
+    return ChangeIn.model_validate(body)
+
+
+def _moment(desk: Desk, text: str) -> str:
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if local.tzinfo is None:
+        local = local.replace(tzinfo=desk.site.runtime.board.timezone)
+    return local.isoformat()

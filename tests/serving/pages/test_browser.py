@@ -166,7 +166,7 @@ def test_a_decision_by_mouse_with_its_faults(
     expect(page.locator("#decision-head")).to_be_focused()
     expect(page.locator("#said")).to_contain_text("Recorded: Approved with conditions")
     page.get_by_text("Reopen decision").click()
-    page.get_by_label("Why").fill("The vendor asks to wait a week.")
+    page.get_by_role("textbox", name="Why").fill("The vendor asks to wait a week.")
     page.get_by_role("button", name="Reopen", exact=True).click()
     expect(page.get_by_role("button", name="Record decision")).to_be_visible()
     # The browser itself tells of the refused form (422); nothing else was wrong.

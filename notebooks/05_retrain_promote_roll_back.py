@@ -47,7 +47,7 @@ first.register("champion")
 second = lab.train(TrainingConfig(estimator={"max_iter": trees, "learning_rate": 0.05}))
 comparison = second.compare("champion")
 for condition in comparison.conditions:
-    print(f"{condition.outcome:8} {condition.text}")
+    print(f"{condition.outcome:8} {condition.sentence}")
 print("promote" if comparison.promotes else "keep the champion")
 
 # %% [markdown]

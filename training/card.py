@@ -281,7 +281,7 @@ def _promotion(tags: Mapping[str, str], comparison: Mapping[str, Any] | None) ->
             f"{comparison['window']['changes']:,} changes neither had seen."
         )
         rows = tuple(
-            (one["code"].replace("_", " "), one["outcome"].replace("_", " "), one["text"])
+            (one["code"].replace("_", " "), one["outcome"].replace("_", " "), one["sentence"])
             for one in comparison["conditions"]
         )
         table = Table(head=("condition", "outcome", "found"), rows=rows)

@@ -25,6 +25,7 @@ from training.audits import audit
 from training.bootstrap import interval, ranking
 from training.config import TrainingConfig, TrainingError
 from training.figures import DIRECTIONAL, Figures, by_month, figures, gain, quarter_of
+from training.findings import Finding
 from training.folds import embargo
 from training.handed_down import evidence_of
 from training.judging import CHAMPION, Fold, Subject, judge, pooled
@@ -191,6 +192,23 @@ def _beside(
         "bands": _rehearsed(subject, folds),
         "audits": [finding.plain() for finding in audit(evidence)],
     }
+
+
+def audited(subject: Subject, folds: Sequence[Fold]) -> list[Finding]:
+    """What the audits find in windows that were judged with their baselines."""
+    said, window = pooled(folds)
+    gain = best_gain({name: figures(scores, window) for name, scores in said.items()})
+    evidence = evidence_of(
+        subject.rows,
+        subject.policy,
+        [fold.split for fold in folds],
+        folds[-1].fitted,
+        said[CHAMPION],
+        window,
+        gain,
+        link_coverage(subject.rows, folds[-1].split.test_from),
+    )
+    return audit(evidence)
 
 
 def _rehearsed(subject: Subject, folds: Sequence[Fold]) -> dict[str, Any]:

@@ -110,6 +110,13 @@ def model_replay(settings: Settings, version: str, as_json: bool) -> None:
 @BY
 @click.option("--as-of", type=MOMENT, help="Judge only on what was known then.")
 @click.option("--dry-run", is_flag=True, help="Compare and say, but change nothing.")
+@click.option(
+    "--accept",
+    "accepted",
+    multiple=True,
+    metavar="CODE",
+    help="An audit whose failure shall not refuse; may be given several times.",
+)
 @click.option("--override", is_flag=True, help="Promote although the rule refuses.")
 @JSON
 @click.pass_obj
@@ -120,6 +127,7 @@ def promote(
     by: str | None,
     as_of: datetime | None,
     dry_run: bool,
+    accepted: tuple[str, ...],
     override: bool,
     as_json: bool,
 ) -> None:
@@ -145,6 +153,7 @@ def promote(
             challenger,
             as_of=_end(store, history, champion.model.policy, as_of),
             now=now(),
+            accepted=accepted,
             progress=progress,
         )
         done = not dry_run and (found.promotes or override)
@@ -267,7 +276,11 @@ def _lines(found: Comparison) -> list[str]:
         said.append(f"version {version:6}" + "  ".join(shown[:1]) + "".join(shown[1:]))
     said.append("")
     marks = {"passed": "passed ", "failed": "FAILED ", "not_applicable": "n/a    "}
-    said += [f"{marks[one.outcome]} {one.text}" for one in found.conditions]
+    said += [
+        f"{marks[one.outcome]} {one.code}: {one.sentence}"
+        f"{' (accepted)' if one.outcome == 'failed' and one.code in found.accepted else ''}"
+        for one in found.conditions
+    ]
     return said
 
 

@@ -8,8 +8,8 @@ it rests on, so that a refusal says what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,10 @@ from features.progress import Progress, silent
 from models.registry import Registered
 from training.bootstrap import Interval, draw, interval, ranking, ratio
 from training.config import TrainingConfig, TrainingError
+from training.evaluate import audited
+from training.findings import FAILED, PASSED, Finding
 from training.fit import train
+from training.judging import Subject, judge
 from training.metrics import metrics
 from training.queues import captured, week_of
 from training.rows import TrainingRows, training_rows
@@ -43,27 +46,11 @@ NEWEST_SHARE = 0.2
 OBSERVED_EXPECTED = (0.85, 1.15)
 """Failures seen per failure expected between which a probability is taken at its word."""
 
+ACCEPTABLE = ("worse_than_baseline", "drift", "coverage", "group_gaps", "instability")
+"""Audits that tell of weakness; the others tell of a meaningless figure, and always refuse."""
+
 SEED = 20_140_211
 """Seed of the resamples; the same for every comparison, so that two runs give the same digits."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """One condition of the rule.
-
-    Parameters
-    ----------
-    code : str
-        Short name, for machines.
-    outcome : str
-        ``passed``, ``failed`` or ``not_applicable``.
-    text : str
-        What was found, in a sentence.
-    """
-
-    code: str
-    outcome: str
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +69,10 @@ class Comparison:
         Metrics of each.
     gain : mapping of str to Interval
         Challenger minus champion, with 95 % intervals by resampling weeks.
-    conditions : tuple of Condition
+    conditions : tuple of Finding
+        The conditions of the rule, and the audits of the way the challenger was trained.
+    accepted : tuple of str
+        Codes of audits whose failure somebody has accepted.
     """
 
     champion: str
@@ -91,12 +81,15 @@ class Comparison:
     twins: tuple[str, ...]
     models: Mapping[str, Mapping[str, Any]]
     gain: Mapping[str, Interval]
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Finding, ...]
+    accepted: tuple[str, ...] = ()
 
     @property
     def promotes(self) -> bool:
-        """Whether no condition failed."""
-        return all(condition.outcome != "failed" for condition in self.conditions)
+        """Whether no condition failed that nobody has accepted."""
+        return not any(
+            found.outcome == FAILED and found.code not in self.accepted for found in self.conditions
+        )
 
     def facts(self) -> dict[str, Any]:
         """The comparison as plain data."""
@@ -110,6 +103,7 @@ def compare(
     *,
     as_of: datetime,
     now: datetime,
+    accepted: Collection[str] = (),
     progress: Progress = silent,
 ) -> Comparison:
     """Judge two models on changes that neither has seen.
@@ -120,6 +114,8 @@ def compare(
         Use only what was known then.
     now : datetime
         Time of the comparison, for the record of the twins.
+    accepted : collection of str
+        Codes of audits whose failure does not refuse; see ``ACCEPTABLE``.
 
     Raises
     ------
@@ -134,7 +130,11 @@ def compare(
             f"{challenger.model.policy.name!r}: they cannot be compared. Set the service to the "
             "new label with `changerisk train --alias champion` if that is what you want"
         )
-    progress("build the table", 0, 3)
+    if foreign := sorted(set(accepted) - set(ACCEPTABLE)):
+        raise TrainingError(
+            f"{', '.join(foreign)} cannot be accepted; what can is {', '.join(ACCEPTABLE)}"
+        )
+    progress("build the table", 0, 4)
     since = challenger.model.training.get("history_from")
     rows = training_rows(
         history,
@@ -147,14 +147,32 @@ def compare(
     failed, times = rows.failed(limit)[chosen], rows.table.as_of[chosen]
     scores, twins = [], []
     for step, one in enumerate((champion, challenger), start=1):
-        progress(f"judge version {one.version}", step, 3)
+        progress(f"judge version {one.version}", step, 4)
         model = one.model
         if instants.to_micros(model.history_until) > opens:
             model = _twin(history, one, opens, now).model
             twins.append(one.version)
         scores.append(model.probability(rows.table.values[chosen]))
-    progress("done", 3, 3)
-    return _verdict(champion, challenger, scores, failed, times, tuple(twins))
+    progress("audit", 3, 4)
+    found = _verdict(champion, challenger, scores, failed, times, tuple(twins))
+    audits = _audits(rows, challenger, as_of)
+    progress("done", 4, 4)
+    conditions = (*found.conditions, *audits)
+    return replace(found, conditions=conditions, accepted=tuple(sorted(accepted)))
+
+
+def _audits(rows: TrainingRows, challenger: Registered, as_of: datetime) -> list[Finding]:
+    """What the audits find in the way the challenger was trained, judged on one newest window."""
+    limit = instants.to_micros(as_of)
+    subject = Subject(
+        rows=rows,
+        policy=challenger.model.policy,
+        config=TrainingConfig.from_facts(challenger.model.training.get("config", {})),
+        limit=limit,
+        end=as_of,
+        usable=rows.taught & rows.decided(limit),
+    )
+    return audited(subject, judge(subject, folds=1))
 
 
 def _window(rows: TrainingRows, limit: int, models: list[Registered]) -> tuple[int, Mask]:
@@ -256,25 +274,23 @@ def _gain(scores: list[Floats], failed: Mask, weeks: Ints, draws: Floats) -> dic
     }
 
 
-def _enough(failures: int) -> Condition:
+def _enough(failures: int) -> Finding:
     text = f"{failures} failures among the changes judged on; at least {LEAST_FAILURES} are needed"
     if LEAST_FAILURES <= failures < DIRECTIONAL:
         text += f" (fewer than {DIRECTIONAL}: directional)"
-    outcome = "passed" if failures >= LEAST_FAILURES else "failed"
-    return Condition(code="enough_failures", outcome=outcome, text=text)
+    return _finding("enough_failures", failures >= LEAST_FAILURES, failures, text)
 
 
-def _not_worse(name: str, words: str, gain: Mapping[str, Interval]) -> Condition:
+def _not_worse(name: str, words: str, gain: Mapping[str, Interval]) -> Finding:
     found = gain[name]
     value, low, high = found["value"], found["low"], found["high"]
     if value is None or low is None or high is None:
-        return Condition(code=f"not_worse_{name}", outcome="failed", text=f"{words}: not known")
+        return _finding(f"not_worse_{name}", False, None, f"{words}: not known")
     text = f"{words}: {value:+.3f} (95 % {low:+.3f} to {high:+.3f}) against the champion"
-    outcome = "passed" if high >= 0 else "failed"
-    return Condition(code=f"not_worse_{name}", outcome=outcome, text=text)
+    return _finding(f"not_worse_{name}", high >= 0, value, text)
 
 
-def _better_somewhere(gain: Mapping[str, Interval]) -> Condition:
+def _better_somewhere(gain: Mapping[str, Interval]) -> Finding:
     """A change of model is work for everybody: it must promise something, if only a little."""
     precision, brier = gain["average_precision"]["value"], gain["brier"]["value"]
     better = [
@@ -286,11 +302,10 @@ def _better_somewhere(gain: Mapping[str, Interval]) -> Condition:
         if gained
     ]
     text = f"better in: {', '.join(better) or 'nothing'}; expected ranking or probabilities"
-    outcome = "passed" if better else "failed"
-    return Condition(code="better_somewhere", outcome=outcome, text=text)
+    return _finding("better_somewhere", bool(better), None, text)
 
 
-def _calibrated(old: Mapping[str, Any], new: Mapping[str, Any]) -> Condition:
+def _calibrated(old: Mapping[str, Any], new: Mapping[str, Any]) -> Finding:
     """Failures as many as said, or at least no further off than the champion's."""
     ratios = [
         found["observed"] / found["expected"] if found["expected"] else 0.0 for found in (old, new)
@@ -303,15 +318,20 @@ def _calibrated(old: Mapping[str, Any], new: Mapping[str, Any]) -> Condition:
         f"{ratios[1]:.2f} failures seen per failure expected (champion {ratios[0]:.2f}); "
         f"expected between {low} and {high}, or nearer to 1 than the champion"
     )
-    return Condition(code="calibrated", outcome="passed" if fine else "failed", text=text)
+    return _finding("calibrated", bool(fine), ratios[1], text)
 
 
-def _skilled(new: Mapping[str, Any]) -> Condition:
+def _skilled(new: Mapping[str, Any]) -> Finding:
     skill = new["brier_skill"]
     if skill is None:
-        return Condition(code="skilled", outcome="failed", text="Brier skill: not known")
+        return _finding("skilled", False, None, "Brier skill: not known")
     text = f"Brier skill {skill:+.4f} over always saying the usual rate; expected above 0"
-    return Condition(code="skilled", outcome="passed" if skill > 0 else "failed", text=text)
+    return _finding("skilled", skill > 0, skill, text)
+
+
+def _finding(code: str, good: bool, figure: float | None, sentence: str) -> Finding:
+    outcome = PASSED if good else FAILED
+    return Finding(code=code, outcome=outcome, figure=figure, sentence=sentence)
 
 
 def _iso(micros: int) -> str:

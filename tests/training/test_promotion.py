@@ -15,6 +15,7 @@ from features.history import History
 from features.policy import POLICIES
 from models.registry import Registered
 from training.config import TrainingError
+from training.findings import Finding
 from training.fit import Trained
 from training.promotion import Comparison, _verdict, compare
 
@@ -103,3 +104,21 @@ def test_a_model_that_has_seen_the_window_is_judged_by_its_twin(
     assert found.twins == ("2",)
     assert found.window["changes"] > 500
     assert found.models["2"]["roc_auc"] != found.models["1"]["roc_auc"]
+    codes = {one.code for one in found.conditions}
+    assert codes >= {"time_overlap", "golden_feature", "forbidden_fields", "worse_than_baseline"}
+    assert not failed_of(found) & {"time_overlap", "golden_feature", "forbidden_fields"}
+
+
+def test_weakness_may_be_accepted_and_a_leak_may_not(
+    judge: Judge,
+    pair: tuple[Registered, Registered],
+    history: History,
+    day: Callable[[float], datetime],
+) -> None:
+    weak = Finding(code="drift", outcome="failed", figure=2.0, sentence="it drifts")
+    good = judge(old=2.0, new=0.3)
+    found = replace(good, conditions=(*good.conditions, weak))
+    assert not found.promotes
+    assert replace(found, accepted=("drift",)).promotes
+    with pytest.raises(TrainingError, match="golden_feature cannot be accepted"):
+        compare(history, *pair, as_of=day(500), now=day(501), accepted=["golden_feature"])

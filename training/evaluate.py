@@ -173,31 +173,34 @@ def _beside(
     champion = said[CHAMPION]
     tested = np.concatenate([np.flatnonzero(fold.split.test) for fold in folds])
     covered = link_coverage(rows, folds[-1].split.test_from)
-    evidence = evidence_of(
-        rows,
-        subject.policy,
-        [fold.split for fold in folds],
-        folds[-1].fitted,
-        champion,
-        window,
-        gain,
-        covered,
-        stable,
-    )
     return {
         "slices": {
             name: slice_figures(champion, window, inside)
             for name, inside in masks(rows, tested, covered).items()
         },
         "bands": _rehearsed(subject, folds),
-        "audits": [finding.plain() for finding in audit(evidence)],
+        "audits": [finding.plain() for finding in audited(subject, folds, gain, stable)],
     }
 
 
-def audited(subject: Subject, folds: Sequence[Fold]) -> list[Finding]:
-    """What the audits find in windows that were judged with their baselines."""
+def audited(
+    subject: Subject,
+    folds: Sequence[Fold],
+    gain: Mapping[str, Any] | None = None,
+    stable: Mapping[str, float] | None = None,
+) -> list[Finding]:
+    """What the audits find in windows that were judged with their baselines.
+
+    Parameters
+    ----------
+    gain : mapping, optional
+        From :func:`best_gain`, where somebody has it already.
+    stable : mapping, optional
+        Stability over retrains; without it that audit is not applicable.
+    """
     said, window = pooled(folds)
-    gain = best_gain({name: figures(scores, window) for name, scores in said.items()})
+    if gain is None:
+        gain = best_gain({name: figures(scores, window) for name, scores in said.items()})
     evidence = evidence_of(
         subject.rows,
         subject.policy,
@@ -207,6 +210,7 @@ def audited(subject: Subject, folds: Sequence[Fold]) -> list[Finding]:
         window,
         gain,
         link_coverage(subject.rows, folds[-1].split.test_from),
+        stable,
     )
     return audit(evidence)
 

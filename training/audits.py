@@ -140,7 +140,8 @@ def drift(evidence: Evidence) -> Finding:
     months = [month for month in by_month(said, window) if _parted(month)]
     halves = _half_years(by_month(said, window))
     off = [half for half in halves if not _within(half["ratio"])]
-    index = stability_index(evidence.calibrated, said)
+    latest = said if evidence.latest is None else evidence.latest
+    index = stability_index(evidence.calibrated, latest)
     moved = index is not None and index > SHIFTED
     names = [month["month"] for month in months] + [half["half_year"] for half in off]
     total = float(window.failed.sum()) / float(said.sum()) if said.sum() else None

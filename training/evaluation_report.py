@@ -70,21 +70,21 @@ def _bands(bands: Mapping[str, Any]) -> list[str]:
 
 def _placebo(placebo: Mapping[str, Any]) -> list[str]:
     asked = {
-        "incidents_rose": "incidents rose on the items of",
-        "item_had_a_failure": "some change on the same items failed after",
+        "incidents_rose": "incidents rose on the items after",
+        "item_had_a_failure": "some change on the same items failed soon after",
     }
-    found = [f"placebo: {placebo['verdict']}"]
+    found = [
+        f"placebo: {placebo['verdict']}",
+        f"  share of the changes where {asked[placebo['question']]} them, and the score's ROC AUC:",
+        f"{'':16}" + _row("really", "moved back", "AUC really", "AUC moved back", "fitted again"),
+    ]
     for one in placebo["shifts"]:
-        line = (
-            f"  moved back {one['shift_days']} days: {asked[placebo['question']]} "
-            f"{figure(one['rate'])} of the changes at the real time, "
-            f"{figure(one['placebo_rate'])} at the moved one; AUC of the score "
-            f"{figure(one['roc_auc'])} and {figure(one['placebo_roc_auc'])}"
-        )
+        names = ("rate", "placebo_rate", "roc_auc", "placebo_roc_auc")
+        cells = [figure(one[name]) for name in names]
         again = one.get("refitted")
-        if again:
-            line += f"; everything fitted again on the moved changes: {figure(again['roc_auc'])}"
-        found.append(line)
+        cells.append(figure(again["roc_auc"]) if again else "-")
+        days = f"{one['shift_days']} days"
+        found.append(f"    {days:12}{_row(*cells)}")
     return [*found, *_labels(placebo["labels"])]
 
 

@@ -84,8 +84,8 @@ class Evidence:
         Gain over the best baseline, as :func:`training.evaluate.best_gain` gives it.
     said : ndarray and window : Window
         Probabilities of all test changes, and what followed.
-    calibrated : ndarray
-        Probabilities in the calibration window of the last model.
+    calibrated, latest : ndarray
+        Probabilities of the last model in its calibration window and in its test window.
     groups : mapping of str to ndarray of str
         Names of the groups of every test change, by kind of group.
     coverage : mapping of str to (incidents, linked incidents)
@@ -104,6 +104,7 @@ class Evidence:
     said: Floats | None = None
     window: Window | None = None
     calibrated: Floats | None = None
+    latest: Floats | None = None
     groups: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     coverage: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     stability: Mapping[str, float] | None = None

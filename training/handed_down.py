@@ -67,6 +67,7 @@ def evidence_of(
         said=said,
         window=window,
         calibrated=last.window,
+        latest=said[len(said) - int(splits[-1].test.sum()) :],
         groups={kind: changes[name] for kind, name in kinds.items() if any(changes[name])},
         coverage=coverage,
         stability=stability,

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export CHANGERISK_HOME ?= var
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench lock clean
+.PHONY: help setup run test lint bench notebooks docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ lint: setup ## format check, rules, types, import contracts
 
 bench: setup ## measure the engine, the model and the service; prints ratios
 	$(BIN)/python -m tests.benchmarks
+
+notebooks: setup ## run the notebooks as notebooks, on BPIC14 where its files are found
+	$(BIN)/python -m tests.run_notebooks
+
+docs: setup ## build the documentation into dist/docs
+	$(BIN)/python -m mkdocs build --strict --quiet -d dist/docs
 
 lock: setup ## compile requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate \

@@ -40,7 +40,7 @@ notebooks: setup ## run the notebooks as notebooks, on BPIC14 where its files ar
 	$(BIN)/python -m tests.run_notebooks
 
 docs: setup ## build the documentation into dist/docs
-	$(BIN)/python -m mkdocs build --strict --quiet -d dist/docs
+	$(BIN)/python -m mkdocs build --strict -d dist/docs
 
 lock: setup ## compile requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate \

@@ -202,7 +202,7 @@ class RiskModel:
                 history_until=datetime.fromisoformat(facts["history_until"]),
                 metrics=facts["metrics"],
                 training=dict(facts.get("training", {})),
-                place=Place.of(facts["place"]),
+                place=Place.of(facts.get("place")),
                 features=facts["features"],
                 tables=tables,  # type: ignore[arg-type]
             )

@@ -27,7 +27,7 @@ BundleOf = Callable[..., RiskModel]
 
 NEEDED = {
     *("columns", "platt", "bands", "base_rate", "reference", "coverage", "score_quantiles"),
-    *("policy", "trained_at", "history_until", "metrics", "features", "place"),
+    *("policy", "trained_at", "history_until", "metrics", "features"),
 }
 
 
@@ -50,7 +50,13 @@ def test_facts_come_back(bundle_of: BundleOf, estimator: Estimator) -> None:
         place=Place(country="DE", timezone="Europe/Berlin"),
     )
     again = read(model)
-    for name in NEEDED - {"reference", "coverage", "score_quantiles", "trained_at", "features"}:
+    for name in {*NEEDED, "place"} - {
+        "reference",
+        "coverage",
+        "score_quantiles",
+        "trained_at",
+        "features",
+    }:
         assert getattr(again, name) == getattr(model, name), name
     assert again.facts() == model.facts()
 
@@ -155,7 +161,7 @@ def test_foreign_columns(bundle: RiskModel) -> None:
 
 
 def test_every_fact_is_needed(bundle: RiskModel) -> None:
-    assert set(bundle.facts()) == {*NEEDED, "protocol", "training"}
+    assert set(bundle.facts()) == {*NEEDED, "protocol", "training", "place"}
 
 
 def test_facts_hold_no_code_and_no_arrays(model: RiskModel) -> None:

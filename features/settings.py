@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Any
 
 from features.errors import ChangeRiskError
+
+Network = IPv4Network | IPv6Network
+
+_OIDC = ("oidc_jwks", "oidc_issuer", "oidc_audience")
 
 
 class SettingsError(ChangeRiskError):
@@ -31,6 +37,20 @@ class Settings:
         ``CHANGERISK_HOST``, ``CHANGERISK_PORT``. Default 127.0.0.1 and 3000.
     max_body_bytes : int
         ``CHANGERISK_MAX_BODY_BYTES``: larger requests are refused. Default 262144.
+    max_batch_bytes : int
+        ``CHANGERISK_MAX_BATCH_BYTES``: the same for ``/v1/score/batch``. Default 33554432.
+    rate_limit : str or None
+        ``CHANGERISK_RATE_LIMIT``: calls of one key to one worker, such as ``600/minute``. Default
+        none.
+    oidc_jwks, oidc_issuer, oidc_audience : str or None
+        ``CHANGERISK_OIDC_JWKS`` (a file or an ``https`` URL), ``CHANGERISK_OIDC_ISSUER``,
+        ``CHANGERISK_OIDC_AUDIENCE``: whose bearer tokens are accepted; all three or none.
+    oidc_roles : str
+        ``CHANGERISK_OIDC_ROLES``: claim that names the roles, with dots for nested ones. Default
+        ``roles``.
+    proxy_peers : tuple of networks
+        ``CHANGERISK_PROXY_PEERS``: addresses or networks, with commas, whose ``X-Remote-User`` and
+        ``X-Remote-Roles`` are believed. Default none.
     """
 
     home: Path
@@ -39,6 +59,13 @@ class Settings:
     host: str
     port: int
     max_body_bytes: int
+    max_batch_bytes: int = 33_554_432
+    rate_limit: str | None = None
+    oidc_jwks: str | None = None
+    oidc_issuer: str | None = None
+    oidc_audience: str | None = None
+    oidc_roles: str = "roles"
+    proxy_peers: tuple[Network, ...] = ()
 
     @property
     def artifacts(self) -> Path | None:
@@ -52,7 +79,7 @@ class Settings:
         Raises
         ------
         SettingsError
-            If a number is not one.
+            If a number is not one, or OIDC or proxy settings make no sense.
         """
         home = Path(environment.get("CHANGERISK_HOME") or "var").absolute()
         if set("?#") & set(str(home)):
@@ -68,7 +95,34 @@ class Settings:
             host=environment.get("CHANGERISK_HOST") or "127.0.0.1",
             port=_number(environment, "CHANGERISK_PORT", 3000, 65_535),
             max_body_bytes=_number(environment, "CHANGERISK_MAX_BODY_BYTES", 262_144, 2**31),
+            max_batch_bytes=_number(environment, "CHANGERISK_MAX_BATCH_BYTES", 33_554_432, 2**31),
+            rate_limit=environment.get("CHANGERISK_RATE_LIMIT") or None,
+            **_oidc(environment),
+            proxy_peers=_networks(environment, "CHANGERISK_PROXY_PEERS"),
         )
+
+
+def _oidc(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The three settings that only make sense together, and the claim of the roles."""
+    names = {name: f"CHANGERISK_{name.upper()}" for name in _OIDC}
+    given = {name: environment.get(setting) or None for name, setting in names.items()}
+    missing = [names[name] for name, value in given.items() if value is None]
+    if missing and len(missing) < len(names):
+        raise SettingsError(f"{', '.join(missing)}: expected together with the other OIDC settings")
+    jwks = given["oidc_jwks"]
+    if jwks is not None and "://" in jwks and not jwks.startswith(("https://", "http://127.")):
+        raise SettingsError(f"CHANGERISK_OIDC_JWKS: expected a file or an https URL, got {jwks!r}")
+    return {**given, "oidc_roles": environment.get("CHANGERISK_OIDC_ROLES") or "roles"}
+
+
+def _networks(environment: Mapping[str, str], name: str) -> tuple[Network, ...]:
+    found = []
+    for part in filter(None, map(str.strip, (environment.get(name) or "").split(","))):
+        try:
+            found.append(ip_network(part))
+        except ValueError as error:
+            raise SettingsError(f"{name}: expected addresses or networks, got {part!r}") from error
+    return tuple(found)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, largest: int) -> int:

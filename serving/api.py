@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.access import BESIDE, Rule, Rules
 from serving.measures import Measures
+from serving.once import once
 from serving.problems import of_status, problem
 from serving.routes import OPERATIONS, about
 from serving.routes.operation import AnsweredError, Context, Handler, json
@@ -45,6 +46,8 @@ def create_app(runtime: Runtime, measures: Measures) -> Starlette:
     routes = [Route("/v1", _index, methods=["GET"])]
     for operation in OPERATIONS:
         bound = _bound(context, operation.handler)
+        if operation.method == "POST":
+            bound = _once(context, bound)
         routes.append(Route(operation.starlette_path, bound, methods=[operation.method]))
     for rule, handler in UNLISTED:
         routes.append(Route(rule.path, _bound(context, handler), methods=[rule.method]))
@@ -56,6 +59,23 @@ def create_app(runtime: Runtime, measures: Measures) -> Starlette:
 
 def _bound(context: Context, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     return partial(handler, context)
+
+
+def _once(
+    context: Context, handle: Callable[[Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """The handler, which does a request with an ``Idempotency-Key`` only once."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except AnsweredError as error:
+            return error.response
+
+    async def handled(request: Request) -> Response:
+        return await once(context.runtime, request, answered)
+
+    return handled
 
 
 async def _index(_request: Request) -> Response:

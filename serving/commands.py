@@ -115,14 +115,32 @@ def keys() -> None:
     """API keys of the people and machines that call the service."""
 
 
+DAYS = click.option(
+    "--days", type=click.IntRange(min=1), help="Days until it expires.  [default: never]"
+)
+
+
 @keys.command("create")
 @click.argument("name")
 @click.option("--role", default="service", show_default=True, help="What the key may do.")
-@click.option("--days", type=click.IntRange(min=1), help="Days until it expires.  [default: never]")
+@DAYS
+@click.option(
+    "--scope", "scopes", multiple=True, help="Narrow it to this permission of its role (repeat)."
+)
 @JSON
 @click.pass_obj
-def keys_create(settings: Settings, name: str, role: str, days: int | None, as_json: bool) -> None:
-    """Make a key for NAME; it is shown once and only its digest is stored."""
+def keys_create(
+    settings: Settings,
+    name: str,
+    role: str,
+    days: int | None,
+    scopes: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Make a key for NAME; it is shown once and only its digest is stored.
+
+    For a person, NAME must be what tickets call them: nobody decides about a change of their own.
+    """
     from serving.keys import create
 
     moment = now()
@@ -133,10 +151,39 @@ def keys_create(settings: Settings, name: str, role: str, days: int | None, as_j
             role=role,
             now=moment,
             expires_at=None if days is None else moment + timedelta(days=days),
+            scopes=scopes,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     show({"name": name, "role": role, "key": key}, as_json, [key])
+
+
+@keys.command("rotate")
+@click.argument("key_id")
+@click.option(
+    "--overlap-days",
+    type=click.IntRange(min=0),
+    default=7,
+    show_default=True,
+    help="Days for which the old key still works.",
+)
+@DAYS
+@JSON
+@click.pass_obj
+def keys_rotate(
+    settings: Settings, key_id: str, overlap_days: int, days: int | None, as_json: bool
+) -> None:
+    """Make a new key in place of KEY_ID, which works for some days more."""
+    from serving.keys import rotate
+
+    moment = now()
+    ends = None if days is None else moment + timedelta(days=days)
+    overlap = timedelta(days=overlap_days)
+    try:
+        key = rotate(store_of(settings), key_id, now=moment, overlap=overlap, expires_at=ends)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    show({"replaces": key_id, "overlap_days": overlap_days, "key": key}, as_json, [key])
 
 
 @keys.command("list")

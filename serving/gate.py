@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import orjson
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.store import StoreError, StoreUnavailableError
+from serving import tracing
 from serving.access import Rules
 from serving.api import RULES
 from serving.bodies import NATIVE, native_problem
-from serving.keys import Caller, caller
+from serving.keys import PREFIX, Caller, caller
+from serving.limiting import Limiter
 from serving.pages.door import is_page
 from serving.problems import problem
+from serving.proxies import from_here, proxied
 from serving.runtime import Runtime
+from serving.tokens import Tokens
 
 _log = logging.getLogger(__name__)
 
 ALWAYS_ANSWERED = "/v1/score"
 """Where a workflow gets an answer, though none with a score, even if keys cannot be checked."""
+
+
+BATCH = "/v1/score/batch"
+"""The one path that takes bodies of another size."""
+
+SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
 class Gate:
@@ -38,17 +49,23 @@ class Gate:
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self._app = app
         self._runtime = runtime
+        self._tokens = Tokens(runtime.settings)
+        self._limiter = Limiter(runtime.settings.rate_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = await self._refusal(scope)
+        told = {tracing.HEADER: tracing.begin(Headers(scope=scope).get(tracing.HEADER))}
+        send = _telling(send, told)
+        refusal = await self._refusal(scope, told)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        limit = self._runtime.settings.max_body_bytes
+        settings = self._runtime.settings
+        batch = scope["path"] == BATCH
+        limit = settings.max_batch_bytes if batch else settings.max_body_bytes
         try:
             body = await _whole(receive, limit)
         except ClientDisconnect:
@@ -65,42 +82,67 @@ class Gate:
                 return
         await self._app(scope, _replay(body, receive), send)
 
-    async def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope, told: dict[str, str]) -> Response | None:
+        """Why a request goes no further; what its answer tells in headers is added to ``told``."""
         path = scope["path"]
         if path == "/readyz" and scope["method"] in ("GET", "HEAD"):
             return await run_in_threadpool(self._readiness)
         needed = RULES.needed(scope["method"], path)
         if needed is None or is_page(path):  # the pages have a door of their own
             return None
-        presented = _presented(Headers(scope=scope))
-        if presented is None:
-            return _unauthorized("send the key as `Authorization: Bearer crk_…` or `X-API-Key`")
         try:
-            who = await run_in_threadpool(self._who, presented)
+            who = await self._caller(scope)
         except StoreError as error:
             _log.error("keys cannot be checked: %s", error)
             if path == ALWAYS_ANSWERED:
                 return None  # without a caller, so it will not be scored
             return problem("unavailable", "keys cannot be checked", headers={"Retry-After": "5"})
-        if who is None:
-            return _unauthorized("the key is unknown, expired or revoked")
+        if isinstance(who, Response):
+            return who
+        allowed, how = self._limiter.counted(who.key_id)
+        told.update(how)
+        if not allowed:
+            return problem("too-many-requests", "wait as long as Retry-After says")
         if needed != Rules.ANY_KEY and needed not in who.permissions:
             return problem("forbidden", f"the role {who.role} may not use {path[:100]}")
         scope.setdefault("state", {})["caller"] = who
         return None
 
-    def _who(self, presented: str) -> Caller | None:
-        """Whose key it is.
+    async def _caller(self, scope: Scope) -> Caller | Response:
+        """Who calls, by key, token or proxy; or why that is nobody.
 
         Raises
         ------
         StoreError
-            If the store cannot be asked.
+            If neither the store nor the provider's keys can be asked.
         """
+        headers = Headers(scope=scope)
+        presented = _presented(headers)
+        if presented is not None:
+            who = await run_in_threadpool(self._who, presented)
+            return who or _unauthorized("the key is unknown, expired or revoked")
+        who = proxied(scope, self._runtime.settings.proxy_peers)
+        if who is None:
+            return _unauthorized("send the key as `Authorization: Bearer crk_…` or `X-API-Key`")
+        if scope["method"] not in SAFE and not from_here(headers):
+            return problem("forbidden", "the request does not come from our own pages")
+        return who
+
+    def _who(self, presented: str) -> Caller | None:
+        """Whose key or token it is.
+
+        Raises
+        ------
+        StoreError
+            If neither the store nor the provider's keys can be asked.
+        """
+        now = self._runtime.clock()
+        if self._tokens.accepted and not presented.startswith(PREFIX) and presented.count(".") == 2:
+            return self._tokens.caller(presented, now=now)
         scorer = self._runtime.scorer()
         if scorer is None:
             raise StoreUnavailableError("the store is not open")
-        return caller(scorer.store, presented, now=self._runtime.clock())
+        return caller(scorer.store, presented, now=now)
 
     def _readiness(self) -> Response:
         ready, reason = self._runtime.ready()
@@ -108,6 +150,19 @@ class Gate:
         return Response(
             orjson.dumps(body), status_code=200 if ready else 503, media_type="application/json"
         )
+
+
+def _telling(send: Send, told: Mapping[str, str]) -> Send:
+    """A send that adds headers to the answer."""
+
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in told.items():
+                headers[name] = value
+        await send(message)
+
+    return with_headers
 
 
 def _presented(headers: Headers) -> str | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 import uuid
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
 
 from features import instants
 from features.store import Store
@@ -28,17 +31,21 @@ class Caller:
         Who holds it: a person or a machine.
     also : tuple of str
         Further names of the same person, such as an e-mail address.
+    granted : frozenset of str, optional
+        What the caller may do, where that is not what the role may: the key is narrowed to some of
+        it, or a sign-in has several roles.
     """
 
     key_id: str
     name: str
     role: str
     also: tuple[str, ...] = ()
+    granted: frozenset[str] | None = None
 
     @property
     def permissions(self) -> frozenset[str]:
         """What the caller may do."""
-        return MAY[self.role]
+        return MAY[self.role] if self.granted is None else self.granted
 
     def is_called(self, name: str | None) -> bool:
         """Whether a name on a record is the caller's, whatever its case and blanks."""
@@ -55,17 +62,32 @@ def _plain(name: str) -> str:
 
 
 def create(
-    store: Store, *, name: str, role: str, now: datetime, expires_at: datetime | None
+    store: Store,
+    *,
+    name: str,
+    role: str,
+    now: datetime,
+    expires_at: datetime | None,
+    scopes: Collection[str] = (),
 ) -> str:
     """Make a key, store its digest and give the key, which cannot be had again.
+
+    Parameters
+    ----------
+    scopes : collection of str
+        Permissions to narrow the key to; all of its role where empty.
 
     Raises
     ------
     ValueError
-        If there is no such role.
+        If there is no such role, or it has no such permission.
     """
     if role not in ROLES:
         raise ValueError(f"there is no role {role!r}; known are {', '.join(ROLES)}")
+    if beyond := set(scopes) - MAY[role]:
+        raise ValueError(
+            f"the role {role} may not {', '.join(sorted(beyond))}; it may {', '.join(_may(role))}"
+        )
     key = PREFIX + secrets.token_urlsafe(32)
     store.add_key(
         key_id=uuid.uuid4().hex[:12],
@@ -75,7 +97,37 @@ def create(
         created_at=instants.to_micros(now),
         expires_at=None if expires_at is None else instants.to_micros(expires_at),
         revoked_at=None,
+        scopes=orjson.dumps(sorted(scopes)).decode() if scopes else None,
     )
+    return key
+
+
+def _may(role: str) -> list[str]:
+    return sorted(MAY[role])
+
+
+def rotate(
+    store: Store, key_id: str, *, now: datetime, overlap: timedelta, expires_at: datetime | None
+) -> str:
+    """Make a key like another one, which works for a while longer: two are live meanwhile.
+
+    Raises
+    ------
+    ValueError
+        If there is no such live key.
+    """
+    row = store.api_key(key_id=key_id)
+    if row is None or not _is_live(row, now):
+        raise ValueError(f"there is no live key {key_id!r}")
+    key = create(
+        store,
+        name=row["name"],
+        role=row["role"],
+        now=now,
+        expires_at=expires_at,
+        scopes=orjson.loads(row["scopes"]) if row["scopes"] else (),
+    )
+    store.end_key(key_id, at=now + overlap)
     return key
 
 
@@ -87,14 +139,31 @@ def caller(store: Store, presented: str, *, now: datetime) -> Caller | None:
     StoreUnavailableError
         If the store cannot be asked.
     """
-    digest, moment = _digest(presented), instants.to_micros(now)
-    for row in store.api_keys():
-        live = row["revoked_at"] is None and (
-            row["expires_at"] is None or row["expires_at"] > moment
-        )
-        if live and hmac.compare_digest(row["digest"], digest):
-            return Caller(key_id=row["key_id"], name=row["name"], role=row["role"])
-    return None
+    return _caller(store.api_key(digest=_digest(presented)), now)
+
+
+def holder_of(store: Store, key_id: str, *, now: datetime) -> Caller | None:
+    """The caller whose key has an id; None for an unknown, expired or revoked one.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If the store cannot be asked.
+    """
+    return _caller(store.api_key(key_id=key_id), now)
+
+
+def _caller(row: Mapping[str, Any] | None, now: datetime) -> Caller | None:
+    if row is None or not _is_live(row, now):
+        return None
+    scopes = None if row["scopes"] is None else orjson.loads(row["scopes"])
+    granted = None if scopes is None else MAY[row["role"]] & frozenset(scopes)
+    return Caller(key_id=row["key_id"], name=row["name"], role=row["role"], granted=granted)
+
+
+def _is_live(row: Mapping[str, Any], now: datetime) -> bool:
+    expires_at, moment = row["expires_at"], instants.to_micros(now)
+    return row["revoked_at"] is None and (expires_at is None or expires_at > moment)
 
 
 def _digest(key: str) -> str:

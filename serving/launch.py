@@ -54,6 +54,7 @@ def launch(
         "CHANGERISK_MLFLOW_URI": settings.mlflow_uri,
         "BENTOML_DO_NOT_TRACK": "True",
         "OTEL_SDK_DISABLED": "true",
+        "FORWARDED_ALLOW_IPS": "",
     }
     root = Path(__file__).parent.parent
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:ChangeRisk"]

@@ -29,11 +29,19 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    trace_id: str | None = None
     errors: list[Fault] = []
 
 
-ALWAYS = ("unauthorized", "forbidden", "unavailable")
+ALWAYS = ("unauthorized", "forbidden", "too-many-requests", "unavailable")
 """Kinds of problems every route with a key can answer with."""
+
+_ONCE = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "Names this request: if it comes again within a day it is answered as before.",
+}
 
 _TEMPLATE = "#/components/schemas/{model}"
 
@@ -72,8 +80,11 @@ def _paths() -> dict[str, Any]:
 def _described(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
     named = re.findall(r"\{(\w+)\}", operation.path)
-    if named or operation.parameters:
-        found["parameters"] = [*map(_in_path, named), *operation.parameters]
+    parameters = [*map(_in_path, named), *operation.parameters]
+    if operation.method == "POST":
+        parameters.append(_ONCE)
+    if parameters:
+        found["parameters"] = parameters
     if operation.body is not None:
         found["requestBody"] = {"required": True, "content": _content(operation.body.__name__)}
     if operation.permission is None:
@@ -83,7 +94,8 @@ def _described(operation: Operation) -> dict[str, Any]:
         for status, (description, model) in operation.gives.items()
     }
     if operation.permission is not None:
-        found["responses"].update(_problems(*ALWAYS, *operation.problems))
+        twice = ("invalid", "conflict") if operation.method == "POST" else ()
+        found["responses"].update(_problems(*ALWAYS, *twice, *operation.problems))
     return found
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from serving.moment import InputError
+from serving.tracing import trace_id
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -25,6 +26,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be JSON"),
     "invalid": (422, "Some fields cannot be used"),
+    "key-reused": (422, "This key stands for another request"),
+    "too-many-requests": (429, "Too many requests"),
     "unavailable": (503, "The service cannot answer now"),
 }
 """Status and title of every kind of problem this service answers with."""
@@ -58,6 +61,8 @@ def problem(
     }
     if errors:
         body["errors"] = list(errors)
+    if (trace := trace_id()) is not None:
+        body["trace_id"] = trace
     body.update(shown or {})
     return Response(
         orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {})

@@ -12,6 +12,8 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OTEL_SDK_DISABLED", "true")
+# Who calls is who is connected: sign-in by a proxy is believed from listed peers only.
+os.environ.setdefault("FORWARDED_ALLOW_IPS", "")
 # MLflow would try a registry that is out of reach for minutes; the runtime tries again by itself.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")

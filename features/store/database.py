@@ -28,7 +28,8 @@ from features.store import migrations
 from features.store.dialects import insert_into
 from features.store.news import news
 from features.store.references import References
-from features.store.review import Review
+from features.store.requests import Requests
+from features.store.review import Review, Values
 from features.store.rows import Row, to_columns, to_row
 from features.store.schema import TABLE_NAMES, api_key, batch, journal, record_tables, setting
 
@@ -211,6 +212,21 @@ class Store:
             query = sa.select(api_key).order_by(api_key.c.created_at.desc(), api_key.c.key_id)
             return [dict(row) for row in connection.execute(query).mappings()]
 
+    def api_key(self, *, digest: str | None = None, key_id: str | None = None) -> Values | None:
+        """One API key, by the digest of the key itself or by its id; None for none."""
+        column, value = (api_key.c.digest, digest) if digest else (api_key.c.key_id, key_id)
+        with self._reading() as connection:
+            row = connection.execute(sa.select(api_key).where(column == value)).mappings().first()
+        return None if row is None else dict(row)
+
+    def end_key(self, key_id: str, *, at: datetime) -> None:
+        """Let a key expire at a moment, unless it does so earlier."""
+        moment = instants.to_micros(at)
+        later = sa.or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > moment)
+        query = api_key.update().where(api_key.c.key_id == key_id, later)
+        with self._guarded(), self.engine.begin() as connection:
+            connection.execute(query.values(expires_at=moment))
+
     def revoke_key(self, key_id: str, *, now: datetime) -> bool:
         """Mark a key as revoked; False where there is no such live key."""
         query = (
@@ -253,6 +269,12 @@ class Store:
         """The queue, decisions and feedback, to read."""
         with self._reading() as connection:
             yield Review(connection)
+
+    @contextlib.contextmanager
+    def requests(self) -> Iterator[Requests]:
+        """Requests with keys of their own, in a transaction."""
+        with self._guarded(), self.engine.begin() as connection:
+            yield Requests(connection)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

@@ -97,6 +97,21 @@ api_key = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
+    # Permissions it is narrowed to, as JSON; those of its role where empty.
+    sa.Column("scopes", sa.Text),
+)
+
+# Requests with an Idempotency-Key, and their answers once there are any.
+request = sa.Table(
+    "request",
+    metadata,
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("request_key", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("begun_at", sa.BigInteger, nullable=False, index=True),
+    sa.Column("status", sa.Integer),
+    sa.Column("headers", sa.Text),
+    sa.Column("body", sa.LargeBinary),
 )
 
 # Names of an ITSM's own ids, which its records refer to one another by.

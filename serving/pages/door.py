@@ -20,6 +20,7 @@ from serving.keys import Caller, caller
 from serving.pages.session import COOKIE, holder
 from serving.pages.site import HEADERS, Site, swaps
 from serving.problems import problem
+from serving.proxies import proxied
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class Door:
         runtime = self._site.runtime
         feed = request.query_params.get("feed") if request.url.path in FEEDS else None
         if token is None and feed is None and kind.lower() != "bearer":
-            return None
+            return proxied(request.scope, runtime.settings.proxy_peers)
         scorer = runtime.scorer()
         if scorer is None:
             raise StoreError(runtime.ready()[1])

@@ -16,9 +16,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from features import instants
 from features.store import Store
-from serving.keys import Caller
+from serving.keys import Caller, holder_of
 
 COOKIE = "changerisk_session"
 
@@ -75,13 +74,4 @@ def holder(key: OctKey, token: str, purpose: str, store: Store, *, now: datetime
     ends = claims.get("exp")
     if claims.get("aud") != purpose or not isinstance(ends, int) or ends <= now.timestamp():
         return None
-    return _live(store, claims.get("sub"), now=now)
-
-
-def _live(store: Store, key_id: object, *, now: datetime) -> Caller | None:
-    moment = instants.to_micros(now)
-    for row in store.api_keys():
-        ended = row["expires_at"] is not None and row["expires_at"] <= moment
-        if row["key_id"] == key_id and row["revoked_at"] is None and not ended:
-            return Caller(key_id=row["key_id"], name=row["name"], role=row["role"])
-    return None
+    return holder_of(store, str(claims.get("sub")), now=now)

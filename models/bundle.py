@@ -132,8 +132,11 @@ class RiskModel:
 
     def unknown_groups(self, values: Floats) -> list[str]:
         """Factor groups of one row of which nothing is known, though most changes have them."""
-        selected = values[:, [NAMES.index(name) for name in self.columns]]
-        return [group for group, unknown in self.usual.unknown(selected).items() if unknown[0]]
+        return [group for group, rows in self.unknown_by_group(values).items() if rows[0]]
+
+    def unknown_by_group(self, values: Floats) -> Mapping[str, NDArray[np.bool_]]:
+        """For every factor group that most changes have, the rows where nothing of it is known."""
+        return self.usual.unknown(values[:, [NAMES.index(name) for name in self.columns]])
 
     def margin(self, selected: Floats) -> Floats:
         """Raw margins of rows of the model's columns."""

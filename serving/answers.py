@@ -66,18 +66,11 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
     model, probability = registered.model, scored.probability
     micros = instants.to_micros(asked.as_of)
     question = Question(Columns.from_records(Change, [asked.record]), 0, micros, state)
-    band, missing = model.bands.of(probability), _degrading(scored.table, model)
-    return _answer(
+    return with_number(
         asked,
+        probability,
+        _degrading(scored.table, model),
         registered,
-        status="degraded" if missing else "scored",
-        incident_probability=probability,
-        base_rate=model.base_rate,
-        times_base_rate=probability / model.base_rate,
-        risk_band=band,
-        percentile=model.percentile(probability),
-        summary=f"About {per_hundred(probability)} in 100 changes like this one "
-        f"{model.policy.means}; usual: {per_hundred(model.base_rate)} in 100.",
         factors=[_factor_out(factor, question) for factor in scored.factors],
         base_log_odds=scored.base_log_odds,
         levers=[] if asked.begun else _levers_out(asked.record, micros, probability, model, state),
@@ -89,8 +82,39 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
             CollisionOut.model_validate(collision, from_attributes=True)
             for collision in collisions(question)[:MOST_COLLISIONS]
         ],
+    )
+
+
+def with_number(
+    asked: Asked,
+    probability: float,
+    missing: Sequence[Warned],
+    registered: Registered,
+    **reasons: object,
+) -> Answer:
+    """The answer that gives a number, with whatever reasons there are.
+
+    Parameters
+    ----------
+    missing : sequence of Warned
+        Factor groups of which nothing is known, though most changes have them.
+    """
+    model = registered.model
+    band = model.bands.of(probability)
+    return _answer(
+        asked,
+        registered,
+        status="degraded" if missing else "scored",
+        incident_probability=probability,
+        base_rate=model.base_rate,
+        times_base_rate=probability / model.base_rate,
+        risk_band=band,
+        percentile=model.percentile(probability),
+        summary=f"About {per_hundred(probability)} in 100 changes like this one "
+        f"{model.policy.means}; usual: {per_hundred(model.base_rate)} in 100.",
         recommendation=recommend(asked.record, band, model.bands, missing=bool(missing)),
         warnings=[*asked.warnings, *missing],
+        **reasons,
     )
 
 
@@ -120,17 +144,19 @@ def _answer(asked: Asked, registered: Registered | None, **said: object) -> Answ
     )
 
 
+def unknown_factor(group: str) -> Warned:
+    """The warning that nothing is known of a factor group."""
+    return Warned(
+        code="missing_factor",
+        field=group,
+        text=f"Nothing is known of “{heading(group)}”, which most changes have on record; "
+        "it was taken as usual",
+    )
+
+
 def _degrading(table: FeatureTable, model: RiskModel) -> list[Warned]:
     """Factor groups of which nothing is known, though most changes have them."""
-    return [
-        Warned(
-            code="missing_factor",
-            field=group,
-            text=f"Nothing is known of “{heading(group)}”, which most changes have on record; "
-            "it was taken as usual",
-        )
-        for group in model.unknown_groups(table.values)
-    ]
+    return [unknown_factor(group) for group in model.unknown_groups(table.values)]
 
 
 def _factor_out(factor: Factor, question: Question) -> FactorOut:

@@ -24,7 +24,7 @@ _BULK: TypeAdapter[dict[str, list[ChangeIn]]] = TypeAdapter(dict[str, list[Chang
 
 def parsed(content_type: str | None, content: bytes) -> tuple[Response | None, object]:
     """The JSON of a body, or the problem with it."""
-    kind = (content_type or "application/json").partition(";")[0].strip().lower()
+    kind = _kind(content_type)
     if kind != "application/json" and not kind.endswith("+json"):
         return problem("unsupported-media-type", "expected application/json"), None
     try:
@@ -32,6 +32,19 @@ def parsed(content_type: str | None, content: bytes) -> tuple[Response | None, o
         return None, orjson.loads(content.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         return problem("broken-json", f"{error.msg} at character {error.pos}"), None
+
+
+NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+"""Media types of one JSON value a line."""
+
+
+def is_ndjson(content_type: str | None) -> bool:
+    """Whether a body is declared as one JSON value a line."""
+    return _kind(content_type) in NDJSON
+
+
+def _kind(content_type: str | None) -> str:
+    return (content_type or "application/json").partition(";")[0].strip().lower()
 
 
 def native_problem(

@@ -72,19 +72,27 @@ def demo(
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
+@click.option(
+    "--explain",
+    type=click.Choice(["full", "none"]),
+    default="full",
+    show_default=True,
+    help="none: numbers alone, many times faster.",
+)
 @JSON
 @click.pass_obj
-def score(settings: Settings, file: IO[bytes], as_json: bool) -> None:
+def score(settings: Settings, file: IO[bytes], explain: str, as_json: bool) -> None:
     """Score changes from FILE (- for stdin): a JSON object, an array, or one object a line.
 
-    Gives the same answers as the service and records them in the same journal.
+    Gives the same answers as the service and records them in the same journal. One object a line
+    may be a file of any size: only a part of it is in memory at a time.
     """
     from serving.offline import answers
     from serving.plaintext import lines
 
     refused = 0
     with progress_bars() as progress:
-        for answer, problem in answers(settings, file, progress):
+        for answer, problem in answers(settings, file, progress, reasons=explain == "full"):
             if answer is None:
                 refused += 1
                 err.print_json(data=problem)

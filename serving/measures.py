@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -46,6 +46,11 @@ class Measures:
         self._seconds.observe(time.perf_counter() - begun)
         self._count(answer)
         return answer
+
+    def counted(self, answers: Iterable[Answer]) -> None:
+        """Count answers that were given many at once."""
+        for answer in answers:
+            self._count(answer)
 
     def _count(self, answer: Answer) -> None:
         version = answer.model.version if answer.model else "none"

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from typing import IO, Any
 
 import orjson
 from pydantic import ValidationError
+from starlette.responses import Response
 
 from features.progress import Progress
 from features.settings import Settings
 from features.store import StoreUnavailableError
+from serving.bulk import CHUNK, chunks
 from serving.contract import Answer, ChangeIn
-from serving.moment import InputError
+from serving.moment import InputError, moment_of
 from serving.problems import of_input, of_validation, problem
 from serving.runtime import Runtime
 
@@ -30,9 +34,14 @@ class _Body:
 
 
 def answers(
-    settings: Settings, file: IO[bytes], progress: Progress
+    settings: Settings, file: IO[bytes], progress: Progress, *, reasons: bool = True
 ) -> Iterator[tuple[Answer | None, dict[str, Any] | None]]:
     """Every change's answer, or None and the problem with it.
+
+    Parameters
+    ----------
+    reasons : bool
+        False for numbers alone, many times faster: no factors, evidence or levers.
 
     Raises
     ------
@@ -43,22 +52,56 @@ def answers(
     progress("load history and model", 0, None)
     if runtime.scorer() is None:
         raise StoreUnavailableError(runtime.ready()[1])
+    if not reasons:
+        yield from _numbers(runtime, file, progress)
+        return
     for number, body in enumerate(_bodies(file)):
         progress("score", number, None)
         yield _answer(runtime, body)
 
 
+def _numbers(
+    runtime: Runtime, file: IO[bytes], progress: Progress
+) -> Iterator[tuple[Answer | None, dict[str, Any] | None]]:
+    """The same in parts, so that of a file of any size only a part is in memory."""
+    bodies, done = _bodies(file), 0
+    while part := list(islice(bodies, CHUNK)):
+        read = [(body, *understood(body, runtime.clock())) for body in part]
+        changes = [change for _, change, _ in read if change is not None]
+        found = iter([answer for some in chunks(changes) for answer in runtime.answers(some)])
+        for body, change, refused in read:
+            yield (next(found), None) if change is not None else (None, _problem(body, refused))
+        done += len(part)
+        progress("score", done, None)
+
+
 def _answer(runtime: Runtime, body: _Body) -> tuple[Answer | None, dict[str, Any] | None]:
+    change, refused = understood(body, runtime.clock())
+    if change is None:
+        return None, _problem(body, refused)
+    try:
+        return runtime.answer(change), None
+    except InputError as error:  # a moment has passed since it was looked at
+        return None, _problem(body, of_input(error))
+
+
+def understood(body: _Body, now: datetime) -> tuple[ChangeIn | None, Response | None]:
+    """The change that a body is, or what is wrong with it."""
     if body.fault:
-        refused = problem("broken-json", body.fault)
-    else:
-        try:
-            return runtime.answer(ChangeIn.model_validate(body.content)), None
-        except ValidationError as error:
-            refused = of_validation(error)
-        except InputError as error:
-            refused = of_input(error)
-    return None, {"where": body.where, **orjson.loads(bytes(refused.body))}
+        return None, problem("broken-json", body.fault)
+    try:
+        change = ChangeIn.model_validate(body.content)
+        moment_of(change, now)
+    except ValidationError as error:
+        return None, of_validation(error)
+    except InputError as error:
+        return None, of_input(error)
+    return change, None
+
+
+def _problem(body: _Body, refused: Response | None) -> dict[str, Any]:
+    said = {} if refused is None else orjson.loads(bytes(refused.body))
+    return {"where": body.where, **said}
 
 
 def _bodies(file: IO[bytes]) -> Iterator[_Body]:

@@ -161,7 +161,15 @@ def entry(store: Store, change_id: str) -> QueueEntry | None:
 
 def keep(writer: Writer, seq: int, answer: Answer, record: Change) -> None:
     """Set a change's place in the queue to what an answer says, in the answer's transaction."""
-    writer.review.put_state(_state(seq, answer, record))
+    writer.review.put_states([_state(seq, answer, record)])
+
+
+def keep_all(
+    writer: Writer, first: int, answers: Sequence[Answer], records: Sequence[Change]
+) -> None:
+    """The same for several answers, whose entries are numbered from ``first`` on."""
+    pairs = enumerate(zip(answers, records, strict=True), start=first)
+    writer.review.put_states([_state(seq, answer, record) for seq, (answer, record) in pairs])
 
 
 def catch_up(store: Store, *, now: datetime) -> int:

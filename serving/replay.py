@@ -75,6 +75,8 @@ def replay(store: Store, registry: Registry, score_id: str) -> Replay:
         "incident_probability": scored.probability == answer["incident_probability"],
         "factors": now_factors == then_factors,
     }
+    if body.get("explain") == "none":  # scored in bulk, without reasons
+        del checks["factors"]
     differences = [name for name, same in checks.items() if not same]
     return Replay(
         score_id=score_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from features.settings import Settings
@@ -14,6 +14,7 @@ from models.bundle import BundleError
 from models.registry import Registered, Registry, RegistryError
 from serving.answers import Asked, without_score
 from serving.board import Board
+from serving.bulk import score_many
 from serving.contract import Answer, ChangeIn, Warned
 from serving.moment import InputError, moment_of
 from serving.queue import catch_up
@@ -188,6 +189,26 @@ class Runtime:
             _log.exception("no answer could be made")
             failed = Warned(code="internal_error", text="The change could not be scored.")
             return self.unscored(change, failed)
+
+    def answers(self, changes: Sequence[ChangeIn]) -> list[Answer]:
+        """Score many changes without reasons; whatever goes wrong, each has an answer.
+
+        Parameters
+        ----------
+        changes : sequence of ChangeIn
+            One of :func:`serving.bulk.chunks`, each of which can be scored as it stands.
+        """
+        scorer = self.scorer()
+        if scorer is None:
+            return [self.unscored(change) for change in changes]
+        try:
+            return score_many(scorer, changes, now=self.clock())
+        except InputError:
+            raise
+        except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
+            _log.exception("no answers could be made")
+            failed = Warned(code="internal_error", text="The change could not be scored.")
+            return [self.unscored(change, failed) for change in changes]
 
     def unscored(self, change: ChangeIn, because: Warned | None = None) -> Answer:
         """The answer without a score and without a record; by default because of the store.

@@ -159,7 +159,7 @@ class Scorer:
         asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
         scored: Scored | None = None
         try:
-            record = self._revision(change, now)
+            record = revised(self.store, change, now)
             asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
             answer, scored = self._judged(asked)
         except StoreError as error:
@@ -194,22 +194,6 @@ class Scorer:
             state, self._state = self._state, None
             self._state = state.extended(newer)
 
-    def _revision(self, change: ChangeIn, now: datetime) -> Change:
-        """The change as a record; without a revision mark of its own it gets the next number,
-        unless its content is the last one's.
-        """
-        if change.revision is not None:
-            return change.to_record(revision=change.revision, known_at=now)
-        latest = self.store.latest_revision(change.change_id)
-        if latest is None:
-            return change.to_record(revision="1", known_at=now)
-        mark, count = latest
-        same = change.to_record(revision=mark, known_at=now)
-        if self.store.holds(same):
-            return same
-        last = int(mark) if mark.isascii() and mark.isdecimal() and len(mark) < 10 else 0
-        return change.to_record(revision=str(max(count, last) + 1), known_at=now)
-
     def _recorded(
         self, answer: Answer, asked: Asked, change: ChangeIn, scored: Scored | None
     ) -> Answer:
@@ -235,6 +219,23 @@ class Scorer:
             warned = Warned(code="not_recorded", text="The answer could not be recorded.")
             return without_score(asked, self.registered, warned)
         return answer
+
+
+def revised(store: Store, change: ChangeIn, now: datetime) -> Change:
+    """The change as a record; without a revision mark of its own it gets the next number,
+    unless its content is the last one's.
+    """
+    if change.revision is not None:
+        return change.to_record(revision=change.revision, known_at=now)
+    latest = store.latest_revision(change.change_id)
+    if latest is None:
+        return change.to_record(revision="1", known_at=now)
+    mark, count = latest
+    same = change.to_record(revision=mark, known_at=now)
+    if store.holds(same):
+        return same
+    last = int(mark) if mark.isascii() and mark.isdecimal() and len(mark) < 10 else 0
+    return change.to_record(revision=str(max(count, last) + 1), known_at=now)
 
 
 def score_one(

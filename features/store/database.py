@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -150,6 +150,16 @@ class Store:
         with self._reading() as connection:
             row = connection.execute(query.limit(1)).first()
         return None if row is None else (str(row[0]), int(row[1]))
+
+    def known_changes(self, change_ids: Collection[str]) -> set[str]:
+        """Those of some changes that are on record."""
+        column, wanted = record_tables[Change].c.change_id, sorted(change_ids)
+        found: set[str] = set()
+        with self._reading() as connection:
+            for start in range(0, len(wanted), 500):
+                query = sa.select(column).where(column.in_(wanted[start : start + 500])).distinct()
+                found.update(connection.scalars(query))
+        return found
 
     def holds(self, record: Record) -> bool:
         """Whether a fact of this content is on record."""
@@ -337,26 +347,40 @@ class Writer:
         self, entry_id: str, kind: str, change_id: str | None, body: Mapping[str, object]
     ) -> Head:
         """Add an entry to the journal, chained to the one before it; it is the new head."""
-        head = self._connection.execute(
-            sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
-        ).first()
-        seq, previous = (0, GENESIS) if head is None else (int(head[0]), str(head[1]))
-        text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
-        written_at = instants.to_micros(self.now)
-        digest = chain_hash(previous, seq + 1, entry_id, kind, change_id, written_at, text)
-        self._connection.execute(
-            journal.insert().values(
-                seq=seq + 1,
-                entry_id=entry_id,
-                kind=kind,
-                change_id=change_id,
-                written_at=written_at,
-                body=text,
-                previous_hash=previous,
-                hash=digest,
+        return self.append_all(kind, [(entry_id, change_id, body)])
+
+    def append_all(
+        self, kind: str, entries: Iterable[tuple[str, str | None, Mapping[str, object]]]
+    ) -> Head:
+        """Add entries of one kind (id, change, body), each chained to the one before it; the last
+        is the new head.
+        """
+        seq, previous = self._head()
+        written_at, rows = instants.to_micros(self.now), []
+        for number, (entry_id, change_id, body) in enumerate(entries, start=seq + 1):
+            text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+            digest = chain_hash(previous, number, entry_id, kind, change_id, written_at, text)
+            rows.append(
+                {
+                    "seq": number,
+                    "entry_id": entry_id,
+                    "kind": kind,
+                    "change_id": change_id,
+                    "written_at": written_at,
+                    "body": text,
+                    "previous_hash": previous,
+                    "hash": digest,
+                }
             )
-        )
-        return Head(seq + 1, digest)
+            previous = digest
+        self._connection.execute(journal.insert(), rows)
+        return Head(seq + len(rows), previous)
+
+    def _head(self) -> Head:
+        """The last entry of the journal."""
+        query = sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
+        row = self._connection.execute(query).first()
+        return Head(0, GENESIS) if row is None else Head(int(row[0]), str(row[1]))
 
     def _fresh(self, table: sa.Table, rows: list[Row]) -> list[Row]:
         """The rows whose identity the table does not hold yet, each once."""

@@ -113,13 +113,12 @@ class Review:
         query = sa.select(column).distinct().where(*_conditions(selection), column.is_not(None))
         return sorted(self._connection.scalars(query))
 
-    def put_state(self, values: Values) -> None:
-        """Set the state that a score gives; what was decided stays."""
-        query = insert_into(self._connection, change_state).values(**values)
-        given = {name: values[name] for name in values if name != "change_id"}
-        self._connection.execute(
-            query.on_conflict_do_update(index_elements=["change_id"], set_=given)
-        )
+    def put_states(self, rows: Sequence[Values]) -> None:
+        """Set the states that scores give, each change's once; what was decided stays."""
+        query = insert_into(self._connection, change_state)
+        given = {name: query.excluded[name] for name in rows[0] if name != "change_id"}
+        query = query.on_conflict_do_update(index_elements=["change_id"], set_=given)
+        self._connection.execute(query, [dict(row) for row in rows])
 
     def set_state(self, change_id: str, **values: object) -> None:
         """Set some values of a state that there is."""

@@ -1,10 +1,11 @@
 """The routes of the contract, by resource."""
 
-from serving.routes import about, changes, review, scores, webhooks
+from serving.routes import about, batch, changes, review, scores, webhooks
 from serving.routes.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *scores.OPERATIONS,
+    *batch.OPERATIONS,
     *review.OPERATIONS,  # before the path of one change, whose id may hold slashes
     *changes.OPERATIONS,
     *webhooks.OPERATIONS,

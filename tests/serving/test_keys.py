@@ -27,6 +27,7 @@ JUDGES = frozenset({"requester", "approver", "data_scientist", "admin"})
 
 ROUTES: list[tuple[str, str, frozenset[str]]] = [
     ("POST", "/v1/score", SCORERS),
+    ("POST", "/v1/score/batch", SCORERS),
     ("POST", "/score", SCORERS),
     ("POST", "/score_bulk", SCORERS),
     ("GET", "/v1/changes", READERS),

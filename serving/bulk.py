@@ -1,0 +1,149 @@
+"""Many changes at once: one table, one walk through the trees, one transaction.
+
+For lists of changes where the number is wanted and the reasons are not: the same probabilities, bit
+for bit, as one at a time, recorded in the same journal, without factors, evidence or levers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from features import instants
+from features.columns import Columns
+from features.records import Change
+from features.store import StoreError
+from features.table import FeatureTable, build
+from models.registry import Registered
+from serving.answers import Asked, unknown_factor, with_number, without_score
+from serving.contract import Answer, ChangeIn, Warned, plain
+from serving.moment import moment_of
+from serving.queue import keep_all
+from serving.scorer import Scorer, revised
+
+_log = logging.getLogger(__name__)
+
+CHUNK = 500
+"""Changes scored in one transaction."""
+
+
+def chunks(changes: Iterable[ChangeIn]) -> Iterator[list[ChangeIn]]:
+    """Changes in parts that can be scored at once: not too many, and none of them twice."""
+    part: dict[str, ChangeIn] = {}
+    for change in changes:
+        if len(part) == CHUNK or change.change_id in part:
+            yield list(part.values())
+            part = {}
+        part[change.change_id] = change
+    if part:
+        yield list(part.values())
+
+
+def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) -> list[Answer]:
+    """The answers to changes, without reasons; as of one moment, so none knows of the others.
+
+    Parameters
+    ----------
+    changes : sequence of ChangeIn
+        One of :func:`chunks`.
+
+    Raises
+    ------
+    InputError
+        If a change cannot be scored as it stands; nothing is recorded then.
+    """
+    if not changes:
+        return []
+    moments = [moment_of(change, now) for change in changes]
+    try:
+        records = _records(scorer, changes, now)
+        asked = [
+            Asked(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
+            for change, record, (as_of, odd) in zip(changes, records, moments, strict=True)
+        ]
+        with scorer.reading() as state:
+            registered = scorer.registered
+            if state is None or registered is None:
+                reason = scorer.unavailable if registered is None else "others are being scored"
+                code = "model_unavailable" if registered is None else "busy"
+                missing = Warned(code=code, text=reason)
+                return [without_score(one, registered, missing) for one in asked]
+            table = build(
+                Columns.from_records(Change, records),
+                np.array([instants.to_micros(as_of) for as_of, _ in moments], np.int64),
+                state,
+            )
+            answers = _answers(asked, table, registered)
+            _record(scorer, changes, asked, table, answers, state.watermark)
+    except StoreError as error:
+        _log.error("the store could not be used: %s", error)
+        return [_unrecorded(scorer, change, now) for change in changes]
+    return answers
+
+
+def _unrecorded(scorer: Scorer, change: ChangeIn, now: datetime) -> Answer:
+    as_of, odd = moment_of(change, now)
+    record = change.to_record(revision=change.revision or "1", known_at=now)
+    asked = Asked(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
+    warned = Warned(code="not_recorded", text="The answer could not be recorded.")
+    return without_score(asked, scorer.registered, warned)
+
+
+def _records(scorer: Scorer, changes: Sequence[ChangeIn], now: datetime) -> list[Change]:
+    """The changes as records; those without a revision mark get the next number of theirs."""
+    unmarked = {change.change_id for change in changes if change.revision is None}
+    known = scorer.store.known_changes(unmarked)
+    return [
+        revised(scorer.store, change, now)
+        if change.revision is None and change.change_id in known
+        else change.to_record(revision=change.revision or "1", known_at=now)
+        for change in changes
+    ]
+
+
+def _answers(asked: Sequence[Asked], table: FeatureTable, registered: Registered) -> list[Answer]:
+    model = registered.model
+    probabilities = model.probability(table.values).tolist()
+    unknown = model.unknown_by_group(table.values)
+    answers = []
+    for row, (one, probability) in enumerate(zip(asked, probabilities, strict=True)):
+        missing = [unknown_factor(group) for group, rows in unknown.items() if rows[row]]
+        answers.append(with_number(one, probability, missing, registered))
+    return answers
+
+
+def _record(
+    scorer: Scorer,
+    changes: Sequence[ChangeIn],
+    asked: Sequence[Asked],
+    table: FeatureTable,
+    answers: Sequence[Answer],
+    watermark: int,
+) -> None:
+    """Keep all payloads, answers and places in the queue, or none of them."""
+    entries = [
+        (
+            answer.score_id,
+            answer.change_id,
+            {
+                "payload": change.payload(),
+                "revision": one.record.revision,
+                "as_of": instants.to_micros(one.as_of),
+                "watermark": watermark,
+                "explain": "none",
+                "features": values,
+                "answer": plain(answer),
+            },
+        )
+        for change, one, values, answer in zip(
+            changes, asked, table.values.tolist(), answers, strict=True
+        )
+    ]
+    with scorer.store.write("score", now=asked[0].now) as writer:
+        writer.add([one.record for one in asked])
+        head = writer.append_all("score", entries)
+        first = head.seq - len(entries) + 1
+        keep_all(writer, first, answers, [one.record for one in asked])

@@ -118,6 +118,14 @@ def serve(settings: Settings, host: str | None, port: int | None, example: bool)
     sys.exit(launch(settings, host or settings.host, port or settings.port, example, tell))
 
 
+@click.command()
+def openapi() -> None:
+    """Print the contract of the HTTP service, OpenAPI 3.1 as in docs/openapi.json."""
+    from serving.openapi import text
+
+    click.echo(text(), nl=False)
+
+
 @click.group()
 def keys() -> None:
     """API keys of the people and machines that call the service."""
@@ -373,4 +381,4 @@ def doctor(settings: Settings, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-COMMANDS = (demo, score, serve, keys, audit, sync, doctor)
+COMMANDS = (demo, score, serve, openapi, keys, audit, sync, doctor)

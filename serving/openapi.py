@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -68,6 +69,11 @@ def document() -> dict[str, Any]:
             },
         },
     }
+
+
+def text() -> str:
+    """The document as it is committed in ``docs/openapi.json``."""
+    return json.dumps(document(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _paths() -> dict[str, Any]:

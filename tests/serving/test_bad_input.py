@@ -279,7 +279,15 @@ def test_other_methods_are_refused_by_name(shared: Any, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/v1/score/", "/v2/score", "//v1/score", "/v1/scores/a/b", "/docs.json"],
+    [
+        "/nothing",
+        "/v1/score/",
+        "/v2/score",
+        "//v1/score",
+        "/v1/scores/a/b",
+        "/docs.json",
+        "/v1/scores/a%0Ab",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "BREW"])
 @pytest.mark.usefixtures("untouched")

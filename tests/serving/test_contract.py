@@ -96,6 +96,7 @@ def test_evidence_and_similar_changes_are_on_record(
 ) -> None:
     known = {getattr(r, "change_id", None) for r in organisation_made.records}
     known |= {getattr(r, "incident_id", None) for r in organisation_made.records}
+    known |= {getattr(r, "entry_id", None) for r in organisation_made.records}
     named: set[str] = set()
     for _ in range(5):
         answer = shared.score(ticket())

@@ -373,7 +373,8 @@ def test_reading_says_when_it_cannot(shared: Any, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(type(shared.store), "journal_entries", refuse)
     monkeypatch.setattr(type(shared.store), "journal_entry", refuse)
-    for path in ("/v1/changes/C1", "/v1/scores/s1"):
+    monkeypatch.setattr(type(shared.store), "review", refuse)
+    for path in ("/v1/changes", "/v1/schedule", "/v1/changes/C1", "/v1/scores/s1"):
         response = shared.ask("GET", path)
         assert response.status_code == 503
         assert response.json()["type"].endswith("/unavailable")

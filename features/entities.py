@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ _FIRST_WORD = re.compile(
 )
 _SPACE = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\d+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 TEXT_WORDS = 4
 """Fewest words of a plan that is compared with others; "no backout possible" is nobody's text."""
@@ -169,6 +172,18 @@ def action(changes: Columns, row: int) -> tuple[str, ...]:
     return (word.group(1).lower(),) if word else ()
 
 
+def title_words(changes: Columns, row: int) -> tuple[str, ...]:
+    """The words of the title and the pairs of neighbours, each once, in lower case.
+
+    Joined words such as ``wgEnableApi`` are taken apart. Numbers are no words: they name one host
+    or one version, of which too little is known.
+    """
+    title = changes["short_description"][row]
+    words = _WORD.findall(_HUMP.sub(" ", title[:TITLE]).lower()) if title else []
+    pairs = [f"{first} {second}" for first, second in pairwise(words)]
+    return tuple(dict.fromkeys([*words, *pairs]))
+
+
 def _team_ci(changes: Columns, row: int) -> tuple[str, ...]:
     team, ci = changes["assignment_group"][row], changes["ci"][row]
     return (f"{team}\x1f{ci}",) if team and ci else ()
@@ -233,6 +248,11 @@ ENTITIES: dict[str, Entity] = {
     ),
     "category": Entity(vocabulary="category", label="category {name}", read=_single("category")),
     "action": Entity(vocabulary="action", label="changes that {name}", read=_several(action)),
+    "title_word": Entity(
+        vocabulary="title_word",
+        label="changes with {name} in the title",
+        read=_several(title_words),
+    ),
     "team_ci": Entity(
         vocabulary="team_ci", label="this team on this item", read=_several(_team_ci)
     ),
@@ -275,6 +295,7 @@ EMITTED = (
     "change_model",
     "category",
     "action",
+    "title_word",
     "team_ci",
     "reference",
     "organisation",

@@ -17,7 +17,7 @@ from features.index import EventIndex, Ints
 from features.instants import MISSING
 from features.records import Change
 from features.state import FeatureState
-from features.table import ask, overlapping
+from features.table import ask, build, overlapping
 
 SHOWN = 5
 """Records named behind one factor."""
@@ -119,14 +119,15 @@ def records_behind(question: Question, feature: Feature) -> list[str]:
         planned = _planned(question, feature.entity)
         names = state.vocabulary("change").names
         return [names[n] for n in sorted(planned, key=lambda n: (-planned[n], names[n]))][:SHOWN]
-    stream = "failed" if feature.aggregate == "rate" else feature.stream
+    counts_failures = feature.aggregate in ("rate", "evidence")
+    stream = "failed" if counts_failures else feature.stream
     kind = "incident" if stream in ("incidents", "major_incidents") else "change"
     owner = int(question.owner()[0]) if kind == "change" else -1
     window = None if feature.window_days is None else feature.window_days * instants.DAY
     vocabulary = ENTITIES[feature.entity].vocabulary
     index, is_open = state.events(stream, vocabulary), feature.aggregate == "open"
     counted: list[tuple[int, int]] = []
-    for code in question.codes(feature.entity):
+    for code in _counted_names(question, feature):
         limit = EVERYTHING if is_open else SHOWN
         found = index.recent(code, question.as_of, window, owner, limit)
         if is_open:
@@ -157,6 +158,16 @@ def _entries(question: Question, feature: Feature) -> list[str]:
     _, met, _ = question.state.calendar.meeting(feature.stream, codes, *spans)
     entries = question.state.calendar.ids
     return list(dict.fromkeys(entries[place] for place in np.sort(met).tolist()))[:SHOWN]
+
+
+def _counted_names(question: Question, feature: Feature) -> list[int]:
+    """Numbers of the names a feature speaks of: all of them, or the one word of an evidence."""
+    if feature.aggregate != "evidence":
+        return question.codes(feature.entity)
+    table = build(question.one(), np.array([question.as_of]), question.state)
+    words = [word for word in table.words[feature.name] if word is not None]
+    found = question.state.vocabulary(ENTITIES[feature.entity].vocabulary).find(words)
+    return [code for code in found.tolist() if code >= 0]
 
 
 def _unresolved(question: Question, vocabulary: str, code: int, incidents: list[int]) -> list[int]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from features.catalogue import Feature
 from features.columns import Columns
-from features.entities import action, affected_cis
+from features.entities import action, affected_cis, title_words
 from features.topology import LEAST_CRITICAL
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
@@ -47,6 +47,7 @@ _UNNAMED = {
     "action": "No title is given",
     "neighbour": "No item is named",
     "second_neighbour": "No item is named",
+    "title_word": "No title is given",
 }
 """What is said of an entity's history where the change names no such entity."""
 
@@ -85,6 +86,7 @@ def sentence(
     change: Columns,
     row: int = 0,
     support: tuple[float, float] | None = None,
+    word: str | None = None,
     means: str = "failed",
 ) -> str:
     """The fact behind one value of one change.
@@ -96,21 +98,25 @@ def sentence(
     change, row
         The change it belongs to, for the names in the sentence.
     support : tuple of float, optional
-        For a rate: failures and decided changes behind it.
+        For a rate or an evidence: failures and decided changes behind it.
+    word : str, optional
+        For an evidence: the word of the title it comes from.
     means : str
         What the label calls a failure, after "changes that …".
     """
     words = _words(change, row)
     if math.isnan(value) or (value == 0 and feature.name in ZERO_IS_NONE):
         unnamed = _UNNAMED.get(feature.entity)
-        by_items = ("affected", "neighbour", "second_neighbour")
-        named = feature.entity in by_items and affected_cis(change, row)
+        by_items = dict.fromkeys(("affected", "neighbour", "second_neighbour"), affected_cis)
+        read = {**by_items, "title_word": title_words}.get(feature.entity)
+        named = read is not None and read(change, row)
         if unnamed is not None and feature.entity not in words and not named:
             return unnamed
         return _filled(feature.missing, words)
     words["window"] = _window(feature.window_days)
     words["means"] = means
-    if feature.aggregate == "rate":
+    if feature.aggregate in ("rate", "evidence"):
+        words["word"] = word or "such words"
         failed, decided = support or (0.0, 0.0)
         if not decided > 0:
             return _filled(feature.missing, words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import numpy as np
@@ -36,6 +36,14 @@ the rate of all changes over the last year as known at that moment [1]_.
 
 CHUNK = 50_000
 """Changes whose neighbours are looked at together, which bounds the memory."""
+EVIDENCE_SMOOTHING = 50.0
+"""The same for the evidence of a word: there are many words, and most of them are rare.
+
+The evidence of a name is ``ln(smoothed rate / usual)``. Added up over the words of a title it is
+the score of a naive Bayes classifier with words that are there or not [2]_.
+
+.. [2] Manning, Raghavan and Schütze (2008), "Introduction to Information Retrieval", chapter 13.
+"""
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +61,10 @@ class FeatureTable:
         Columns in the order of the catalogue, NaN where not known.
     support : mapping of str to (ndarray, ndarray)
         For every rate: failures and decided changes behind it; where a change names several items,
-        those of the item with the highest rate.
+        those of the item with the highest rate. For every evidence, the same of the word that
+        gives it, or of the one that adds most to a sum.
+    words : mapping of str to ndarray of object
+        That word, for every evidence; None for a change that names nothing.
     names : tuple of str
         The columns.
     """
@@ -63,6 +74,7 @@ class FeatureTable:
     values: Floats
     support: Mapping[str, tuple[Floats, Floats]]
     names: tuple[str, ...] = NAMES
+    words: Mapping[str, Array] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
         """The table as a data frame, indexed by change."""
@@ -106,7 +118,7 @@ _RESOLVED = {"incidents": "resolved", "major_incidents": "major_resolved"}
 
 def _streams_of(feature: Feature) -> tuple[str, ...]:
     """The streams whose counts a feature needs."""
-    if feature.aggregate == "rate":
+    if feature.aggregate in ("rate", "evidence"):
         return ("decided", "failed")
     if feature.aggregate == "open":
         return (feature.stream, _RESOLVED[feature.stream])
@@ -148,8 +160,9 @@ def build(
     support = {
         feature.name: (np.full(len(changes), np.nan), np.full(len(changes), np.nan))
         for feature in features
-        if feature.aggregate == "rate"
+        if feature.aggregate in _SUPPORTED
     }
+    words: dict[str, Array] = {}
     read: dict[object, Named] = {}  # several entities read the same names
     for plan in _of_the_catalogue() if features is CATALOGUE else _plans(features):
         entity = ENTITIES[plan.entity]
@@ -162,16 +175,16 @@ def build(
             part = changes if step >= len(changes) else changes.take(np.arange(len(changes))[rows])
             named = read[entity.read].among(low, low + step)
             asked = _asked(named, as_of[rows], owners[rows], plan.entity, state)
-            asking = _Asking(part, asked, usual[rows], plan, state)
+            asking = _Asking(part, asked, usual[rows], plan, state, words)
             for column, feature in plan.features:
-                if feature.aggregate == "rate":
-                    values[rows, column], behind = _rate(feature, asking)
+                if feature.aggregate in _SUPPORTED:
+                    values[rows, column], behind = _SUPPORTED[feature.aggregate](feature, asking)
                     for whole, found in zip(support[feature.name], behind, strict=True):
                         whole[rows] = found
                 else:
                     values[rows, column] = _ANSWERS[feature.aggregate](feature, asking)
     names = NAMES if features is CATALOGUE else tuple(feature.name for feature in features)
-    return FeatureTable(changes["change_id"], as_of, values, support, names)
+    return FeatureTable(changes["change_id"], as_of, values, support, names, words)
 
 
 def usual_rate(as_of: Ints, owners: Ints, state: FeatureState) -> Floats:
@@ -270,6 +283,7 @@ class _Asking:
     usual: Floats
     plan: _Plan
     state: FeatureState
+    words: dict[str, Array]
 
     @property
     def vocabulary(self) -> str:
@@ -320,6 +334,44 @@ def _rate(feature: Feature, asking: _Asking) -> tuple[Floats, tuple[Floats, Floa
         asked.at(highest, failed),
         asked.at(highest, decided),
     )
+
+
+def _evidence(feature: Feature, asking: _Asking) -> tuple[Floats, tuple[Floats, Floats]]:
+    """Evidence of the title's words, and the failures and decided changes behind the one told."""
+    asked = asking.asked
+    found, place, failed, decided = _told(feature, asking)
+    asking.words[feature.name] = _words(asking, place)
+    return asked.reduced(found, feature.across), (asked.at(place, failed), asked.at(place, decided))
+
+
+def _words(asking: _Asking, place: Ints) -> Array:
+    """The words at one place a change; None where there is none on record."""
+    words = np.full(len(asking.changes), None, dtype=object)
+    names = asking.state.vocabulary(asking.vocabulary).names
+    codes = asking.asked.codes[place]
+    words[asking.asked.row[place]] = [names[code] if code >= 0 else None for code in codes.tolist()]
+    return words
+
+
+def _told(feature: Feature, asking: _Asking) -> tuple[Floats, Ints, Ints, Ints]:
+    """Evidence of every word, the place of the one told of for each change, and their counts."""
+    asked = asking.asked
+    failed = asking.count("failed", feature.window_days)
+    decided = _at_least(asking.count("decided", feature.window_days), failed)
+    usual = asking.usual[asked.row]
+    known = np.where(usual > 0, usual, np.nan)
+    smoothed = (failed + EVIDENCE_SMOOTHING * known) / (decided + EVIDENCE_SMOOTHING)
+    found = np.log(smoothed / known)
+    lowest = feature.across == "min"
+    if feature.across == "sum":
+        lowest = asked.reduced(found, "sum")[asked.row] < 0
+    return found, asked.highest(np.where(lowest, -found, found), decided), failed, decided
+
+
+_SUPPORTED: Mapping[str, Callable[[Feature, _Asking], tuple[Floats, tuple[Floats, Floats]]]] = {
+    "rate": _rate,
+    "evidence": _evidence,
+}
 
 
 def _count(feature: Feature, asking: _Asking) -> Floats:

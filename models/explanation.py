@@ -31,7 +31,7 @@ ALMOST_ALL_SAME = 1.5
 """A value within this ratio of the usual one is not worth a comparison."""
 
 
-UNORDERED = ("yes/no", "hour", "weekday", "level")
+UNORDERED = ("yes/no", "hour", "weekday", "level", "log ratio")
 """Units whose usual value says nothing in a sentence."""
 
 
@@ -165,12 +165,14 @@ class Explainer:
         value = float(values[strongest])
         reference = self._model.reference.get(feature.name)
         support = table.support.get(feature.name)
+        words = table.words.get(feature.name)
         text = sentence(
             feature,
             value,
             change=changes,
             row=row,
             support=None if support is None else (float(support[0][row]), float(support[1][row])),
+            word=None if words is None else words[row],
             means=self._model.policy.means,
         )
         return Factor(

@@ -19,6 +19,7 @@ from features.catalogue.incidents import INCIDENTS
 from features.catalogue.ticket import TICKET
 from features.catalogue.topology import TOPOLOGY
 from features.catalogue.track_record import TRACK_RECORD
+from features.catalogue.wording import WORDING
 
 __all__ = [
     "AGGREGATES",
@@ -36,6 +37,7 @@ CATALOGUE: tuple[Feature, ...] = (
     *TICKET,
     *CALENDAR,
     *TRACK_RECORD,
+    *WORDING,
     *INCIDENTS,
     *TOPOLOGY,
     *CONCURRENCY,

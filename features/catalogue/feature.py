@@ -39,6 +39,7 @@ AGGREGATES = (
     "value",
     "count",
     "rate",
+    "evidence",
     "days_since",
     "open",
     "overlap",
@@ -47,6 +48,9 @@ AGGREGATES = (
     "covered",
     "days_until",
 )
+"""How it is counted. ``rate`` is a smoothed failure rate; ``evidence`` is the logarithm of a name's
+smoothed rate over the usual one, so that the sum over a title's words is what a naive Bayes
+classifier makes of them."""
 
 GROUPS: dict[str, str] = {
     "kind": "What kind of change it is",
@@ -59,6 +63,7 @@ GROUPS: dict[str, str] = {
     "service_track_record": "Earlier changes on this service",
     "team_track_record": "Earlier changes by this team",
     "model_track_record": "Earlier changes of this kind",
+    "wording": "Earlier changes with the same words in the title",
     "retry": "Earlier changes under the same ticket",
     "incidents": "Incidents on these items and this service",
     "topology": "What depends on these items, and what stands next to them",

@@ -261,6 +261,9 @@ def differences() -> Callable[[FeatureTable, FeatureTable], dict[str, object]]:
         for name, counts in left.support.items():
             if not np.array_equal(counts, right.support[name], equal_nan=True):
                 found[f"support of {name}"] = (counts, right.support[name])
+        for name, words in left.words.items():
+            if words.tolist() != right.words[name].tolist():
+                found[f"words of {name}"] = (words, right.words[name])
         return found
 
     return differences

@@ -73,7 +73,7 @@ def test_a_window_in_the_name_is_the_window_counted(feature):
 def test_every_field_a_sentence_names_exists(feature):
     names = {name.partition(":")[0] for name in re.findall(r"\{([^}]*)\}", feature.sentence)}
     known = {field.name for field in fields(Change)} | set(ENTITIES)
-    assert names <= known | {"value", "window", "share", "means"}
+    assert names <= known | {"value", "window", "share", "means", "word"}
     assert not names & (set(PERSON_FIELDS) | FORBIDDEN_FIELDS)
 
 

@@ -136,6 +136,25 @@ def test_the_action_is_the_first_word_after_a_heading(read, title, action):
 
 
 @pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        (
+            "Enable wgFooAPI on db-12",
+            "enable|wg|foo|api|on|db|enable wg|wg foo|foo api|api on|on db",
+        ),
+        ("HTMLParser: fix, fix", "html|parser|fix|html parser|parser fix|fix fix"),
+        ("Größe ändern", "größe|ändern|größe ändern"),
+        ("更新", "更新"),
+        ("a 1 b", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_the_words_of_a_title_and_their_pairs(read, title, words):
+    assert read("title_word", {"short_description": title}) == [words.split("|") if words else []]
+
+
+@pytest.mark.parametrize(
     "title",
     ["1: " * 200, "1:       " * 100, "[1] " * 500, "a-" * 5_000, "a." * 5_000, "x" * 10_000],
 )
@@ -144,6 +163,7 @@ def test_no_title_takes_long(read, title):
     start = time.process_time()
     read("action", {"short_description": title})
     read("change_model", {"short_description": title})
+    read("title_word", {"short_description": title})
     assert time.process_time() - start < 0.5
 
 

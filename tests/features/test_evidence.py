@@ -137,6 +137,22 @@ def test_behind_a_rate_stand_its_failures(day: Day) -> None:
     assert behind(later, "ci_failure_rate_90d") == ["CHG-2", "CHG-1"]
 
 
+def test_behind_an_evidence_stand_the_failures_of_its_word_alone(day: Day) -> None:
+    facts: list[Record] = [
+        planned("CHG-1", day(1), short_description="Restart mail"),
+        planned("CHG-2", day(2), short_description="Replace disk"),
+        planned("CHG-3", day(3), short_description="Add disk"),
+        opened("INC-1", day(1.1)),
+        caused("INC-1", "CHG-1", day(1.2)),
+        opened("INC-2", day(2.1)),
+        caused("INC-2", "CHG-2", day(2.2)),
+    ]
+    asked = question(facts, planned("CHG-9", day(40), short_description="Restart disk"), day(39))
+    assert behind(asked, "title_word_evidence_max") == ["CHG-1"]
+    assert behind(asked, "title_word_evidence_min") == ["CHG-2"]
+    assert behind(asked, "title_word_evidence_sum") == ["CHG-1"]
+
+
 def test_never_the_change_itself(day: Day) -> None:
     change = planned("CHG-1", day(10), ci="web-01", assignment_group="dba")
     asked = question([change, planned("CHG-2", day(5), ci="web-01")], change, day(9.5))

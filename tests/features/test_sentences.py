@@ -256,6 +256,19 @@ def test_a_rate_behind_which_nothing_stands_is_no_share(
     assert text.startswith("No outcome of a change on x ")
 
 
+def test_an_evidence_names_its_word() -> None:
+    feature, titled = BY_NAME["title_word_evidence_sum"], change(short_description="Restart Apache")
+    text = sentence(feature, 0.7, change=titled, support=(8.0, 40.0), word="restart apache")
+    assert (
+        text
+        == "8 of 40 changes with “restart apache” in the title in all the time on record failed"
+    )
+    unseen = sentence(feature, 0.0, change=titled, support=(0.0, 0.0), word="restart")
+    assert unseen == feature.missing
+    assert sentence(feature, NAN, change=titled) == feature.missing
+    assert sentence(feature, NAN, change=change()) == "No title is given"
+
+
 def test_names_are_shown_on_one_line_and_shortened() -> None:
     feature = BY_NAME["ci_changes_30d"]
     assert sentence(feature, 2, change=change(ci=" web \n 01\t")).startswith("2 changes on web 01 ")

@@ -16,7 +16,7 @@ from features.catalogue import Feature
 from features.entities import masked_title
 from features.policy import LabelPolicy
 from features.records import CalendarEntry, Change, Incident, Item, Record, Relation
-from features.table import SMOOTHING
+from features.table import EVIDENCE_SMOOTHING, SMOOTHING
 
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)
@@ -37,6 +37,7 @@ def asked_names(change: Change, entity: str) -> list[object]:
         "change_model": [change.change_model or (title and ("title", masked_title(title)))],
         "category": [change.category],
         "action": [title.split(": ")[-1].split(" ")[0].lower()],
+        "title_word": words_of(title),
         "team_ci": [team and ci and (team, ci)],
         "reference": list(change.references),
         "organisation": ["*"],
@@ -46,6 +47,17 @@ def asked_names(change: Change, entity: str) -> list[object]:
         "scope": ["*", ci, *change.affected_cis, change.service, *change.impacted_services],
     }
     return [name for name in dict.fromkeys(found[entity]) if name]
+
+
+def words_of(title: str) -> list[object]:
+    """Runs of letters, in lower case, a capital after a small letter begins another; and pairs."""
+    letters = [
+        f" {char}" if char.isupper() and before.islower() else char if char.isalpha() else " "
+        for before, char in zip(f" {title}", title, strict=False)
+    ]
+    words = [word.lower() for word in "".join(letters).split() if len(word) > 1]
+    pairs = [f"{words[n]} {words[n + 1]}" for n in range(len(words) - 1)]
+    return [*words, *pairs]
 
 
 def title_template(change: Change) -> object:
@@ -191,7 +203,17 @@ class Counting:
         usual = all_failed / all_decided if all_decided else math.nan
         return (failed + SMOOTHING * usual) / (decided + SMOOTHING), failed, decided
 
-    def shares(self, entity: str, name: object, days: int, own: str) -> tuple[int, int]:
+    def evidence(self, entity: str, name: object, own: str) -> tuple[float, int, int]:
+        """How far one name speaks for a failure, and what stands behind it."""
+        failed, decided = self.shares(entity, name, None, own)
+        all_failed, all_decided = self.shares("organisation", "*", 365, own)
+        if not all_failed:
+            return math.nan, failed, decided
+        usual = all_failed / all_decided
+        smoothed = (failed + EVIDENCE_SMOOTHING * usual) / (decided + EVIDENCE_SMOOTHING)
+        return math.log(smoothed / usual), failed, decided
+
+    def shares(self, entity: str, name: object, days: int | None, own: str) -> tuple[int, int]:
         failed = self.count("failed", entity, name, days, own)
         # A failure whose link came after the verdict of "clean" counts as decided when it came.
         return failed, max(self.count("decided", entity, name, days, own), failed)
@@ -248,6 +270,8 @@ class Counting:
             return (self.as_of - min(seen)) / DAY if seen else math.nan
         if feature.aggregate == "rate":
             return self.rate(entity, name, days, own)[0]
+        if feature.aggregate == "evidence":
+            return self.evidence(entity, name, own)[0]
         if feature.aggregate == "open":
             closed = {"incidents": "resolved", "major_incidents": "major_resolved"}
             ended = self.count(closed[feature.stream], entity, name, None, own)

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import instants
-from features.catalogue import BY_NAME, CATALOGUE, NAMES
+from features.catalogue import BY_NAME, CATALOGUE, NAMES, Feature
 from features.history import History
 from features.policy import POLICIES
 from features.records import Change, Incident, Link
 from features.state import FeatureState
 from features.store import Store
-from features.table import SMOOTHING, FeatureTable, build
+from features.table import EVIDENCE_SMOOTHING, SMOOTHING, FeatureTable, build
 
 COUNTED = [feature for feature in CATALOGUE if feature.aggregate != "value"]
 
@@ -39,7 +39,10 @@ def test_every_feature_is_what_its_declaration_says(
             for feature in COUNTED:
                 found = table.values[row, NAMES.index(feature.name)]
                 expected = expected_of.value(feature, change)
-                if not np.array_equal(found, expected, equal_nan=True):
+                exact = feature.aggregate != "evidence"  # logarithms differ in the last digit
+                if not np.allclose(
+                    found, expected, rtol=0, atol=0 if exact else 1e-12, equal_nan=True
+                ):
                     wrong[feature.name, change.change_id] = (float(found), expected)
         assert wrong == {}
 
@@ -57,6 +60,9 @@ def test_support_is_what_stands_behind_the_rate(
     for row, change in enumerate(changes):
         for name, (failed, decided) in table.support.items():
             feature = BY_NAME[name]
+            if feature.aggregate == "evidence":
+                assert_speaks(table, row, feature, change, expected_of)
+                continue
             rates = [
                 expected_of.rate(feature.entity, one, feature.window_days, change.change_id)
                 for one in expected_of.names(change, feature.entity)
@@ -68,6 +74,28 @@ def test_support_is_what_stands_behind_the_rate(
             found = (failed[row], decided[row])
             assert np.array_equal(found, expected, equal_nan=True), (name, found, expected)
             assert not table.values[row, NAMES.index(name)] > 1
+
+
+def assert_speaks(
+    table: FeatureTable, row: int, feature: Feature, change: Change, expected_of: Any
+) -> None:
+    """The word of an evidence is one of the title's, its support its own, and none speaks more."""
+    word, total = table.words[feature.name][row], table.values[row, NAMES.index(feature.name)]
+    each = {
+        name: expected_of.evidence(feature.entity, name, change.change_id)
+        for name in expected_of.names(change, feature.entity)
+    }
+    support = [float(part[row]) for part in table.support[feature.name]]
+    if not each:
+        assert word is None
+        assert np.isnan(support).all()
+        return
+    behind = (0.0, 0, 0) if word is None else each[word]  # a word nobody has used says nothing
+    assert support == list(behind[1:])
+    if not math.isnan(total):
+        lowest = feature.across == "min" or (feature.across == "sum" and total < 0)
+        best = (min if lowest else max)(value for value, _, _ in each.values())
+        assert behind[0] == pytest.approx(best, abs=1e-12)
 
 
 # one row, many rows, rows of the store -----------------------------------------------------------
@@ -93,6 +121,7 @@ def test_a_row_alone_equals_the_row_in_a_batch(
             name: tuple(np.concatenate([one.support[name][at] for one in alone]) for at in (0, 1))
             for name in names
         },
+        words={name: np.concatenate([one.words[name] for one in alone]) for name in batch.words},
     )
     assert differences(batch, together) == {}
     assert together.values.tobytes() == batch.values.tobytes()
@@ -181,6 +210,27 @@ def test_a_rate_is_never_more_than_all(day, rows, state_of, late):
     failed, decided = table.support["ci_failure_rate_7d"]
     assert (failed[0], decided[0]) == (late, late)
     assert table.values[0, NAMES.index("ci_failure_rate_7d")] == 1.0
+
+
+def test_evidence_adds_up_over_the_words_of_a_title(day, rows, state_of):
+    """Two changes restart something, one of them failed; two do not, and none of them failed."""
+    facts: list[Any] = [
+        Change(change_id=f"C{n}", known_at=day(0), planned_start=day(1), short_description=title)
+        for n, title in enumerate(["Restart mail", "Restart web", "Add web", "Add disk"])
+    ]
+    facts += failed_link("C0", day(2), day(3))
+    asked = Change(change_id="C9", known_at=day(20), short_description="Restart disk, quietly")
+    table = rows(state_of(facts, POLICIES["incident"]), [asked], day(20))
+    usual, weight = 1 / 4, EVIDENCE_SMOOTHING
+    restart = math.log((1 + weight * usual) / (2 + weight) / usual)
+    disk = math.log((0 + weight * usual) / (1 + weight) / usual)
+    found = {name: values[0] for name, values in zip(NAMES, table.values.T, strict=True)}
+    assert found["title_word_evidence_sum"] == pytest.approx(restart + disk)
+    assert found["title_word_evidence_max"] == pytest.approx(restart)
+    assert found["title_word_evidence_min"] == pytest.approx(disk)
+    assert table.words["title_word_evidence_sum"][0] == "restart"
+    assert table.words["title_word_evidence_min"][0] == "disk"
+    assert [float(n[0]) for n in table.support["title_word_evidence_sum"]] == [1, 2]
 
 
 def test_support_is_of_the_item_with_the_highest_rate(day, rows, state_of):

@@ -362,7 +362,7 @@ def _told(feature: Feature, asking: _Asking) -> tuple[Floats, Ints, Ints, Ints]:
     known = np.where(usual > 0, usual, np.nan)
     smoothed = (failed + EVIDENCE_SMOOTHING * known) / (decided + EVIDENCE_SMOOTHING)
     found = np.log(smoothed / known)
-    lowest = feature.across == "min"
+    lowest = np.full(len(found), feature.across == "min")
     if feature.across == "sum":
         lowest = asked.reduced(found, "sum")[asked.row] < 0
     return found, asked.highest(np.where(lowest, -found, found), decided), failed, decided

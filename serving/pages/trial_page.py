@@ -112,7 +112,7 @@ def _change(desk: Desk, said: Mapping[str, str]) -> ChangeIn:
     ValidationError
         If a time cannot be read.
     """
-    body: dict[str, Any] = {"change_id": "a change to try"}
+    body: dict[str, Any] = {"change_id": "a change to try", "submitted_at": desk.now}
     for name, _, kind in FIELDS:
         text = said[name]
         if not text:

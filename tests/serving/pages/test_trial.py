@@ -30,7 +30,8 @@ def test_a_trial_scores_as_the_workflow_does_and_keeps_nothing(
             "assignment_group", "description", "implementation_plan", "test_plan")  # fmt: skip
     same = {name: body[name] for name in kept if body.get(name)}
     times = {"planned_start": "2025-06-05T10:00:00Z", "planned_end": "2025-06-05T11:00:00Z"}
-    scored = service.score({"change_id": "a change to try", **same, **times})
+    submitted = {"submitted_at": service.clock.now.isoformat()}
+    scored = service.score({"change_id": "a change to try", **same, **times, **submitted})
     assert f"{100 * scored['incident_probability']:.0f}" in answer.text
     for factor in scored["factors"]:
         assert factor["text"].partition(";")[0].split("“")[0].replace("'", "&#39;") in answer.text

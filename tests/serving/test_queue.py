@@ -101,7 +101,7 @@ def test_filters(filled: Any) -> None:
     assert both == [item for item in items if item["risk_band"] in ("low", "high")]
     repeated = filled.ask("GET", "/v1/changes?band=low&band=high&limit=200").json()["items"]
     assert repeated == both
-    decided = items[0]["change_id"]
+    decided = next(item["change_id"] for item in items if item["decision"] is None)
     body = {"decision": "reject", "reason": "it is not ready yet"}
     assert filled.ask("POST", f"/v1/changes/{decided}/decision", json=body).status_code == 201
     open_ = [item["change_id"] for item in ask(filled, undecided=True, limit=200)["items"]]

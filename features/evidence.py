@@ -222,32 +222,43 @@ def collisions(question: Question) -> list[Collision]:
     return sorted(found.values(), key=lambda c: (-c.overlap_minutes, c.change_id))
 
 
-def similar_changes(question: Question, limit: int = 3) -> list[SimilarChange]:
-    """The most alike earlier changes whose outcome was known then."""
+def similar_changes(
+    question: Question, limit: int = 3, outcome: str | None = None
+) -> list[SimilarChange]:
+    """The most alike earlier changes whose outcome was known then.
+
+    Parameters
+    ----------
+    outcome : str, optional
+        ``caused`` or ``clean``: only those.
+    """
     owner = int(question.owner()[0])
     names = question.state.vocabulary("change").names
     found = []
     candidates = np.array(list(_candidates(question, owner)), np.int64)
-    for other, outcome in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
+    for other, followed in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
         record = question.state.change(names[other])
-        if outcome is not None and record is not None:
+        if followed is not None and record is not None and outcome in (None, followed):
             likeness = _likeness(question.changes, question.row, *record)
-            found.append((likeness, names[other], outcome))
+            found.append((likeness, names[other], followed))
     found.sort(key=lambda entry: (-entry[0], entry[1]))
     return [
         SimilarChange(
             change_id=change_id,
             similarity=round(likeness, 3),
-            outcome=outcome,
+            outcome=followed,
             incidents=tuple(_incidents_of(question, change_id)),
         )
-        for likeness, change_id, outcome in found[:limit]
+        for likeness, change_id, followed in found[:limit]
     ]
 
 
 def _candidates(question: Question, owner: int) -> Iterable[int]:
+    """Earlier changes of the same kind or items; where there are few, of the service and team."""
     candidates: dict[int, None] = {}
-    for entity in ("change_model", "ci", "action"):
+    for entity in ("change_model", "ci", "action", "affected", "service", "team"):
+        if entity in ("affected", "service", "team") and len(candidates) >= CANDIDATES:
+            break
         vocabulary = ENTITIES[entity].vocabulary
         index = question.state.events("decided", vocabulary)
         for code in question.codes(entity):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from features.catalogue import Feature
 from features.columns import Columns
@@ -139,6 +139,23 @@ def per_hundred(probability: float) -> str:
     if hundred >= 9.5:
         return f"{hundred:.0f}"
     return f"{hundred:.1f}".removesuffix(".0") if hundred >= 0.05 else "fewer than 0.1"
+
+
+def within(probability: float, edges: Sequence[float]) -> str:
+    """A share as a natural frequency, with as many digits as keep it on its side of every edge.
+
+    Examples
+    --------
+    >>> within(0.0496, ()), within(0.0496, [0.0498]), within(0.04996, [0.05])
+    ('5', '4.96', '4.996')
+    """
+    text = per_hundred(probability)
+    for digits in range(1, 13):
+        shown = float(text.rpartition(" ")[2].replace(",", "")) / 100
+        if all((shown >= edge) == (probability >= edge) for edge in edges):
+            return text
+        text = f"{100 * probability:.{digits}f}"
+    return text
 
 
 def number(value: float) -> str:

@@ -55,10 +55,14 @@ class Bands:
             if not 0 <= quarter["failures_to_board"] <= quarter["failures"] <= quarter["changes"]:
                 raise ValueError(f"a rehearsal that cannot have been: {dict(quarter)}")
 
+    @property
+    def cuts(self) -> tuple[float, float, float]:
+        """Where each band above ``low`` begins."""
+        return self.moderate, self.high, self.very_high
+
     def of(self, probability: float) -> str:
         """The band of a probability."""
-        cuts = (self.moderate, self.high, self.very_high)
-        return BANDS[sum(probability >= cut for cut in cuts)]
+        return BANDS[sum(probability >= cut for cut in self.cuts)]
 
     def measured(self, probability: Floats, failed: NDArray[np.bool_]) -> Bands:
         """The same cuts with the rates observed in a window."""

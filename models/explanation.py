@@ -135,7 +135,7 @@ class Explainer:
     def factors(self, table: FeatureTable, changes: Columns, row: int = 0) -> list[Factor]:
         """The factors of one row, strongest first, at most ``SHOWN`` and the others summed."""
         parts = self.parts(self._model.select(table.values[row : row + 1]))
-        per_log_odds = _points_per_log_odds(self.base_log_odds, float(parts.log_odds[0]))
+        per_log_odds = points_per_log_odds(self.base_log_odds, float(parts.log_odds[0]))
         # What is said of a change is what is known of it, never the usual that stood in for it.
         told = table.values[row, self._columns]
         weights = zip(self.groups, parts.groups[0].tolist(), strict=True)
@@ -164,17 +164,7 @@ class Explainer:
         feature = BY_NAME[self._model.columns[strongest]]
         value = float(values[strongest])
         reference = self._model.reference.get(feature.name)
-        support = table.support.get(feature.name)
-        words = table.words.get(feature.name)
-        text = sentence(
-            feature,
-            value,
-            change=changes,
-            row=row,
-            support=None if support is None else (float(support[0][row]), float(support[1][row])),
-            word=None if words is None else words[row],
-            means=self._model.policy.means,
-        )
+        text = told(self._model, feature, table, changes, row)
         return Factor(
             group=group,
             text=text + _comparison(feature, value, reference),
@@ -187,7 +177,23 @@ class Explainer:
         )
 
 
-def _points_per_log_odds(base: float, score: float) -> float:
+def told(
+    model: RiskModel, feature: Feature, table: FeatureTable, changes: Columns, row: int
+) -> str:
+    """The fact behind one value of one change, in words."""
+    support, words = table.support.get(feature.name), table.words.get(feature.name)
+    return sentence(
+        feature,
+        float(table.values[row, NAMES.index(feature.name)]),
+        change=changes,
+        row=row,
+        support=None if support is None else (float(support[0][row]), float(support[1][row])),
+        word=None if words is None else words[row],
+        means=model.policy.means,
+    )
+
+
+def points_per_log_odds(base: float, score: float) -> float:
     """Probability gained by each log-odd on the way from the base to the score, so that points are
     proportional to log-odds and add up to the probability.
     """

@@ -13,7 +13,7 @@ from features.catalogue import BY_NAME
 from features.columns import Columns
 from features.evidence import Question, collisions, records_behind, similar_changes
 from features.records import Change
-from features.sentences import per_hundred
+from features.sentences import per_hundred, within
 from features.state import FeatureState
 from features.table import FeatureTable
 from models.bundle import RiskModel
@@ -31,6 +31,9 @@ from serving.contract import (
 from serving.journal import digest
 from serving.levers import levers
 from serving.policy import recommend
+
+FEWEST_PRECEDENTS = 3
+"""Similar changes an answer names; a high one says so where there are fewer."""
 
 MOST_COLLISIONS = 20
 """Collisions an answer names."""
@@ -66,17 +69,18 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
     model, probability = registered.model, scored.probability
     micros = instants.to_micros(asked.as_of)
     question = Question(Columns.from_records(Change, [asked.record]), 0, micros, state)
+    similar = similar_changes(question, FEWEST_PRECEDENTS)
     return with_number(
         asked,
         probability,
         _degrading(scored.table, model),
         registered,
+        _telling(model.bands.of(probability), scored.factors, len(similar)),
         factors=[_factor_out(factor, question) for factor in scored.factors],
         base_log_odds=scored.base_log_odds,
         levers=[] if asked.begun else _levers_out(asked.record, micros, probability, model, state),
         similar_changes=[
-            SimilarOut.model_validate(similar, from_attributes=True)
-            for similar in similar_changes(question)
+            SimilarOut.model_validate(change, from_attributes=True) for change in similar
         ],
         collisions=[
             CollisionOut.model_validate(collision, from_attributes=True)
@@ -90,6 +94,7 @@ def with_number(
     probability: float,
     missing: Sequence[Warned],
     registered: Registered,
+    telling: Sequence[Warned] = (),
     **reasons: object,
 ) -> Answer:
     """The answer that gives a number, with whatever reasons there are.
@@ -98,6 +103,8 @@ def with_number(
     ----------
     missing : sequence of Warned
         Factor groups of which nothing is known, though most changes have them.
+    telling : sequence of Warned, optional
+        What else its reader should know.
     """
     model = registered.model
     band = model.bands.of(probability)
@@ -110,10 +117,10 @@ def with_number(
         times_base_rate=probability / model.base_rate,
         risk_band=band,
         percentile=model.percentile(probability),
-        summary=f"About {per_hundred(probability)} in 100 changes like this one "
+        summary=f"About {within(probability, model.bands.cuts)} in 100 changes like this one "
         f"{model.policy.means}; usual: {per_hundred(model.base_rate)} in 100.",
         recommendation=recommend(asked.record, band, model.bands, missing=bool(missing)),
-        warnings=[*asked.warnings, *missing],
+        warnings=[*asked.warnings, *missing, *telling],
         **reasons,
     )
 
@@ -157,6 +164,22 @@ def unknown_factor(group: str) -> Warned:
 def _degrading(table: FeatureTable, model: RiskModel) -> list[Warned]:
     """Factor groups of which nothing is known, though most changes have them."""
     return [unknown_factor(group) for group in model.unknown_groups(table.values)]
+
+
+def _telling(band: str, factors: Sequence[Factor], precedents: int) -> list[Warned]:
+    """What a high answer lacks to act upon: something to change, and changes to compare it with."""
+    if band not in ("high", "very_high"):
+        return []
+    found = []
+    if not any(factor.changeable for factor in factors):
+        text = "None of the facts behind this score is one that the requester can change"
+        found.append(Warned(code="nothing_changeable", text=text))
+    if precedents < FEWEST_PRECEDENTS:
+        count = f"Only {precedents}" if precedents else "No"
+        noun = "change" if precedents == 1 else "changes"
+        text = f"{count} earlier {noun} like this one with a known outcome on record"
+        found.append(Warned(code="few_precedents", text=text))
+    return found
 
 
 def _factor_out(factor: Factor, question: Question) -> FactorOut:

@@ -1,8 +1,9 @@
 """What the requester could change, each rescored through the same code.
 
 Levers are enumerated by rule: a missing plan written, the window moved to a day in the next two
-weeks that is free of collisions and open to changes. What changes is the score, as it was for
-changes like this one: an association, not a promise.
+weeks that is free of collisions and open to changes (which gives more notice too), several items
+taken one change at a time. What changes is the score, as it was for changes like this one: an
+association, not a promise.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from features import instants
 from features.catalogue import NAMES
 from features.columns import Columns
+from features.entities import affected_cis
 from features.records import Change
 from features.request import words
 from features.state import FeatureState
@@ -34,6 +36,12 @@ MOST = 3
 
 _IN_THE_WAY = ("affected_overlapping_changes", "in_freeze", "in_blackout")
 """Features that must be zero on a day that is proposed."""
+
+MOST_PARTS = 20
+"""Changes a change is split into at most."""
+
+CAUTION = "Changes like that had incidents less often: an association, not a promise."
+"""What must stand beside a lever."""
 
 _PLANS = {
     "backout_plan": "Write a backout plan",
@@ -56,16 +64,19 @@ class Lever:
 
 @dataclass(frozen=True)
 class _Variant:
+    """What is done instead: the other fields, for every change that it becomes."""
+
     text: str
     shown: dict[str, Any]
-    fields: dict[str, Any]
+    parts: tuple[dict[str, Any], ...]
 
 
 def levers(
     change: Change, as_of: int, probability: float, model: RiskModel, state: FeatureState
 ) -> list[Lever]:
     """The levers that help, best first, and last all of them together if that helps more."""
-    plans, slots = _plans(change, model), _slots(change, as_of, model)
+    plans = [*_plans(change, model), *_split(change)]
+    slots = _slots(change, as_of, model)
     variants = [*plans, *slots]
     if not variants:
         return []
@@ -108,8 +119,18 @@ def _plans(change: Change, model: RiskModel) -> list[_Variant]:
         if usual >= 1 and words(getattr(change, name)) < usual / 2:
             written = " ".join(["word"] * round(usual))
             shown = f"about {round(usual)} words, as is usual"
-            found.append(_Variant(text, {name: shown}, {name: written}))
+            found.append(_Variant(text, {name: shown}, ({name: written},)))
     return found
+
+
+def _split(change: Change) -> list[_Variant]:
+    """Every item in a change of its own; the probability is that of trouble in any of them."""
+    items = affected_cis(Columns.from_records(Change, [change]), 0)
+    if not 2 <= len(items) <= MOST_PARTS:
+        return []
+    parts = tuple({"ci": item, "affected_cis": (item,)} for item in items)
+    text = f"Split it into {len(items)} changes of one item each"
+    return [_Variant(text, {"affected_cis": "one item in each change"}, parts)]
 
 
 def _slots(change: Change, as_of: int, model: RiskModel) -> list[_Variant]:
@@ -128,7 +149,7 @@ def _slots(change: Change, as_of: int, model: RiskModel) -> list[_Variant]:
             "planned_end": None if end is None else moved + duration,
         }
         shown = {name: _iso(value) for name, value in fields.items() if value is not None}
-        found.append(_Variant(f"Start on {moved:%a %d %b %Y, %H:%M} UTC instead", shown, fields))
+        found.append(_Variant(f"Start on {moved:%a %d %b %Y, %H:%M} UTC instead", shown, (fields,)))
     return found
 
 
@@ -138,11 +159,11 @@ def _iso(moment: datetime) -> str:
 
 def _together(variants: Sequence[_Variant]) -> _Variant:
     shown: dict[str, Any] = {}
-    fields: dict[str, Any] = {}
+    parts: tuple[dict[str, Any], ...] = ({},)
     for variant in variants:
         shown.update(variant.shown)
-        fields.update(variant.fields)
-    return _Variant("All of these together", shown, fields)
+        parts = tuple({**part, **other} for part in parts for other in variant.parts)
+    return _Variant("All of these together", shown, parts)
 
 
 def _rescored(
@@ -152,11 +173,17 @@ def _rescored(
     model: RiskModel,
     state: FeatureState,
 ) -> list[tuple[float, bool]]:
-    """Probability of every variant, and whether it is free of collisions on its items and outside
-    every freeze and blackout known.
+    """Probability that any change of every variant fails, and whether all of them are free of
+    collisions on their items and outside every freeze and blackout known.
     """
-    rows = Columns.from_records(Change, [replace(change, **v.fields) for v in variants])
-    table = build(rows, np.full(len(variants), as_of), state)
+    versions = [replace(change, **part) for variant in variants for part in variant.parts]
+    table = build(Columns.from_records(Change, versions), np.full(len(versions), as_of), state)
+    probability = model.probability(table.values)
     in_the_way = table.values[:, [NAMES.index(name) for name in _IN_THE_WAY]]
-    free = [not any(name > 0 for name in found) for found in in_the_way.tolist()]
-    return list(zip(model.probability(table.values).tolist(), free, strict=True))
+    free = ~(in_the_way > 0).any(axis=1)
+    sizes = np.array([len(variant.parts) for variant in variants])
+    first = np.cumsum(sizes) - sizes
+    # A change left whole keeps its probability to the last bit: 1 - (1 - p) would not.
+    any_fails = 1 - np.multiply.reduceat(1 - probability, first)
+    scores = np.where(sizes == 1, probability[first], any_fails)
+    return list(zip(scores.tolist(), np.logical_and.reduceat(free, first).tolist(), strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from features.sentences import per_hundred
 from serving.contract import Answer
+from serving.levers import CAUTION
 
 
 def lines(answer: Answer) -> list[str]:
@@ -24,6 +25,8 @@ def lines(answer: Answer) -> list[str]:
         f"  lower: {lever.text}: {per_hundred(lever.incident_probability)} in 100"
         for lever in answer.levers
     ]
+    if answer.levers:
+        found.append(f"         {CAUTION}")
     for collision in answer.collisions[:5]:
         kind = collision.kind.replace("_", " ").replace("ci", "item")
         found.append(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,6 +15,7 @@ from features import instants
 from features.store import Store
 from serving import decisions, feedback, outcomes, queue
 from serving.contract import Answer, Moment
+from serving.contrast import Against, ContrastOut, contrasted
 from serving.problems import RefusedError
 from serving.revisions import RevisionOut, revisions
 from serving.routes.operation import Context, Operation, query_of, shown
@@ -52,6 +54,14 @@ class ScheduleQuery(BaseModel):
     service: Annotated[str | None, Field(max_length=500)] = None
     limit: Annotated[int, Field(ge=1, le=queue.MOST)] = queue.MOST
     after: Annotated[str | None, Field(max_length=1000)] = None
+
+
+class ContrastQuery(BaseModel):
+    """What a change is compared with."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    against: Against = "average"
 
 
 class CalendarOut(BaseModel):
@@ -196,6 +206,19 @@ async def change(context: Context, request: Request) -> Response:
     return await context.with_store(read)
 
 
+async def contrast(context: Context, request: Request) -> Response:
+    """``GET /v1/changes/{change_id}/contrast``: its last score against another."""
+    asked, change_id = query_of(request, ContrastQuery), request.path_params["change_id"]
+    scorer = await run_in_threadpool(context.runtime.scorer)
+
+    def read(_store: Store) -> Response:
+        if scorer is None:
+            raise RefusedError("unavailable", "the store cannot be used")
+        return shown(contrasted(scorer, change_id, asked.against))
+
+    return await context.with_store(read)
+
+
 def _calendar(store: Store, since: datetime, until: datetime) -> list[CalendarOut]:
     with store.review() as review:
         rows = review.calendar(instants.to_micros(since), instants.to_micros(until))
@@ -269,6 +292,23 @@ OPERATIONS = (
             _parameter("to", _MOMENT, "End of the span; four weeks later by default."),
             _SERVICE,
             *_PAGING,
+        ),
+    ),
+    Operation(
+        name="contrast",
+        summary="The last score of a change against an average, an earlier or a similar one",
+        method="GET",
+        path="/v1/changes/{change_id}/contrast",
+        permission="read",
+        handler=contrast,
+        gives={200: ("The two scores and what lies between them", ContrastOut)},
+        problems=("invalid", "not-found"),
+        parameters=(
+            _parameter(
+                "against",
+                {"enum": ["average", "revision", "similar"], "default": "average"},
+                "An average change, its own earlier revision, or a similar one that went well.",
+            ),
         ),
     ),
     Operation(

@@ -22,6 +22,7 @@ from features.sentences import (
     per_hundred,
     reference_words,
     sentence,
+    within,
 )
 
 NAN = math.nan
@@ -328,6 +329,22 @@ def test_reference_words(name: str, value: float, expected: str) -> None:
 )
 def test_per_hundred(share: float, expected: str) -> None:
     assert per_hundred(share) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.floats(0, 1),
+    st.lists(st.sampled_from([0.0004, 0.02, 0.0496, 0.05, 0.0949, 0.1, 0.3333]), max_size=3),
+    st.sampled_from([0.0, 1e-9, -1e-9, 1e-5]),
+)
+def test_never_rounded_across_an_edge(share: float, edges: list[float], off: float) -> None:
+    if edges:
+        share = min(max(edges[0] + off, 0.0), 1.0)
+    text = within(share, edges)
+    shown = float(text.removeprefix("fewer than ")) / 100
+    assert all((shown >= edge) == (share >= edge) for edge in edges)
+    if not edges:
+        assert text == per_hundred(share)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from serving.policy import recommend
 
 PLANS = {"backout_plan", "test_plan", "implementation_plan", "justification", "description"}
 WINDOW = {"planned_start", "planned_end"}
+SPLIT = {"affected_cis"}
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +73,10 @@ def test_levers_keep_their_promises(
             assert lever.probability < probability
             assert lever.probability <= probability - LEAST_GAIN or lower_band
             assert lever.band == model.bands.of(lever.probability)
-            assert set(lever.change) <= PLANS | WINDOW
+            assert set(lever.change) <= PLANS | WINDOW | SPLIT
             assert set(lever.change) <= {f.name for f in fields(Change)}
             seen |= set(lever.change)
-            if "planned_start" in lever.change:
+            if "planned_start" in lever.change and "affected_cis" not in lever.change:
                 check_slot(change, lever, as_of, state)
             if len(found) > len(singles):
                 assert found[-1].text == "All of these together"
@@ -96,6 +97,53 @@ def check_slot(change: Change, lever: Any, as_of: int, state: FeatureState) -> N
     assert not overlaps > 0, "free of other changes on its items"
     if lever.text != "All of these together":
         assert lever.text == f"Start on {start:%a %d %b %Y, %H:%M} UTC instead"
+
+
+def test_splitting_counts_trouble_in_any_part(
+    asked: list[tuple[Change, int]], registered: Registered, state: FeatureState
+) -> None:
+    checked = 0
+    for change, as_of in asked[:20]:
+        items = tuple(dict.fromkeys([change.ci, *change.affected_cis, "new-1", "new-2"]))
+        several = replace(change, affected_cis=items)
+        for lever in levers(several, as_of, 1.0, registered.model, state):
+            if lever.text == f"Split it into {len(items)} changes of one item each":
+                parts = [replace(change, ci=item, affected_cis=(item,)) for item in items]
+                fine = [1 - scored(part, as_of, registered, state) for part in parts]
+                assert lever.probability == pytest.approx(1 - np.prod(fine), abs=1e-12)
+                assert lever.change == {"affected_cis": "one item in each change"}
+                checked += 1
+        alone = replace(change, ci="only", affected_cis=("only",))
+        found = levers(alone, as_of, 1.0, registered.model, state)
+        assert not any("Split" in lever.text for lever in found)
+    assert checked
+
+
+def test_a_high_answer_says_what_it_lacks(
+    service: Any, ticket: Callable[..., Any], registered: Registered
+) -> None:
+    """Something to change and three precedents, or words that there are none."""
+    model = registered.model
+    low = replace(model.bands, moderate=0.0, high=0.0)
+    seen = set()
+    scorer = service.runtime.scorer()
+    scorer.registered = replace(registered, model=replace(model, bands=low))
+    for number, body in enumerate([*(ticket() for _ in range(6)), {}, {"ci": "unheard-of"}]):
+        answer = service.score({"change_id": f"C{number}", **body})
+        assert answer["risk_band"] in ("high", "very_high")
+        codes = {warning["code"] for warning in answer["warnings"]}
+        changeable = any(factor["changeable"] for factor in answer["factors"])
+        assert changeable == ("nothing_changeable" not in codes)
+        assert (len(answer["similar_changes"]) >= 3) == ("few_precedents" not in codes)
+        seen |= codes
+    assert {"nothing_changeable", "few_precedents"} & seen
+
+
+def test_a_low_answer_needs_no_excuse(service: Any) -> None:
+    answer = service.score({"change_id": "C1"})
+    codes = {warning["code"] for warning in answer["warnings"]}
+    assert answer["risk_band"] in ("low", "moderate")
+    assert not codes & {"nothing_changeable", "few_precedents"}
 
 
 def test_a_lever_tells_what_scoring_it_would_tell(

@@ -1,0 +1,117 @@
+"""One change against another: exact Shapley values of the factor groups, the other as background.
+
+Their sum is the difference of the two scores, so they say what makes this change riskier or safer
+than that one, where an explanation against all training changes says it of an average one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import expit
+
+from features.catalogue import BY_NAME
+from features.columns import Columns
+from features.table import FeatureTable
+from models.bundle import RiskModel
+from models.explanation import SHOWN, Explainer, points_per_log_odds, told
+from models.shapley import Tables
+
+LEAST = 1e-9
+"""Log-odds below which a group makes no difference."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One change with its features at one moment."""
+
+    table: FeatureTable
+    changes: Columns
+    row: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What one factor group makes of the difference between two changes.
+
+    Parameters
+    ----------
+    group : str
+        Key of the factor group; ``other`` for the rest summed.
+    text, other_text : str
+        The fact of this change and of the other, of the group's strongest feature.
+    feature : str or None
+    log_odds, points : float
+        The part in log-odds and in probability; all parts are the whole difference.
+    """
+
+    group: str
+    text: str
+    other_text: str
+    feature: str | None
+    log_odds: float
+    points: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """Two probabilities and what lies between them, strongest first."""
+
+    probability: float
+    other_probability: float
+    differences: list[Difference]
+
+
+def contrast(model: RiskModel, this: Row, other: Row) -> Contrast:
+    """What makes one change's score differ from another's.
+
+    Examples
+    --------
+    The parts add up: ``other_probability + sum(points) == probability`` up to rounding.
+    """
+    one, two = (model.select(each.table.values[each.row : each.row + 1]) for each in (this, other))
+    against = replace(model, tables=Tables.build(model.forest, model.groups, two))
+    explainer = Explainer(against)
+    parts = explainer.parts(one)
+    score = float(parts.log_odds[0])
+    per_log_odds = points_per_log_odds(explainer.base_log_odds, score)
+    found = []
+    for group, log_odds in zip(explainer.groups, parts.groups[0].tolist(), strict=True):
+        if abs(log_odds) <= LEAST:
+            continue
+        weight = np.where(
+            [of == group for of in model.groups], parts.columns[0] * np.sign(log_odds), -np.inf
+        )
+        feature = BY_NAME[model.columns[int(weight.argmax())]]
+        found.append(
+            Difference(
+                group=group,
+                text=told(model, feature, this.table, this.changes, this.row),
+                other_text=told(model, feature, other.table, other.changes, other.row),
+                feature=feature.name,
+                log_odds=log_odds,
+                points=log_odds * per_log_odds,
+            )
+        )
+    found.sort(key=lambda difference: (-abs(difference.log_odds), difference.group))
+    return Contrast(
+        probability=float(expit(score)),
+        other_probability=float(expit(explainer.base_log_odds)),
+        differences=_with_others(found),
+    )
+
+
+def _with_others(differences: list[Difference]) -> list[Difference]:
+    if len(differences) <= SHOWN:
+        return differences
+    rest = differences[SHOWN:]
+    others = Difference(
+        group="other",
+        text=f"{len(rest)} other factors together",
+        other_text="",
+        feature=None,
+        log_odds=sum(difference.log_odds for difference in rest),
+        points=sum(difference.points for difference in rest),
+    )
+    return [*differences[:SHOWN], others]

@@ -1,0 +1,69 @@
+"""A change against an average one, its own earlier revision, and a similar one that went well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from features.evidence import outcome_of
+from features.instants import to_micros
+
+
+def asked(service: Any, change_id: str, against: str) -> Any:
+    return service.ask("GET", f"/v1/changes/{change_id}/contrast?against={against}")
+
+
+def check_adds_up(body: dict[str, Any]) -> None:
+    total = body["other"]["incident_probability"] + sum(d["points"] for d in body["differences"])
+    assert total == pytest.approx(body["incident_probability"], abs=1e-9)
+
+
+def test_against_an_average_change(service: Any, ticket: Callable[..., Any]) -> None:
+    answer = service.score(ticket())
+    body = asked(service, answer["change_id"], "average").json()
+    check_adds_up(body)
+    assert body["incident_probability"] == answer["incident_probability"]
+    assert [d["group"] for d in body["differences"]] == [f["group"] for f in answer["factors"]]
+    assert [d["log_odds"] for d in body["differences"]] == [
+        f["log_odds"] for f in answer["factors"]
+    ]
+    assert body["other"]["change_id"] is None
+    assert body["text"].endswith("in 100 for an average change")
+
+
+def test_against_its_earlier_revision(service: Any, ticket: Callable[..., Any]) -> None:
+    first = ticket()
+    change_id = service.score(first)["change_id"]
+    assert asked(service, change_id, "revision").status_code == 404
+    poorer = {**first, "backout_plan": "Copy the old files back. " * 20, "change_type": "emergency"}
+    second = service.score(poorer)
+    body = asked(service, change_id, "revision").json()
+    check_adds_up(body)
+    assert (body["revision"], body["other"]["revision"]) == (second["revision"], "1")
+    groups = {d["group"]: d for d in body["differences"]}
+    assert "description" in groups
+    assert set(groups) <= {"kind", "description"}, "nothing else was changed"
+    assert groups["description"]["text"] == "Its backout plan has 100 words"
+    assert groups["description"]["other_text"] != groups["description"]["text"]
+
+
+def test_against_a_similar_change_that_went_well(service: Any, ticket: Callable[..., Any]) -> None:
+    for _ in range(5):
+        answer = service.score(ticket())
+        found = asked(service, answer["change_id"], "similar")
+        assert found.status_code == 200
+        body = found.json()
+        check_adds_up(body)
+        other = body["other"]["change_id"]
+        assert 0 <= body["other"]["similarity"] <= 1
+        with service.runtime.scorer().reading() as state:
+            assert outcome_of(state, other, to_micros(service.clock.now)) == "clean"
+        assert f"{other}, which went well" in body["text"]
+
+
+def test_what_cannot_be_compared(service: Any, ticket: Callable[..., Any]) -> None:
+    assert asked(service, "CHG-never", "average").status_code == 404
+    change_id = service.score(ticket())["change_id"]
+    assert asked(service, change_id, "yesterday").status_code == 422

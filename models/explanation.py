@@ -167,7 +167,7 @@ class Explainer:
         text = told(self._model, feature, table, changes, row)
         return Factor(
             group=group,
-            text=text + _comparison(feature, value, reference),
+            text=text + comparison(feature, value, reference),
             feature=feature.name,
             value=None if np.isnan(value) else value,
             reference=reference,
@@ -203,7 +203,7 @@ def points_per_log_odds(base: float, score: float) -> float:
     return float((expit(score) - expit(base)) / (score - base))
 
 
-def _comparison(feature: Feature, value: float, reference: float | None) -> str:
+def comparison(feature: Feature, value: float, reference: float | None) -> str:
     """How the value compares with the usual one; empty where they are about the same."""
     if reference is None or np.isnan(value) or feature.unit in UNORDERED:
         return ""

@@ -46,6 +46,7 @@ the score of a naive Bayes classifier with words that are there or not [2]_.
 """
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -340,16 +341,17 @@ def _evidence(feature: Feature, asking: _Asking) -> tuple[Floats, tuple[Floats, 
     """Evidence of the title's words, and the failures and decided changes behind the one told."""
     asked = asking.asked
     found, place, failed, decided = _told(feature, asking)
-    asking.words[feature.name] = _words(asking, place)
+    asking.words[feature.name] = _words(asking, place, decided[place] + failed[place] > 0)
     return asked.reduced(found, feature.across), (asked.at(place, failed), asked.at(place, decided))
 
 
-def _words(asking: _Asking, place: Ints) -> Array:
-    """The words at one place a change; None where there is none on record."""
+def _words(asking: _Asking, place: Ints, told: Mask) -> Array:
+    """The words at one place a change; None where no outcome of theirs was known."""
     words = np.full(len(asking.changes), None, dtype=object)
     names = asking.state.vocabulary(asking.vocabulary).names
     codes = asking.asked.codes[place]
-    words[asking.asked.row[place]] = [names[code] if code >= 0 else None for code in codes.tolist()]
+    named = zip(codes.tolist(), told.tolist(), strict=True)
+    words[asking.asked.row[place]] = [names[code] if known else None for code, known in named]
     return words
 
 

@@ -39,8 +39,8 @@ def ask_recent(state: FeatureState, as_of: int) -> Iterator[object]:
     """The newest owners by name, for every stream and every name."""
     owners = {"planned_starts": "planned_start", **dict.fromkeys(state.topology.events, "ci")}
     for (stream, kind), events in state._events.items():
-        if stream in ("dependent_services", "dependent_criticality"):
-            continue  # their owners are services and levels
+        if stream in ("dependent_services", "dependent_criticality", "criticality"):
+            continue  # their owners are services, levels and rows of items
         told = "incidents" in stream or "resolved" in stream
         owner = "incident" if told else owners.get(stream, "change")
         for name in sorted(state.vocabulary(kind).names):

@@ -32,6 +32,7 @@ ROUTES: list[tuple[str, str, frozenset[str]]] = [
     ("POST", "/score_bulk", SCORERS),
     ("GET", "/v1/changes", READERS),
     ("GET", "/v1/schedule", READERS),
+    ("GET", "/v1/changes/KEYS1/contrast", READERS),
     ("GET", "/v1/changes/KEYS1/decision", READERS),
     ("POST", "/v1/changes/KEYS1/decision", frozenset({"approver", "admin"})),
     ("POST", "/v1/changes/KEYS1/feedback", JUDGES),

@@ -83,7 +83,6 @@ def test_levers_keep_their_promises(
                 assert found[-1].probability < singles[0].probability
                 assert len(found[-1].change) >= max(len(v.change) for v in singles)
     assert seen & PLANS, "some plan helps"
-    assert seen & WINDOW, "some slot helps"
 
 
 def check_slot(change: Change, lever: Any, as_of: int, state: FeatureState) -> None:

@@ -52,7 +52,8 @@ def held(shared: Any, operation: Any, known: str, cases: int) -> int:
         asked += 1
         sent = case.as_transport_kwargs(base_url="http://testserver")
         headers = {**sent.pop("headers"), "X-API-Key": shared.keys["admin"]}
-        headers = {n: v for n, v in headers.items() if n.lower() != "authorization"}
+        # As bytes: a client may send more than ASCII, and the service must bear it.
+        headers = {n: v.encode() for n, v in headers.items() if n.lower() != "authorization"}
         sent.pop("cookies", None)
         if isinstance(content := sent.pop("data", None), (str, bytes)):
             sent["content"] = content
@@ -77,7 +78,7 @@ def test_every_answer_is_documented(shared: Any, operation: Any, known: str) -> 
 
 @pytest.mark.slow
 def test_every_answer_to_thousands_is_documented(shared: Any, known: str) -> None:
-    cases = sum(held(shared, operation, known, 500) for operation in OPERATIONS)
+    cases = sum(held(shared, operation, known, 320) for operation in OPERATIONS)
     assert cases >= 5000
 
 

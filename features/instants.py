@@ -68,3 +68,9 @@ def series_to_micros(moments: pd.Series) -> NDArray[np.int64]:
 def micros_to_series(micros: NDArray[np.int64]) -> pd.Series:
     """A column of UTC moments from microseconds; ``MISSING`` becomes NaT."""
     return pd.Series(micros.astype("datetime64[us]")).dt.tz_localize("UTC")
+
+
+def to_iso(micros: int) -> str:
+    """A moment as ISO 8601 with its offset; empty for a missing one."""
+    moment = from_micros(micros)
+    return "" if moment is None else moment.isoformat()

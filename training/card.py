@@ -15,9 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.catalogue import BY_NAME, GROUPS
 from models.bundle import RiskModel
-
-DIRECTIONAL = 200
-"""With fewer failures in the test window figures are directions, not digits."""
+from training.figures import DIRECTIONAL
 
 USES = (
     "It advises the people who plan, approve and schedule changes: where to look first, why, and "

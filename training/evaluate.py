@@ -294,7 +294,7 @@ def _label(subject: Subject) -> dict[str, Any]:
         "window_days": policy.window_days,
         "settle_days": policy.settle_days,
         "max_priority": policy.max_priority,
-        "as_of": _iso(subject.limit),
+        "as_of": instants.to_iso(subject.limit),
         "changes": len(failed),
         "usable": int(subject.usable.sum()),
         "base_rate": float(failed[subject.usable].mean()),
@@ -316,10 +316,10 @@ def _split_report(subject: Subject, fold: Fold) -> dict[str, Any]:
     judged = {name: figures(scores, window) for name, scores in fold.said.items()}
     positives = int(window.failed.sum())
     return {
-        "train_until": _iso(split.test_from - embargo(subject.policy)),
-        "calibrate_from": _iso(split.calibrate_from),
-        "test_from": _iso(split.test_from),
-        "test_to": _iso(int(window.times.max())),
+        "train_until": instants.to_iso(split.test_from - embargo(subject.policy)),
+        "calibrate_from": instants.to_iso(split.calibrate_from),
+        "test_from": instants.to_iso(split.test_from),
+        "test_to": instants.to_iso(int(window.times.max())),
         "learnt": int(split.learnt.sum()),
         "calibrated": int(split.calibrate.sum()),
         "related_left_out": split.left_out,
@@ -346,8 +346,3 @@ def best_gain(judged: Mapping[str, Figures]) -> dict[str, Any]:
     better = low is not None and low > 0
     verdict = "ship the model" if better else "ship the simple one"
     return {"over": best, "decided_by": DECIDING, **found, "verdict": verdict}
-
-
-def _iso(micros: int) -> str:
-    moment = instants.from_micros(micros)
-    return "" if moment is None else moment.isoformat()

@@ -277,12 +277,7 @@ def _counts(rows: TrainingRows, usable: Mask, split: Split, limit: int) -> dict[
         "test": {
             **part(split.test),
             "base_rate": float(failed[split.test].mean()),
-            "from": _iso(split.test_from),
-            "to": _iso(int(test_times.max())),
+            "from": instants.to_iso(split.test_from),
+            "to": instants.to_iso(int(test_times.max())),
         },
     }
-
-
-def _iso(micros: int) -> str:
-    moment = instants.from_micros(micros)
-    return "" if moment is None else moment.isoformat()

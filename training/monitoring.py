@@ -21,6 +21,7 @@ from features.history import History
 from features.progress import Progress, silent
 from features.store.database import JournalEntry
 from models.registry import Registered
+from training.audits import EXPECTED_RANGE
 from training.rows import TrainingRows, training_rows
 
 Floats = NDArray[np.float64]
@@ -35,9 +36,6 @@ SHIFTED, CHANGED = 0.1, 0.25
 
 .. [1] Siddiqi (2006), *Credit Risk Scorecards*, ch. 8.
 """
-
-OBSERVED_EXPECTED = (0.85, 1.15)
-"""Failures seen per failure expected between which the level is fine."""
 
 LEAST_SHARE = 1e-4
 """Share taken for an empty bin, so that its logarithm exists."""
@@ -265,7 +263,7 @@ def _alarms(found: Monitored) -> list[str]:
     ratio = found.observed_expected
     value, low, high = ratio["value"], ratio["low"], ratio["high"]
     if value is not None and low is not None and high is not None:
-        least, most = OBSERVED_EXPECTED
+        least, most = EXPECTED_RANGE
         if not least <= value <= most and not low <= 1 <= high:
             alarms.append(
                 f"{value:.2f} failures came for each one expected (95 % {low:.2f} to {high:.2f}): "

@@ -20,9 +20,11 @@ from features import instants
 from features.history import History
 from features.progress import Progress, silent
 from models.registry import Registered
+from training.audits import EXPECTED_RANGE
 from training.bootstrap import Interval, draw, interval, ranking, ratio
 from training.config import TrainingConfig, TrainingError
 from training.evaluate import audited
+from training.figures import DIRECTIONAL
 from training.findings import FAILED, PASSED, Finding
 from training.fit import train
 from training.judging import Subject, judge
@@ -37,14 +39,8 @@ Mask = NDArray[np.bool_]
 LEAST_FAILURES = 50
 """Failures a window must hold before one model can be called no worse than another."""
 
-DIRECTIONAL = 200
-"""With fewer failures than this the figures are directions, and the verdict says so."""
-
 NEWEST_SHARE = 0.2
 """Share of the mature changes that is judged on where no model is older than enough changes."""
-
-OBSERVED_EXPECTED = (0.85, 1.15)
-"""Failures seen per failure expected between which a probability is taken at its word."""
 
 ACCEPTABLE = ("worse_than_baseline", "drift", "coverage", "group_gaps", "instability")
 """Audits that tell of weakness; the others tell of a meaningless figure, and always refuse."""
@@ -228,8 +224,8 @@ def _verdict(
     models = {name: metrics(score, failed) for name, score in zip(names, scores, strict=True)}
     failures = int(failed.sum())
     window = {
-        "from": _iso(int(times.min())),
-        "to": _iso(int(times.max())),
+        "from": instants.to_iso(int(times.min())),
+        "to": instants.to_iso(int(times.max())),
         "changes": len(failed),
         "failures": failures,
     }
@@ -310,7 +306,7 @@ def _calibrated(old: Mapping[str, Any], new: Mapping[str, Any]) -> Finding:
     ratios = [
         found["observed"] / found["expected"] if found["expected"] else 0.0 for found in (old, new)
     ]
-    low, high = OBSERVED_EXPECTED
+    low, high = EXPECTED_RANGE
     fine = low <= ratios[1] <= high or abs(np.log(max(ratios[1], 1e-9))) <= abs(
         np.log(max(ratios[0], 1e-9))
     )
@@ -332,8 +328,3 @@ def _skilled(new: Mapping[str, Any]) -> Finding:
 def _finding(code: str, good: bool, figure: float | None, sentence: str) -> Finding:
     outcome = PASSED if good else FAILED
     return Finding(code=code, outcome=outcome, figure=figure, sentence=sentence)
-
-
-def _iso(micros: int) -> str:
-    moment = instants.from_micros(micros)
-    return "" if moment is None else moment.isoformat()

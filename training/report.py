@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-DIRECTIONAL = 200
-"""With fewer failures in the test window figures are directions, not digits."""
+from training.figures import DIRECTIONAL
 
 
 def lines(version: str, alias: str, report: Mapping[str, Any]) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -13,17 +14,16 @@ from features.calendar import AHEAD, KINDS
 from features.catalogue import Feature
 from features.columns import Columns
 from features.entities import ENTITIES, affected_cis, change_model
-from features.index import EventIndex, Ints
+from features.index import StreamIndex
 from features.instants import MISSING
 from features.records import Change
+from features.segment import Ints
 from features.state import FeatureState
+from features.streams import RESOLVED
 from features.table import ask, overlapping
 
 SHOWN = 5
 """Records named behind one factor."""
-
-EVERYTHING = 2**61
-"""More than there are of anything."""
 
 CANDIDATES = 60
 """Earlier changes of each entity compared with a change."""
@@ -124,16 +124,17 @@ def records_behind(question: Question, feature: Feature) -> list[str]:
     owner = int(question.owner()[0]) if kind == "change" else -1
     window = None if feature.window_days is None else feature.window_days * instants.DAY
     vocabulary = ENTITIES[feature.entity].vocabulary
-    index, is_open = state.events(stream, vocabulary), feature.aggregate == "open"
+    index = state.events(stream, vocabulary)
     counted: list[tuple[int, int]] = []
     for code in question.codes(feature.entity):
-        limit = EVERYTHING if is_open else SHOWN
-        found = index.recent(code, question.as_of, window, owner, limit)
-        if is_open:
-            found = _unresolved(question, vocabulary, code, found)[:SHOWN]
-        counted += [(code, number) for number in found]
+        found = index.newest(code, question.as_of, window, owner)
+        if feature.aggregate == "open":
+            ended = state.events(RESOLVED[stream], vocabulary)
+            found = _unresolved(ended, question.as_of, code, found)
+        counted += islice(found, SHOWN)
     names = state.vocabulary(kind).names
-    return [names[number] for number in _newest_first(counted, index, question.as_of)][:SHOWN]
+    newest = dict.fromkeys(number for _, number in sorted(counted, reverse=True))
+    return [names[number] for number in newest][:SHOWN]
 
 
 def _dependents(question: Question, entity: str) -> list[str]:
@@ -159,30 +160,15 @@ def _entries(question: Question, feature: Feature) -> list[str]:
     return list(dict.fromkeys(entries[place] for place in np.sort(met).tolist()))[:SHOWN]
 
 
-def _unresolved(question: Question, vocabulary: str, code: int, incidents: list[int]) -> list[int]:
-    """Those of an entity's incidents that had not been resolved."""
-    owners, codes = np.array(incidents, np.int64), np.full(len(incidents), code)
-    since, until = np.full(len(owners), MISSING), np.full(len(owners), question.as_of)
-    closed = question.state.events("resolved", vocabulary).owned(codes, owners, since, until)
-    return [number for number, gone in zip(incidents, closed.tolist(), strict=True) if not gone]
-
-
-def _newest_first(counted: list[tuple[int, int]], index: EventIndex, as_of: int) -> list[int]:
-    """Owners of (entity, owner) events by when the event became known, each once.
-
-    That moment is the last one since which the index counts an event of theirs: halving finds it.
-    """
-    if len({code for code, _ in counted}) < 2:  # one entity's are in order already
-        return [number for _, number in counted]
-    codes, owners = np.array(counted, np.int64).T
-    low, high = np.full(len(codes), -EVERYTHING), np.full(len(codes), as_of)
-    until = high
-    while (high - low > 1).any():
-        middle = low + (high - low) // 2
-        later = index.owned(codes, owners, middle, until) > 0
-        low, high = np.where(later, middle, low), np.where(later, high, middle)
-    order = np.lexsort((-owners, -low))
-    return list(dict.fromkeys(owners[order].tolist()))
+def _unresolved(
+    resolved: StreamIndex, as_of: int, code: int, incidents: Iterator[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """Those of an entity's incidents that had not been resolved, as (time, number)."""
+    while some := list(islice(incidents, 64)):
+        owners = np.array([number for _, number in some], np.int64)
+        codes, until = np.full(len(some), code), np.full(len(some), as_of)
+        closed = resolved.owned(codes, owners, until) > 0
+        yield from (one for one, gone in zip(some, closed.tolist(), strict=True) if not gone)
 
 
 def _planned(question: Question, entity: str) -> dict[int, int]:
@@ -217,8 +203,9 @@ def similar_changes(question: Question, limit: int = 3) -> list[SimilarChange]:
     names = question.state.vocabulary("change").names
     found = []
     candidates = np.array(list(_candidates(question, owner)), np.int64)
+    records = question.state.changes([names[other] for other in candidates.tolist()])
     for other, outcome in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
-        record = question.state.change(names[other])
+        record = records.get(names[other])
         if outcome is not None and record is not None:
             likeness = _likeness(question.changes, question.row, *record)
             found.append((likeness, names[other], outcome))
@@ -248,9 +235,9 @@ def _candidates(question: Question, owner: int) -> Iterable[int]:
 def _outcomes(question: Question, others: Ints) -> list[str | None]:
     """Outcome of each of the changes, as known then; None where undecided."""
     everyone = np.zeros(len(others), np.int64)
-    since, until = np.full(len(others), MISSING), np.full(len(others), question.as_of)
+    until = np.full(len(others), question.as_of)
     failed, decided = (
-        question.state.events(stream, "organisation").owned(everyone, others, since, until) > 0
+        question.state.events(stream, "organisation").owned(everyone, others, until) > 0
         for stream in ("failures", "decided")
     )
     pairs = zip(failed.tolist(), decided.tolist(), strict=True)
@@ -274,7 +261,7 @@ def outcome_of(state: FeatureState, change_id: str, as_of: int) -> str | None:
 
 def _incidents_of(question: Question, change_id: str) -> list[str]:
     """Incidents linked to a change as caused by it, by the score time."""
-    links = question.state.links
+    links = question.state.links([change_id])
     chosen = (
         (links["change_id"] == change_id)
         & (links["kind"] == "caused_by")

@@ -7,7 +7,7 @@ and serving both call it, and nobody else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -20,9 +20,11 @@ from features.calendar import Calendar
 from features.catalogue import CATALOGUE, NAMES, Feature
 from features.columns import Array, Columns
 from features.entities import ENTITIES, ORGANISATION, Named
-from features.index import Ints
+from features.index import Counted, Moments
 from features.instants import MISSING
+from features.segment import Ints
 from features.state import FeatureState
+from features.streams import CHANGE_STREAMS, RESOLVED, SLOTS, streams_of
 
 SMOOTHING = 10.0
 """Weight of the global rate in a smoothed rate: as many imagined changes with the usual outcome.
@@ -35,7 +37,10 @@ the rate of all changes over the last year as known at that moment [1]_.
 """
 
 CHUNK = 50_000
-"""Changes whose neighbours are looked at together, which bounds the memory."""
+"""Changes looked at together, which bounds the memory."""
+
+OWN = np.array([stream in CHANGE_STREAMS for stream, _ in SLOTS])
+"""Slots of which a change never counts its own events; incidents have other owners."""
 
 Floats = NDArray[np.float64]
 
@@ -73,11 +78,37 @@ class FeatureTable:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What to ask the index for one entity."""
+    """What to ask the index for one entity: all counts at once, and where each answer stands."""
 
     entity: str
     features: tuple[tuple[int, Feature], ...]
-    windows: Mapping[str, tuple[int | None, ...]]
+    counted: Counted
+    places: Mapping[tuple[str, int | None], int]
+
+
+@cache
+def _windows() -> tuple[int | None, ...]:
+    """All windows any feature asks for, microseconds."""
+    found = {_micros(feature.window_days) for feature in CATALOGUE} | {365 * instants.DAY}
+    return tuple(sorted(found, key=lambda window: window or 0))
+
+
+def _counted(
+    wanted: Iterable[tuple[str, int | None]], vocabulary: str
+) -> tuple[Counted, dict[tuple[str, int | None], int]]:
+    """What to ask the index to count certain streams and windows, and the place of each answer."""
+    pairs = sorted(
+        {pair for pair in wanted if (pair[0], vocabulary) in SLOTS},
+        key=lambda pair: (pair[0], pair[1] or 0),
+    )
+    streams = list(dict.fromkeys(stream for stream, _ in pairs))
+    counted = Counted(
+        np.array([SLOTS.index((stream, vocabulary)) for stream in streams], np.int64),
+        np.array([stream in CHANGE_STREAMS for stream in streams], bool),
+        np.array([streams.index(stream) for stream, _ in pairs], np.int64),
+        np.array([_windows().index(window) for _, window in pairs], np.int64),
+    )
+    return counted, {pair: number for number, pair in enumerate(pairs)}
 
 
 @cache
@@ -92,25 +123,14 @@ def _plans(features: tuple[Feature, ...]) -> tuple[_Plan, ...]:
             by_entity[feature.entity].append((column, feature))
     plans = []
     for entity, columns in by_entity.items():
-        windows: dict[str, set[int | None]] = defaultdict(set)
-        for _, feature in columns:
-            for stream in _streams_of(feature):
-                windows[stream].add(_micros(feature.window_days))
-        ordered = {name: tuple(sorted(w, key=lambda x: x or 0)) for name, w in windows.items()}
-        plans.append(_Plan(entity, tuple(columns), ordered))
+        wanted = [
+            (stream, _micros(feature.window_days))
+            for _, feature in columns
+            for stream in streams_of(feature)
+        ]
+        counted, places = _counted(wanted, ENTITIES[entity].vocabulary)
+        plans.append(_Plan(entity, tuple(columns), counted, places))
     return tuple(plans)
-
-
-_RESOLVED = {"incidents": "resolved", "major_incidents": "major_resolved"}
-
-
-def _streams_of(feature: Feature) -> tuple[str, ...]:
-    """The streams whose counts a feature needs."""
-    if feature.aggregate == "rate":
-        return ("decided", "failed")
-    if feature.aggregate == "open":
-        return (feature.stream, _RESOLVED[feature.stream])
-    return (feature.stream,) if feature.aggregate == "count" else ()
 
 
 def _micros(days: int | None) -> int | None:
@@ -123,6 +143,7 @@ def build(
     state: FeatureState,
     *,
     features: tuple[Feature, ...] = CATALOGUE,
+    support: bool = True,
 ) -> FeatureTable:
     """The features of changes, each as its record and the history stood at ``as_of``.
 
@@ -136,53 +157,69 @@ def build(
         The indexed history. It may hold later facts; they are not looked at.
     features : tuple of Feature
         The columns, in their order; a model needs those of the catalogue.
+    support : bool
+        Whether to keep what is behind the rates, too; training has no use for it.
     """
-    values = np.full((len(changes), len(features)), np.nan)
+    # Column by column: a model reads few of them, and so they are written.
+    values = np.full((len(changes), len(features)), np.nan, order="F")
+    behind: dict[str, list[tuple[Floats, Floats]]] = defaultdict(list)
+    for low in range(0, max(len(changes), 1), CHUNK):
+        rows = np.arange(low, min(low + CHUNK, len(changes)))
+        some = changes if len(rows) == len(changes) else changes.take(rows)
+        part = values[low : low + CHUNK]
+        for name, counts in _fill(part, features, some, as_of[rows], state).items():
+            if support:
+                behind[name].append(counts)
+    joined = {
+        name: (np.concatenate([f for f, _ in parts]), np.concatenate([d for _, d in parts]))
+        for name, parts in behind.items()
+    }
+    names = NAMES if features is CATALOGUE else tuple(feature.name for feature in features)
+    return FeatureTable(changes["change_id"], as_of, values, joined, names)
+
+
+def _fill(
+    values: Floats,
+    features: tuple[Feature, ...],
+    changes: Columns,
+    as_of: Ints,
+    state: FeatureState,
+) -> dict[str, tuple[Floats, Floats]]:
+    """Find every value of some changes; returns what is behind the rates."""
     for column, feature in enumerate(features):
         if feature.stream == "request":
             values[:, column] = request.VALUES[feature.name](changes)
         elif feature.stream == "place":
             values[:, column] = request.LOCAL_VALUES[feature.name](changes, state.place)
     owners = state.vocabulary("change").find(changes["change_id"])
-    usual = usual_rate(as_of, owners, state)
-    support = {
-        feature.name: (np.full(len(changes), np.nan), np.full(len(changes), np.nan))
-        for feature in features
-        if feature.aggregate == "rate"
-    }
+    moments = Moments(as_of, _windows())
+    for segment in state.index.segments:
+        moments.ranks(segment)  # once for all entities
+    usual = _usual_rate(moments, owners, state)
+    support: dict[str, tuple[Floats, Floats]] = {}
     read: dict[object, Named] = {}  # several entities read the same names
     for plan in _of_the_catalogue() if features is CATALOGUE else _plans(features):
         entity = ENTITIES[plan.entity]
         if entity.read not in read:
             read[entity.read] = entity.read(changes)
-        # Neighbours are many: their questions are asked for some changes at a time.
-        step = CHUNK if entity.hops else max(len(changes), 1)
-        for low in range(0, len(changes), step):
-            rows = slice(low, low + step)
-            part = changes if step >= len(changes) else changes.take(np.arange(len(changes))[rows])
-            named = read[entity.read].among(low, low + step)
-            asked = _asked(named, as_of[rows], owners[rows], plan.entity, state)
-            asking = _Asking(part, asked, usual[rows], plan, state)
-            for column, feature in plan.features:
-                if feature.aggregate == "rate":
-                    values[rows, column], behind = _rate(feature, asking)
-                    for whole, found in zip(support[feature.name], behind, strict=True):
-                        whole[rows] = found
-                else:
-                    values[rows, column] = _ANSWERS[feature.aggregate](feature, asking)
-    names = NAMES if features is CATALOGUE else tuple(feature.name for feature in features)
-    return FeatureTable(changes["change_id"], as_of, values, support, names)
+        asked = _asked(read[entity.read], as_of, owners, plan.entity, state)
+        asking = _Asking(changes, asked, moments.take(asked.row), usual, plan, state)
+        for column, feature in plan.features:
+            if feature.aggregate == "rate":
+                values[:, column], support[feature.name] = _rate(feature, asking)
+            else:
+                values[:, column] = _ANSWERS[feature.aggregate](feature, asking)
+    return support
 
 
-def usual_rate(as_of: Ints, owners: Ints, state: FeatureState) -> Floats:
+def _usual_rate(moments: Moments, owners: Ints, state: FeatureState) -> Floats:
     """Failure rate of all changes in the year before each moment, as known then; NaN for none."""
-    everyone = state.vocabulary("organisation").find([ORGANISATION] * len(as_of))
+    everyone = state.vocabulary("organisation").find([ORGANISATION] * len(owners))
     year = 365 * instants.DAY
-    failed, decided = (
-        state.events(stream, "organisation").counts(everyone, as_of, [year], owners)[year]
-        for stream in ("failed", "decided")
-    )
-    decided = _at_least(decided, failed)
+    counted, places = _counted([("decided", year), ("failed", year)], "organisation")
+    counts = state.index.counts(counted, everyone, moments, owners)
+    failed = counts[places["failed", year]]
+    decided = _at_least(counts[places["decided", year]], failed)
     return np.where(decided > 0, failed / np.maximum(decided, 1), np.nan)
 
 
@@ -216,7 +253,9 @@ class Asked:
     @cached_property
     def first(self) -> Ints:
         """Place of the first name of each change that asks anything."""
-        return np.flatnonzero(np.diff(self.row, prepend=-1))
+        new = np.ones(len(self.row), bool)
+        new[1:] = self.row[1:] != self.row[:-1]
+        return np.flatnonzero(new)
 
     def reduced(self, found: Floats, across: str, nothing: float = np.nan) -> Floats:
         """One answer a change from one an asked name; NaN for a change that names nothing, and
@@ -267,6 +306,7 @@ class _Asking:
 
     changes: Columns
     asked: Asked
+    moments: Moments
     usual: Floats
     plan: _Plan
     state: FeatureState
@@ -277,18 +317,31 @@ class _Asking:
         return ENTITIES[self.plan.entity].vocabulary
 
     @cached_property
-    def _counts(self) -> Mapping[str, Mapping[int | None, Ints]]:
-        asked = self.asked
-        return {
-            stream: self.state.events(stream, self.vocabulary).counts(
-                asked.codes, asked.times, windows, _left_out(stream, asked.owners)
-            )
-            for stream, windows in self.plan.windows.items()
-        }
+    def _counts(self) -> Ints:
+        asked, index = self.asked, self.state.index
+        return index.counts(self.plan.counted, asked.codes, self.moments, asked.owners)
 
     def count(self, stream: str, days: int | None) -> Ints:
         """Events of a stream in a window, for every question."""
-        return self._counts[stream][_micros(days)]
+        window = _micros(days)
+        if (stream, window) in self.plan.places:
+            found: Ints = self._counts[self.plan.places[stream, window]]
+            return found
+        asked = self.asked
+        index, nobody = self.state.topology.events[stream], asked.owners * 0 - 1
+        return index.counts(asked.codes, asked.times, [window], nobody)[window]
+
+    def last(self, stream: str) -> Ints:
+        """Moment of the last event of a stream, for every question."""
+        asked = self.asked
+        if (stream, self.vocabulary) not in SLOTS:
+            nobody = asked.owners * 0 - 1
+            index = self.state.topology.events[stream]
+            return index.last_before(asked.codes, asked.times, nobody)
+        slot, index_ = np.array([SLOTS.index((stream, self.vocabulary))]), self.state.index
+        last: Ints
+        [last] = index_.last_before(slot, asked.codes, self.moments, asked.owners, OWN)
+        return last
 
     @cached_property
     def planned(self) -> tuple[Ints, Ints, Ints]:
@@ -302,11 +355,6 @@ class _Asking:
         """Answers about the planned window; NaN for a change without one, or without a name."""
         unknown = ~self.asked.named | (self.changes.times("planned_start") == MISSING)
         return np.where(unknown, np.nan, found)
-
-
-def _left_out(stream: str, owners: Ints) -> Ints:
-    """A change never counts its own events; incidents have other owners."""
-    return owners if stream in ("changes", "decided", "failed", "failures") else owners * 0 - 1
 
 
 def _rate(feature: Feature, asking: _Asking) -> tuple[Floats, tuple[Floats, Floats]]:
@@ -329,31 +377,27 @@ def _count(feature: Feature, asking: _Asking) -> Floats:
 
 def _open(feature: Feature, asking: _Asking) -> Floats:
     opened = asking.count(feature.stream, feature.window_days)
-    found = opened - asking.count(_RESOLVED[feature.stream], feature.window_days)
+    found = opened - asking.count(RESOLVED[feature.stream], feature.window_days)
     return asking.asked.reduced(found.astype(np.float64), feature.across, nothing=0.0)
 
 
 def _days_since(feature: Feature, asking: _Asking) -> Floats:
-    asked = asking.asked
-    owners = _left_out(feature.stream, asked.owners)
-    index = asking.state.events(feature.stream, asking.vocabulary)
-    last = index.last_before(asked.codes, asked.times, owners)
+    last, times = asking.last(feature.stream), asking.asked.times
     known = last != MISSING
-    found = np.where(known, (asked.times - np.where(known, last, 0)) / instants.DAY, np.nan)
-    return asked.reduced(found, feature.across)
+    found = np.where(known, (times - np.where(known, last, 0)) / instants.DAY, np.nan)
+    return asking.asked.reduced(found, feature.across)
 
 
 def _reschedules(_: Feature, asking: _Asking) -> Floats:
     """Planned starts the change had before, besides the one it has."""
-    asked = asking.asked
-    everything = asking.state.events("planned_starts", "change")
-    nobody = _left_out("planned_starts", asked.owners)
+    asked, state = asking.asked, asking.state
+    nobody = asked.owners * 0 - 1
+    everything = state.events("planned_starts", "change")
     had = everything.counts(asked.codes, asked.times, [None], nobody)[None]
     own = ENTITIES["planned_start"].read(asking.changes)
-    codes = asking.state.vocabulary("planned_start").find(own.names)
-    same = asking.state.events("planned_starts", "planned_start")
-    times = asked.times[own.row]
-    had[own.row] -= same.counts(codes, times, [None], nobody[own.row])[None]
+    codes = state.vocabulary("planned_start").find(own.names)
+    same = state.events("planned_starts", "planned_start")
+    had[own.row] -= same.counts(codes, asked.times[own.row], [None], nobody[own.row])[None]
     return had.astype(np.float64)
 
 

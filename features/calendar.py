@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from features import instants
 from features.columns import Columns
 from features.entities import Vocabulary
-from features.index import Ints, OverlapIndex, Windows
 from features.instants import MISSING
+from features.overlap import OverlapIndex, Windows
+from features.segment import Ints
 
 KINDS = ("freeze", "blackout", "maintenance")
 """Kinds of entries a feature can ask for."""
@@ -51,7 +52,7 @@ class Calendar:
         for name in KINDS:
             rows = np.flatnonzero(possible & (kind == name))
             windows = Windows(code, self._starts, ends, known, superseded, np.arange(len(known)))
-            self._by_kind[name] = OverlapIndex(windows.take(rows))
+            self._by_kind[name] = OverlapIndex.of(windows.take(rows))
 
     def meeting(
         self, kind: str, codes: Ints, starts: Ints, ends: Ints, times: Ints

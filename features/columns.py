@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
@@ -93,6 +93,42 @@ def _micros(value: object) -> int:
     raise TypeError(f"expected a datetime, microseconds or None, got {type(value).__name__}")
 
 
+class Chosen(Mapping[str, Array]):
+    """Some rows of a table's columns, each column fetched when it is asked for.
+
+    Most readers want a few of thirty columns, and of a million rows the others would be in the way.
+    """
+
+    def __init__(self, data: Mapping[str, Array], rows: NDArray[np.int64]) -> None:
+        self._data, self._rows = data, rows
+        self._found: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._found:
+            self._found[name] = _rows_of(self._data, name, self._rows)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._data
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def rows(self, name: str, rows: NDArray[np.int64]) -> Array:
+        """Some of the rows of one column."""
+        if name in self._found:
+            return self._found[name][rows]
+        return _rows_of(self._data, name, self._rows[rows])
+
+
+def _rows_of(data: Mapping[str, Array], name: str, rows: NDArray[np.int64]) -> Array:
+    by_row = getattr(data, "rows", None)
+    return data[name][rows] if by_row is None else typing.cast(Array, by_row(name, rows))
+
+
 class Columns:
     """A table of records of one kind.
 
@@ -114,7 +150,23 @@ class Columns:
                 f"got lengths {sorted(lengths)}, missing {sorted(missing)}"
             )
         self.record_type = record_type
-        self.data = dict(data)
+        self.data: Mapping[str, Array] = dict(data)
+        self._length = lengths.pop()
+
+    @classmethod
+    def of(cls, record_type: type, data: Mapping[str, Array], length: int) -> Columns:
+        """A table of columns that are fetched when asked for.
+
+        Parameters
+        ----------
+        data : mapping of str to ndarray
+            It may have a method ``rows(name, rows)`` that fetches some rows of a column.
+        length : int
+            Number of rows.
+        """
+        made = cls.__new__(cls)
+        made.record_type, made.data, made._length = record_type, data, length
+        return made
 
     @classmethod
     def from_records(cls, record_type: type, records: Iterable[Record]) -> Columns:
@@ -143,7 +195,7 @@ class Columns:
         )
 
     def __len__(self) -> int:
-        return len(next(iter(self.data.values())))
+        return self._length
 
     def __getitem__(self, name: str) -> Array:
         return self.data[name]
@@ -158,7 +210,8 @@ class Columns:
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Columns:
         """The chosen rows, by mask or position."""
-        return Columns(self.record_type, {name: array[rows] for name, array in self.data.items()})
+        chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
+        return Columns.of(self.record_type, Chosen(self.data, chosen), len(chosen))
 
     def record(self, row: int) -> Record:
         """One row as its record."""

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from features import instants, request
+from features.answers import overlapping
+from features.asking import ask
 from features.calendar import AHEAD, KINDS
 from features.catalogue import Feature
 from features.columns import Columns
 from features.entities import ENTITIES, affected_cis, change_model
-from features.index import EventIndex, Ints
+from features.index import StreamIndex
 from features.instants import MISSING
 from features.records import Change
+from features.segment import Ints
 from features.state import FeatureState
-from features.table import ask, build, overlapping
+from features.streams import RESOLVED
+from features.table import build
 
 SHOWN = 5
 """Records named behind one factor."""
-
-EVERYTHING = 2**61
-"""More than there are of anything."""
 
 CANDIDATES = 60
 """Earlier changes of each entity compared with a change."""
@@ -125,16 +127,17 @@ def records_behind(question: Question, feature: Feature) -> list[str]:
     owner = int(question.owner()[0]) if kind == "change" else -1
     window = None if feature.window_days is None else feature.window_days * instants.DAY
     vocabulary = ENTITIES[feature.entity].vocabulary
-    index, is_open = state.events(stream, vocabulary), feature.aggregate == "open"
+    index = state.events(stream, vocabulary)
     counted: list[tuple[int, int]] = []
     for code in _counted_names(question, feature):
-        limit = EVERYTHING if is_open else SHOWN
-        found = index.recent(code, question.as_of, window, owner, limit)
-        if is_open:
-            found = _unresolved(question, vocabulary, code, found)[:SHOWN]
-        counted += [(code, number) for number in found]
+        found = index.newest(code, question.as_of, window, owner)
+        if feature.aggregate == "open":
+            ended = state.events(RESOLVED[stream], vocabulary)
+            found = _unresolved(ended, question.as_of, code, found)
+        counted += islice(found, SHOWN)
     names = state.vocabulary(kind).names
-    return [names[number] for number in _newest_first(counted, index, question.as_of)][:SHOWN]
+    newest = dict.fromkeys(number for _, number in sorted(counted, reverse=True))
+    return [names[number] for number in newest][:SHOWN]
 
 
 def _dependents(question: Question, entity: str) -> list[str]:
@@ -170,30 +173,15 @@ def _counted_names(question: Question, feature: Feature) -> list[int]:
     return [code for code in found.tolist() if code >= 0]
 
 
-def _unresolved(question: Question, vocabulary: str, code: int, incidents: list[int]) -> list[int]:
-    """Those of an entity's incidents that had not been resolved."""
-    owners, codes = np.array(incidents, np.int64), np.full(len(incidents), code)
-    since, until = np.full(len(owners), MISSING), np.full(len(owners), question.as_of)
-    closed = question.state.events("resolved", vocabulary).owned(codes, owners, since, until)
-    return [number for number, gone in zip(incidents, closed.tolist(), strict=True) if not gone]
-
-
-def _newest_first(counted: list[tuple[int, int]], index: EventIndex, as_of: int) -> list[int]:
-    """Owners of (entity, owner) events by when the event became known, each once.
-
-    That moment is the last one since which the index counts an event of theirs: halving finds it.
-    """
-    if len({code for code, _ in counted}) < 2:  # one entity's are in order already
-        return [number for _, number in counted]
-    codes, owners = np.array(counted, np.int64).T
-    low, high = np.full(len(codes), -EVERYTHING), np.full(len(codes), as_of)
-    until = high
-    while (high - low > 1).any():
-        middle = low + (high - low) // 2
-        later = index.owned(codes, owners, middle, until) > 0
-        low, high = np.where(later, middle, low), np.where(later, high, middle)
-    order = np.lexsort((-owners, -low))
-    return list(dict.fromkeys(owners[order].tolist()))
+def _unresolved(
+    resolved: StreamIndex, as_of: int, code: int, incidents: Iterator[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """Those of an entity's incidents that had not been resolved, as (time, number)."""
+    while some := list(islice(incidents, 64)):
+        owners = np.array([number for _, number in some], np.int64)
+        codes, until = np.full(len(some), code), np.full(len(some), as_of)
+        closed = resolved.owned(codes, owners, until) > 0
+        yield from (one for one, gone in zip(some, closed.tolist(), strict=True) if not gone)
 
 
 def _planned(question: Question, entity: str) -> dict[int, int]:
@@ -236,8 +224,9 @@ def similar_changes(
     names = question.state.vocabulary("change").names
     found = []
     candidates = np.array(list(_candidates(question, owner)), np.int64)
+    records = question.state.changes([names[other] for other in candidates.tolist()])
     for other, followed in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
-        record = question.state.change(names[other])
+        record = records.get(names[other])
         if followed is not None and record is not None and outcome in (None, followed):
             likeness = _likeness(question.changes, question.row, *record)
             found.append((likeness, names[other], followed))
@@ -270,9 +259,9 @@ def _candidates(question: Question, owner: int) -> Iterable[int]:
 def _outcomes(question: Question, others: Ints) -> list[str | None]:
     """Outcome of each of the changes, as known then; None where undecided."""
     everyone = np.zeros(len(others), np.int64)
-    since, until = np.full(len(others), MISSING), np.full(len(others), question.as_of)
+    until = np.full(len(others), question.as_of)
     failed, decided = (
-        question.state.events(stream, "organisation").owned(everyone, others, since, until) > 0
+        question.state.events(stream, "organisation").owned(everyone, others, until) > 0
         for stream in ("failures", "decided")
     )
     pairs = zip(failed.tolist(), decided.tolist(), strict=True)
@@ -296,7 +285,7 @@ def outcome_of(state: FeatureState, change_id: str, as_of: int) -> str | None:
 
 def _incidents_of(question: Question, change_id: str) -> list[str]:
     """Incidents linked to a change as caused by it, by the score time."""
-    links = question.state.links
+    links = question.state.links([change_id])
     chosen = (
         (links["change_id"] == change_id)
         & (links["kind"] == "caused_by")

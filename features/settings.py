@@ -68,6 +68,11 @@ class Settings:
     proxy_peers: tuple[Network, ...] = ()
 
     @property
+    def indexes(self) -> Path:
+        """Folder of saved indexes."""
+        return self.home / "index"
+
+    @property
     def artifacts(self) -> Path | None:
         """Folder of artefacts of the local registry; None where a server keeps them."""
         return self.home / "artifacts" if self.mlflow_uri.startswith("sqlite:") else None

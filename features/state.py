@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from features.calendar import Calendar
-from features.columns import RECORD_TYPES, Columns
+from features.columns import Columns
 from features.entities import Vocabulary
+from features.facts import Facts, any_of
 from features.history import History
-from features.index import MERGE_AT, EventIndex, Events, Ints, OverlapIndex, Windows
+from features.index import MERGE_AT, RATIO, EventIndex, Slot, StreamIndex
+from features.overlap import OverlapIndex
 from features.policy import LabelPolicy
 from features.records import CalendarEntry, Change, ChangeEvent, Incident, Item, Link, Relation
-from features.streams import Vocabularies, planned_windows, streams
+from features.segment import Events, Segment, axis_of
+from features.streams import (
+    OWNED,
+    SLOTS,
+    Vocabularies,
+    change_streams,
+    incident_streams,
+    planned_windows,
+    streams,
+)
 from features.topology import Topology
-from features.verdicts import Revisions, mentioned_numbers
+from features.verdicts import Revisions, mentioned_numbers, start_of, verdicts
 
 
 class FeatureState:
@@ -43,226 +52,178 @@ class FeatureState:
     """
 
     def __init__(self, history: History, policy: LabelPolicy) -> None:
-        self.policy = policy
-        self.watermark = history.watermark
-        self.place = history.place
-        self._parts = [history]
-        self._rows: list[dict[str, list[int]]] = []
-        self._names = Vocabularies()
-        self._events = {
-            key: EventIndex(events) for key, events in streams(history, policy, self._names).items()
-        }
-        planned = planned_windows(Revisions.of(history[Change]), self._names)
-        self._schedule = {kind: [OverlapIndex(windows)] for kind, windows in planned.items()}
-        self._survey(history)
+        names = Vocabularies()
+        events = dict(streams(history, policy, names))
+        planned = planned_windows(Revisions.of(history[Change]), names)
+        schedule = {kind: [OverlapIndex.of(windows)] for kind, windows in planned.items()}
+        index = _index_of(events)
+        self._hold(policy, Facts(history, policy), names, index, schedule)
 
-    def _survey(self, history: History) -> None:
+    @classmethod
+    def of_parts(
+        cls,
+        policy: LabelPolicy,
+        facts: Facts,
+        names: Vocabularies,
+        index: EventIndex,
+        schedules: dict[str, list[OverlapIndex]],
+    ) -> FeatureState:
+        """A state of parts that were made before."""
+        state = cls.__new__(cls)
+        state._hold(policy, facts, names, index, schedules)
+        return state
+
+    def _hold(
+        self,
+        policy: LabelPolicy,
+        facts: Facts,
+        names: Vocabularies,
+        index: EventIndex,
+        schedules: dict[str, list[OverlapIndex]],
+    ) -> None:
+        self.policy = policy
+        self.watermark = facts.parts[0].watermark
+        self.facts = facts
+        self.names = names
+        self.index = index
+        self.schedules = schedules
+        self.place = facts.parts[0].place
+        self._survey()
+
+    def _survey(self) -> None:
         """Lay out items, relations and calendar: they are few and seldom change."""
-        self.topology = Topology(history[Item], history[Relation], self._names.by_kind)
-        self.calendar = Calendar(history[CalendarEntry], self._names["scope"])
-        for stream, index in self.topology.events.items():
-            self._events[stream, "ci"] = index
+        items, relations, entries = (
+            Columns.concatenate(self.tables(kind)) for kind in (Item, Relation, CalendarEntry)
+        )
+        self.topology = Topology(items, relations, self.names.by_kind)
+        self.calendar = Calendar(entries, self.names["scope"])
 
     @property
     def history(self) -> History:
         """All facts taken in so far."""
-        while len(self._parts) > 1:
-            last = self._parts.pop()
-            self._parts[-1] = self._parts[-1].plus(last)
-            self._rows.clear()
-        return self._parts[0]
+        first, *newer = self.facts.parts
+        for part in newer:
+            first = first.plus(part)
+        return first
 
-    @property
-    def links(self) -> Columns:
-        """All links on record: newer ones always make a new state."""
-        return self._parts[0][Link]
-
-    def tables(self, kind: type) -> list[Columns]:
-        """The facts of one kind as they were taken in, oldest first, without joining them."""
-        return [part[kind] for part in self._parts]
-
-    def events(self, stream: str, vocabulary: str) -> EventIndex:
+    def events(self, stream: str, vocabulary: str) -> StreamIndex:
         """The index of one stream for one kind of entity."""
-        return self._events[stream, vocabulary]
+        return self.index.stream(stream, vocabulary)
 
     def schedule(self, vocabulary: str) -> list[OverlapIndex]:
         """The indexes of planned windows for one kind of entity."""
-        return self._schedule[vocabulary]
+        return self.schedules[vocabulary]
 
     def vocabulary(self, kind: str) -> Vocabulary:
         """The names of one kind of entity, of ``change`` or of ``incident``."""
-        return self._names[kind]
+        return self.names[kind]
+
+    def changes(self, change_ids: Sequence[str]) -> dict[str, tuple[Columns, int]]:
+        """The last known revision of each of the changes on record, as (table, row)."""
+        return self.facts.latest(change_ids)
+
+    def change(self, change_id: str) -> tuple[Columns, int] | None:
+        """The last known revision of a change, as (table, row); None for an unknown one."""
+        return self.facts.latest([change_id]).get(change_id)
+
+    def tables(self, kind: type) -> list[Columns]:
+        """The facts of one kind as they were taken in, oldest first, without joining them."""
+        return [part[kind] for part in self.facts.parts]
+
+    def links(self, change_ids: Sequence[str]) -> Columns:
+        """The links that name any of the changes."""
+        return self.facts.of(Link, "change_id", change_ids)
 
     def extended(self, newer: History) -> FeatureState:
-        """The state that also holds the facts of later writes.
+        """Take in the facts of later writes; returns the state itself.
 
-        New changes, their revisions and new incidents are laid over the index, in place. Facts that
-        can turn what was counted already (links, back-outs, resolutions, incidents that name a
-        change, revisions or the first record of a change or incident that others name) make a new
-        index, so that a reader of the old one is never disturbed.
+        They are laid over the index, in place. What they turn among the things counted already is
+        taken back and given again: the verdicts of the changes they bear on are found anew from all
+        facts about these changes, before and after.
         """
-        moved = None if self._turns(newer) else self._moved(newer[Change])
-        if moved is None:
-            return FeatureState(self.history.plus(newer), self.policy)
         if len(newer):
-            self._append(newer, moved)
+            self._take_in(newer)
         self.watermark = max(self.watermark, newer.watermark)
         return self
 
     def prepare(self) -> FeatureState:
         """Do now what the first extension would otherwise wait for."""
-        self._lookup()
-        _ = self._awaited
+        self.facts.prepare()
         return self
 
-    def change(self, change_id: str) -> tuple[Columns, int] | None:
-        """The last known revision of a change, as (table, row); None for an unknown one."""
-        last = None
-        for part, rows in zip(self._parts, self._lookup(), strict=True):
-            if change_id in rows:
-                table, row = part[Change], rows[change_id][-1]
-                known = table.times("known_at")[row]
-                if last is None or known >= last[0]:
-                    last = known, table, row
-        return last and last[1:]
-
-    def _turns(self, newer: History) -> bool:
-        if len(newer[Link]) or len(newer[ChangeEvent]):
-            return True
-        changes, incidents = newer[Change], newer[Incident]
-        if "same_item" in self.policy.sources and len(changes) + len(incidents):
-            return True
-        spoken = _spoken_of(newer, self.policy)
-        return (
-            self._knows("change", spoken)
-            or not spoken.isdisjoint(changes["change_id"])
-            or self._knows("incident", incidents["incident_id"])
-            or not self._awaited[Change].isdisjoint(changes["change_id"])
-            or not self._awaited[Incident].isdisjoint(incidents["incident_id"])
-            or _repeats(incidents, "incident_id")
-        )
-
-    def _moved(self, changes: Columns) -> _Moved | None:
-        """What revisions of changes nobody else speaks of move; None where that cannot be told.
-
-        Their own events are taken back and given again, as they stand with the new revisions.
-        """
-        ids = set(changes["change_id"])
-        earlier = self._revisions(ids)
-        both = Columns.concatenate([earlier, changes])
-        before, after = (
-            streams(_only_changes(table), self.policy, self._names) for table in (earlier, both)
-        )
-        delta = {key: _difference(after[key], before[key]) for key in after}
-        first_moved = any(
-            (events.weight < 0).any() for (name, _), events in delta.items() if name == "changes"
-        )
-        return None if first_moved else _Moved(delta, Revisions.of(both), earlier)
-
-    def _revisions(self, change_ids: set[str]) -> Columns:
-        """All revisions on record of some changes, in the order written."""
-        found = [Columns.empty(Change)]
-        for part, rows in zip(self._parts, self._lookup(), strict=True):
-            chosen = sorted(row for name in change_ids for row in rows.get(name, ()))
-            if chosen:
-                found.append(part[Change].take(np.array(chosen, np.int64)))
-        return Columns.concatenate(found)
-
-    def _lookup(self) -> list[dict[str, list[int]]]:
-        """For every part of the history, the rows of each change, the last known one last."""
-        for part in self._parts[len(self._rows) :]:
-            ids, rows = part[Change]["change_id"], dict[str, list[int]]()
-            for row in np.argsort(part[Change].times("known_at"), kind="stable").tolist():
-                rows.setdefault(ids[row], []).append(row)
-            self._rows.append(rows)
-        return self._rows
-
-    @cached_property
-    def _awaited(self) -> dict[type, set[str]]:
-        """Names that facts on record speak of: a first record of one may make those facts count."""
-        history = self.history
-        return {
-            Change: {
-                *history[Link]["change_id"],
-                *history[ChangeEvent]["change_id"],
-                *_spoken_of(history, self.policy),
-            },
-            Incident: set(history[Link]["incident_id"]),
-        }
-
-    def _knows(self, kind: str, names: object) -> bool:
-        return bool((self._names[kind].find(names) >= 0).any())  # type: ignore[arg-type]
-
-    def _append(self, newer: History, moved: _Moved) -> None:
-        self._awaited[Change].update(_spoken_of(newer, self.policy))
-        self._parts.append(newer)
-        for key, events in streams(_only_incidents(newer), self.policy, self._names).items():
-            self._add(key, events)
-        for key, events in moved.events.items():
-            self._add(key, events)
-        revised = self._names["change"].find(set(moved.earlier["change_id"]))
-        for kind, windows in planned_windows(moved.revisions, self._names).items():
-            self._plan(kind, windows, revised)
+    def _take_in(self, newer: History) -> None:
+        known = len(self.facts.parts)
+        self.facts.add(newer)
+        incidents = any_of(newer[Incident]["incident_id"])
+        changes = self._turned(newer, incidents)
+        given = self._events_of(changes, incidents)
+        for slot, taken in self._events_of(changes, incidents, known).items():
+            given[slot] = Events.concatenate([given[slot], taken._replace(weight=-taken.weight)])
+        self.index.append({slot: events.netted() for slot, events in given.items()})
         if any(len(newer[kind]) for kind in (Item, Relation, CalendarEntry)):
-            self._survey(self.history)
+            self._survey()
+        revised = any_of(newer[Change]["change_id"])
+        if revised:
+            self._replan(self.facts.of(Change, "change_id", revised))
 
-    def _add(self, key: tuple[str, str], events: Events) -> None:
-        if len(events.code):
-            self._events[key].append(events)
+    def _turned(self, newer: History, incidents: set[str]) -> set[str]:
+        """The changes whose verdict newer facts may have turned: those they bear on."""
+        turned = {
+            *newer[Change]["change_id"],
+            *newer[ChangeEvent]["change_id"],
+            *newer[Link]["change_id"],
+            *self.facts.of(Link, "incident_id", incidents)["change_id"],
+        }
+        if "text" in self.policy.sources:
+            for _, numbers in mentioned_numbers(newer[Incident]):
+                turned.update(numbers)
+        if "same_item" in self.policy.sources:
+            turned |= self._near(self.facts.of(Incident, "incident_id", incidents))
+        return turned
 
-    def _plan(self, kind: str, windows: Windows, revised: Ints) -> None:
-        """Lay planned windows over the schedule, in place of the revised changes' earlier ones."""
-        if len(revised):
-            for index in self._schedule[kind]:
+    def _near(self, incidents: Columns) -> set[str]:
+        """The changes on the incidents' items around whose start an incident became known."""
+        changes = self.facts.of(Change, "affected", any_of(incidents["ci"]))
+        starts, window = start_of(changes), self.policy.window
+        known = np.sort(incidents.times("known_at"))
+        inside = np.searchsorted(known, starts - window) < np.searchsorted(
+            known, starts + window, "right"
+        )
+        return set(changes["change_id"][inside])
+
+    def _events_of(
+        self, changes: set[str], incidents: set[str], parts: int | None = None
+    ) -> dict[Slot, Events]:
+        """The events of some changes and incidents, by all facts or those of the first parts."""
+        found: dict[Slot, Events] = {}
+        if changes:
+            about = self.facts.about(changes, parts)
+            found.update(change_streams(verdicts(about, self.policy), self.names))
+        if incidents:
+            rows = self.facts.of(Incident, "incident_id", incidents, parts)
+            found.update(incident_streams(rows, self.names))
+        return found
+
+    def _replan(self, changes: Columns) -> None:
+        """Lay the planned windows of changes over the schedule, in place of their earlier ones."""
+        revised = self.names["change"].learn(set(changes["change_id"]))
+        for kind, windows in planned_windows(Revisions.of(changes), self.names).items():
+            base, *tails = self.schedules[kind]
+            for index in (base, *tails):
                 index.forget(revised)
-        if not len(windows.code):
-            return
-        base, *tail = self._schedule[kind]
-        recent = tail[0].windows_with(windows) if tail else windows
-        if len(recent.code) >= MERGE_AT:
-            self._schedule[kind] = [OverlapIndex(base.windows_with(recent))]
-        else:
-            self._schedule[kind] = [base, OverlapIndex(recent)]
+            if tails and len(tails[-1].windows.code) < MERGE_AT:
+                windows = tails.pop().windows_with(windows)
+            while (
+                tails
+                and len(windows.code) >= MERGE_AT
+                and len(tails[-1].windows.code) < RATIO * len(windows.code)
+            ):
+                windows = tails.pop().windows_with(windows)
+            self.schedules[kind] = [base, *tails, OverlapIndex.of(windows)]
 
 
-@dataclass(frozen=True)
-class _Moved:
-    """Events that revisions add and take back, the changes' revisions old and new, and the old."""
-
-    events: Mapping[tuple[str, str], Events]
-    revisions: Revisions
-    earlier: Columns
-
-
-def _only_changes(changes: Columns) -> History:
-    others = {kind: Columns.empty(kind) for kind in RECORD_TYPES if kind is not Change}
-    return History({Change: changes, **others})
-
-
-def _only_incidents(history: History) -> History:
-    others = {kind: Columns.empty(kind) for kind in RECORD_TYPES if kind is not Incident}
-    return History({Incident: history[Incident], **others})
-
-
-def _difference(after: Events, before: Events) -> Events:
-    """The events of one set, and those of another taken back, without those in both."""
-    rows = [
-        dict.fromkeys(zip(e.code.tolist(), e.time.tolist(), e.owner.tolist(), strict=True))
-        for e in (after, before)
-    ]
-    given = [event for event in rows[0] if event not in rows[1]]
-    taken = [event for event in rows[1] if event not in rows[0]]
-    codes = np.array([*given, *taken], np.int64).reshape(-1, 3)
-    weights = np.repeat(np.array([1, -1], np.int64), [len(given), len(taken)])
-    return Events(codes[:, 0], codes[:, 1], codes[:, 2], weights)
-
-
-def _spoken_of(history: History, policy: LabelPolicy) -> set[str]:
-    """Numbers in the texts of incidents that may be a change's, where texts decide."""
-    incidents = history[Incident]
-    rows = range(len(incidents)) if "text" in policy.sources else range(0)
-    return {number for row in rows for number in mentioned_numbers(incidents, row)}
-
-
-def _repeats(table: Columns, name: str) -> bool:
-    return len(set(table[name])) < len(table)
+def _index_of(events: Mapping[Slot, Events]) -> EventIndex:
+    """The index of a history's events."""
+    axis = axis_of(one.time for one in events.values())
+    numbered = ((number, events[slot]) for number, slot in enumerate(SLOTS))
+    return EventIndex(SLOTS, Segment.of_slots(axis, numbered, OWNED))

@@ -19,19 +19,24 @@ What items and relations say becomes events in :mod:`features.topology`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from features import request
+from features.catalogue import CATALOGUE
+from features.catalogue.feature import Feature
 from features.columns import Columns
 from features.entities import EMITTED, ENTITIES, ORGANISATION, Vocabulary
 from features.history import History
-from features.index import Events, Ints, Windows
+from features.index import Slot
 from features.instants import MISSING
+from features.overlap import Windows
 from features.policy import LabelPolicy
 from features.records import Incident
+from features.segment import Events, Ints
 from features.verdicts import NEVER, Revisions, Verdicts, verdicts
 
 MAJOR = 2
@@ -42,8 +47,63 @@ SCHEDULED = ("affected", "service", "team")
 
 _INCIDENT_FIELDS = {"ci": "ci", "service": "service", "team": "assignment_group"}
 
-Streams = Mapping[tuple[str, str], Events]
-"""Events by (stream, vocabulary)."""
+CHANGE_STREAMS = ("changes", "decided", "failed", "failures")
+"""Streams whose events tell of changes."""
+
+_INCIDENT_STREAMS = ("incidents", "major_incidents", "resolved", "major_resolved")
+
+RESOLVED = {"incidents": "resolved", "major_incidents": "major_resolved"}
+"""The stream that takes off what another has opened."""
+
+_PLANNED = (("planned_starts", "change"), ("planned_starts", "planned_start"))
+
+Stream = tuple[Slot, Events]
+
+
+def streams_of(feature: Feature) -> tuple[str, ...]:
+    """The streams of events that a feature needs."""
+    if feature.aggregate in ("rate", "evidence"):
+        return ("decided", "failed")
+    if feature.aggregate == "open":
+        return (feature.stream, RESOLVED[feature.stream])
+    return (feature.stream,) if feature.aggregate in ("count", "days_since") else ()
+
+
+_BEHIND = {
+    *(("decided", vocabulary) for vocabulary in ("change_model", "ci", "action")),
+    *((stream, "organisation") for stream in ("decided", "failures")),
+    ("failures", "ci"),
+    *_PLANNED,
+}
+"""What is asked for besides features: similar changes and their outcomes, the placebo,
+reschedules."""
+
+
+def _slots() -> tuple[Slot, ...]:
+    asked = _BEHIND | {
+        (stream, ENTITIES[feature.entity].vocabulary)
+        for feature in CATALOGUE
+        if feature.aggregate != "value"
+        for stream in streams_of(feature)
+    }
+    emitted = [
+        *((s, ENTITIES[entity].vocabulary) for entity in EMITTED for s in CHANGE_STREAMS),
+        *_PLANNED,
+        *((s, v) for s in _INCIDENT_STREAMS for v in (*_INCIDENT_FIELDS, "organisation")),
+    ]
+    return tuple(slot for slot in emitted if slot in asked)
+
+
+SLOTS: tuple[Slot, ...] = _slots()
+"""The streams kept and for whom: those that something asks for."""
+
+OWNED = frozenset(
+    n
+    for n, (stream, _) in enumerate(SLOTS)
+    if stream in (*CHANGE_STREAMS, "resolved", "major_resolved")
+)
+"""Numbers of the slots whose events are looked for by owner: a change never counts its own, and
+whether an incident was resolved is asked of it alone."""
 
 
 @dataclass
@@ -61,14 +121,10 @@ class Vocabularies:
         return self.by_kind[kind]
 
 
-def streams(history: History, policy: LabelPolicy, names: Vocabularies) -> Streams:
-    """All events of a history."""
-    found = verdicts(history, policy)
-    return {
-        **_change_streams(found, names),
-        **_planned_starts(found.revisions, names),
-        **_incident_streams(history[Incident], names),
-    }
+def streams(history: History, policy: LabelPolicy, names: Vocabularies) -> Iterator[Stream]:
+    """All events of a history, in the order of ``SLOTS``."""
+    yield from change_streams(verdicts(history, policy), names)
+    yield from incident_streams(history[Incident], names)
 
 
 def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Windows]:
@@ -92,8 +148,11 @@ def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Wind
     return found
 
 
-def _change_streams(found: Verdicts, names: Vocabularies) -> Streams:
+def change_streams(found: Verdicts, names: Vocabularies) -> Iterator[Stream]:
+    """The events of changes, in the order of ``SLOTS``."""
     revisions = found.revisions
+    ids = revisions.table["change_id"][revisions.first]
+    owners = names["change"].learn(ids)[revisions.code]
     failed = found.failed_at < NEVER
     decided_failed = np.maximum(found.failed_at, found.decided_at)
     known = revisions.table.times("known_at")
@@ -103,19 +162,25 @@ def _change_streams(found: Verdicts, names: Vocabularies) -> Streams:
         "failed": (found.deciding[failed], decided_failed[failed]),
         "failures": (found.failing[failed], found.failed_at[failed]),
     }
-    events = {}
-    for stream, (rows, times) in moments.items():
-        table = revisions.table.take(rows)
-        owners = names["change"].learn(table["change_id"])
-        for entity in EMITTED:
-            named = ENTITIES[entity].read(table)
-            vocabulary = ENTITIES[entity].vocabulary
-            codes = names[vocabulary].learn(named.names)
-            events[stream, vocabulary] = Events.of(codes, times[named.row], owners[named.row])
-    return events
+    for entity in EMITTED:
+        vocabulary = ENTITIES[entity].vocabulary
+        named = ENTITIES[entity].read(revisions.table)
+        codes = names[vocabulary].learn(named.names)
+        count = np.bincount(named.row, minlength=len(revisions.code))
+        first = np.cumsum(count) - count
+        for stream, (rows, times) in moments.items():
+            if (stream, vocabulary) in SLOTS:
+                each = np.repeat(np.arange(len(rows)), count[rows])
+                place = np.arange(len(each)) - np.repeat(
+                    np.cumsum(count[rows]) - count[rows], count[rows]
+                )
+                code = codes[first[rows][each] + place]
+                yield (stream, vocabulary), Events.of(code, times[each], owners[rows[each]])
+
+    yield from _planned_starts(revisions, names)
 
 
-def _planned_starts(revisions: Revisions, names: Vocabularies) -> Streams:
+def _planned_starts(revisions: Revisions, names: Vocabularies) -> Iterator[Stream]:
     """Each planned start of each change when it was first known: under the change, and alone."""
     named = ENTITIES["planned_start"].read(revisions.table)
     codes = names["planned_start"].learn(named.names)
@@ -124,43 +189,43 @@ def _planned_starts(revisions: Revisions, names: Vocabularies) -> Streams:
     rows, codes = named.row[first], codes[first]
     times = revisions.table.times("known_at")[rows]
     changes = names["change"].learn(revisions.table["change_id"][rows])
-    return {
-        ("planned_starts", "change"): Events.of(changes, times, codes),
-        ("planned_starts", "planned_start"): Events.of(codes, times, codes),
-    }
+    yield _PLANNED[0], Events.of(changes, times, codes)
+    yield _PLANNED[1], Events.of(codes, times, codes)
 
 
-def _incident_streams(incidents: Columns, names: Vocabularies) -> Streams:
-    owners = names["incident"].learn(incidents["incident_id"])
+def incident_streams(incidents: Columns, names: Vocabularies) -> Iterator[Stream]:
+    """The events of incidents, in the order of ``SLOTS``."""
+    number, ids = pd.factorize(incidents["incident_id"])
+    owner = names["incident"].learn(ids)
     known, resolved = incidents.times("known_at"), incidents.times("resolved_at")
     order = np.argsort(known, kind="stable")
 
     def first(rows: Ints) -> Ints:
         """The first of the given rows, which are in order, for each incident."""
-        return rows[np.unique(owners[rows], return_index=True)[1]]
+        found = np.full(len(ids), -1)
+        found[number[rows[::-1]]] = rows[::-1]  # of several the one written last stays
+        return found
 
-    urgent = incidents.numbers("priority") <= MAJOR
     opened = first(order)
+    major = first(order[(incidents.numbers("priority") <= MAJOR)[order]])
     closed = first(order[resolved[order] != MISSING])
-    major = first(order[urgent[order]])
-    _, at, of = np.intersect1d(owners[closed], owners[major], return_indices=True)
     ended = np.maximum(known[closed], resolved[closed])
     moments = {
-        "incidents": (opened, known[opened]),
-        "major_incidents": (major, known[major]),
-        "resolved": (closed, ended),
-        "major_resolved": (closed[at], np.maximum(ended[at], known[major[of]])),
+        "incidents": (opened >= 0, known[opened]),
+        "major_incidents": (major >= 0, known[major]),
+        "resolved": (closed >= 0, ended),
+        "major_resolved": ((closed >= 0) & (major >= 0), np.maximum(ended, known[major])),
     }
     # A resolution takes its incident off the item it was opened on.
-    at_opening = dict(zip(owners[opened].tolist(), opened.tolist(), strict=True))
-    events = {}
-    for stream, (rows, times) in moments.items():
-        source = np.array([at_opening[owner] for owner in owners[rows].tolist()], np.int64)
-        for vocabulary, name in _INCIDENT_FIELDS.items():
-            values = incidents[name][source]
-            keep = np.array([bool(value) for value in values], bool)
-            codes = names[vocabulary].learn(values[keep])
-            events[stream, vocabulary] = Events.of(codes, times[keep], owners[rows][keep])
-        everyone = names["organisation"].learn([ORGANISATION] * len(rows))
-        events[stream, "organisation"] = Events.of(everyone, times, owners[rows])
-    return events
+    columns = {v: incidents[name][opened] for v, name in _INCIDENT_FIELDS.items()}
+    said = {v: np.array([bool(value) for value in c], bool) for v, c in columns.items()}
+    codes = {v: np.full(len(ids), -1) for v in columns}
+    for vocabulary, values in columns.items():
+        codes[vocabulary][said[vocabulary]] = names[vocabulary].learn(values[said[vocabulary]])
+    said["organisation"] = np.ones(len(ids), bool)
+    codes["organisation"] = np.repeat(names["organisation"].learn([ORGANISATION]), len(ids))
+    for stream, (there, times) in moments.items():
+        for vocabulary, code in codes.items():
+            if (stream, vocabulary) in SLOTS:
+                kept = there & said[vocabulary]
+                yield (stream, vocabulary), Events.of(code[kept], times[kept], owner[kept])

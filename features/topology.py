@@ -16,8 +16,9 @@ import numpy as np
 
 from features.columns import Columns
 from features.entities import Vocabulary
-from features.index import EventIndex, Events, Ints
+from features.index import EventIndex
 from features.instants import MISSING
+from features.segment import Events, Ints
 
 MOST_RELATED = 200
 """Neighbours of an item that are looked at, those known first; what is related to more (a switch
@@ -149,7 +150,7 @@ class Topology:
 
     Attributes
     ----------
-    events : mapping of str to EventIndex
+    events : mapping of str to StreamIndex
         By stream, for items. ``dependents`` and ``dependent_services``: items, and services they
         belong to, that need an item, directly or over one other. ``dependent_criticality``: the
         level of the most critical of those items. ``criticality``: the level of the item itself. A
@@ -176,7 +177,10 @@ class Topology:
             "criticality": [described.events(level[described.right])],
             "items": [_first_described(item, items.times("known_at"))],
         }
-        self.events = {name: EventIndex(Events.concatenate(e)) for name, e in streams.items()}
+        index = EventIndex.of(
+            {(name, "ci"): Events.concatenate(events) for name, events in streams.items()}
+        )
+        self.events = {name: index.stream(name, "ci") for name in streams}
 
     def around(self, rows: Ints, codes: Ints, times: Ints, hops: int) -> tuple[Ints, Ints]:
         """Neighbours of the items of some changes, each once a change, as (change, item).

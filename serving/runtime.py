@@ -138,7 +138,7 @@ class Runtime:
     def _made(self, store: Store, registered: Registered | None, reason: str) -> tuple[Scorer, str]:
         """A scorer of the model, or one without where it cannot be used."""
         try:
-            return Scorer(store, registered, reason), reason
+            return Scorer(store, registered, reason, indexes=self.settings.indexes), reason
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the service stays up

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from features import instants
 from features.columns import Columns
 from features.evidence import outcome_of
 from features.records import Change
+from features.saved import open_state
 from features.state import FeatureState
 from features.store import Store, StoreError
 from features.table import build
@@ -46,6 +48,8 @@ class Scorer:
         Why there is none.
     state : FeatureState, optional
         The indexed history, where somebody has it already; made for the model's label.
+    indexes : Path, optional
+        Folder of saved indexes, which workers share; without it each builds its own.
     """
 
     def __init__(
@@ -54,8 +58,10 @@ class Scorer:
         registered: Registered | None,
         unavailable: str = "no model is loaded",
         state: FeatureState | None = None,
+        indexes: Path | None = None,
     ) -> None:
         self.store = store
+        self._indexes = indexes
         self.registered = registered
         self.unavailable = unavailable
         self._lock = threading.Lock()
@@ -74,8 +80,15 @@ class Scorer:
         """
         same = self.registered is not None and (
             self.registered.model.policy == registered.model.policy
+            and self.registered.model.place == registered.model.place
         )
-        return Scorer(self.store, registered, state=self._state if same else None)
+        if not same:
+            return Scorer(self.store, registered, indexes=self._indexes)
+        with self._lock:
+            made = Scorer(self.store, registered, state=self._state, indexes=self._indexes)
+        # The history grows in place: both hold it by one lock until the old scorer is gone.
+        made._lock = self._lock
+        return made
 
     def answer(self, change: ChangeIn, *, now: datetime) -> Answer:
         """Score one change and record the answer.
@@ -186,8 +199,8 @@ class Scorer:
         if self.registered is None:
             return
         if self._state is None:
-            history = self.store.load().placed(self.registered.model.place)
-            self._state = FeatureState(history, self.registered.model.policy).prepare()
+            model = self.registered.model
+            self._state = open_state(self.store, model.policy, self._indexes, model.place)
         elif self.store.watermark() > self._state.watermark:
             newer = self.store.load(after=self._state.watermark)
             # A state whose extension failed midway is not used again: the next answer starts anew.

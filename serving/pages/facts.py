@@ -141,10 +141,9 @@ class Facts:
             return [None] * len(change_ids)
         owners = self.state.vocabulary("change").find(list(change_ids))
         everyone = np.zeros(len(owners), np.int64)
-        since = np.full(len(owners), instants.MISSING)
         until = np.full(len(owners), instants.to_micros(now))
         failed, decided = (
-            self.state.events(stream, "organisation").owned(everyone, owners, since, until) > 0
+            self.state.events(stream, "organisation").owned(everyone, owners, until) > 0
             for stream in ("failures", "decided")
         )
         pairs = zip(failed.tolist(), decided.tolist(), strict=True)

@@ -26,7 +26,7 @@ from features.table import build
 from models.registry import Registered
 from serving.contract import ChangeIn, neutral
 from serving.scorer import Scorer
-from tests.benchmarks import explanations
+from tests.benchmarks import engine, explanations
 from training.fit import train
 
 UNTIL = datetime(2026, 11, 22, tzinfo=UTC)
@@ -59,6 +59,7 @@ def say(name: str, **figures: float) -> None:
 def main() -> None:
     """Run every measurement."""
     made = organisation(seed=7, until=UNTIL)
+    engine.compare(engine.sizes())
     history = History.from_records(made.records)
     policy = POLICIES["incident"]
     states: list[FeatureState] = []

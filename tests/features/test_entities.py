@@ -194,7 +194,7 @@ def test_a_change_enters_the_record_once_for_each_vocabulary_that_is_counted():
 def test_a_vocabulary_gives_each_name_one_number_and_keeps_it(first, second):
     vocabulary = Vocabulary()
     learned = vocabulary.learn(first)
-    assert vocabulary.names == list(dict.fromkeys(first))
+    assert list(vocabulary.names) == list(dict.fromkeys(first))
     found = vocabulary.find(second)
     assert [code >= 0 for code in found] == [name in first for name in second]
     vocabulary.learn(second)

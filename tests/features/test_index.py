@@ -13,8 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features import index
-from features.index import EventIndex, Events, OverlapIndex, Segment, Windows
+from features.index import EventIndex, StreamIndex
 from features.instants import MISSING
+from features.overlap import OverlapIndex, Windows
+from features.segment import Events, Segment
 
 CODES = st.integers(0, 3)
 TIMES = st.one_of(st.integers(-3, 12), st.sampled_from([-(2**40), 2**40]))
@@ -47,12 +49,24 @@ def inside(event: Event, code: int, since: int | None, until: int) -> bool:
     return event[0] == code and event[1] < until and (since is None or event[1] >= since)
 
 
-def index_in_parts(parts: list[list[Event]], merge_at: int) -> EventIndex:
+OTHER = events_of([(0, 1, 0, 1), (3, 5, 1, 1)])
+"""Events of another stream, which must never be seen."""
+
+
+def index_of(rows: list[Event]) -> EventIndex:
+    return EventIndex.of(
+        {("before", "x"): OTHER, ("asked", "x"): events_of(rows), ("z", "x"): OTHER}
+    )
+
+
+def index_in_parts(parts: list[list[Event]], merge_at: int) -> StreamIndex:
+    """The first part as the base, which holds no event taken back; the others laid over it."""
     with mock.patch.object(index, "MERGE_AT", merge_at):
-        built = EventIndex(events_of(parts[0]))
-        for part in parts[1:]:
-            built.append(events_of(part))
-    return built
+        built = index_of([event for event in parts[0] if event[3] > 0])
+        first = [event for event in parts[0] if event[3] < 0]
+        for part in (first, *parts[1:]):
+            built.append({("asked", "x"): events_of(part), ("z", "x"): OTHER})
+    return built.stream("asked", "x")
 
 
 PARTS = st.lists(EVENTS, min_size=1, max_size=4)
@@ -77,14 +91,14 @@ def test_counts_are_sums_of_weights_in_half_open_windows(parts, asked, merge_at)
 
 
 @settings(max_examples=100)
-@given(parts=PARTS, asked=ASKED, merge_at=MERGES, since=TIMES)
-def test_owned_counts_only_the_owner(parts, asked, merge_at, since):
+@given(parts=PARTS, asked=ASKED, merge_at=MERGES)
+def test_owned_counts_only_the_owner(parts, asked, merge_at):
     codes, until, owners = columns_of(asked)
     built = index_in_parts(parts, merge_at)
-    found = built.owned(codes, owners, np.full(len(codes), since), until)
+    found = built.owned(codes, owners, until)
     every = [event for part in parts for event in part]
     for row, (code, time, owner) in enumerate(asked):
-        own = [e[3] for e in every if inside(e, code, since, time) and e[2] == owner]
+        own = [e[3] for e in every if inside(e, code, None, time) and e[2] == owner]
         assert found[row] == sum(own)
 
 
@@ -125,7 +139,7 @@ def test_recent_owners_come_newest_first(parts, taken_back, asked, window, limit
 
 
 def test_an_event_at_the_very_moment_is_not_known_yet():
-    built = EventIndex(events_of([(0, 10, 0, 1)]))
+    built = index_of([(0, 10, 0, 1)]).stream("asked", "x")
     codes, nobody = ints([0, 0, 0, 0]), ints([-1] * 4)
     found = built.counts(codes, ints([10, 11, 15, 16]), [5], nobody)[5]
     assert found.tolist() == [0, 1, 1, 0]  # the window [t - 5, t) begins with its first moment
@@ -138,39 +152,55 @@ def test_an_event_at_the_very_moment_is_not_known_yet():
 
 
 def test_an_index_without_events_counts_nothing_and_takes_none():
-    built = EventIndex(events_of([]))
+    whole = EventIndex.of({("asked", "x"): events_of([])})
+    built = whole.stream("asked", "x")
     asked = ints([0, -1]), ints([5, 5]), ints([-1, 3])
     for _ in range(2):
         assert built.counts(asked[0], asked[1], [None, 3], asked[2])[None].tolist() == [0, 0]
         assert built.last_before(*asked).tolist() == [MISSING, MISSING]
         assert built.recent(0, 5, None, -1, 3) == []
-        built.append(events_of([]))
+        whole.append({("asked", "x"): events_of([])})
     nothing = ints([])
     assert len(built.counts(nothing, nothing, [None], nothing)[None]) == 0
     assert len(built.last_before(nothing, nothing, nothing)) == 0
 
 
-@pytest.mark.parametrize(("events", "tail"), [(3, 3), (4, 0), (5, 0)])
-def test_a_tail_that_is_long_enough_is_merged_into_the_base(monkeypatch, events, tail):
+def test_segments_grow_in_steps_and_the_base_stays(monkeypatch):
     monkeypatch.setattr(index, "MERGE_AT", 4)
-    built = EventIndex(events_of([(0, 0, 0, 1)]))
-    for number in range(events):
-        built.append(events_of([(0, number, number + 1, 1)]))
-    held = [len(segment.events.code) for segment in built._segments]
-    assert sum(held) == events + 1
-    assert sum(held[1:]) == (tail if events < 5 else 1)
+    built = index_of([(0, 0, 0, 1)])
+    base, most = built.base, 0
+    for number in range(200):
+        built.append({("asked", "x"): events_of([(0, number, number + 1, 1)])})
+        most = max(most, len(built.segments))
+    assert built.base is base
+    assert sum(map(len, built.segments)) == len(base) + 200
+    assert most <= 5, "a logarithm of what came since"
+
+
+def test_what_is_taken_back_goes_when_segments_are_merged():
+    built = index_of([])
+    built.append({("asked", "x"): events_of([(0, 1, 1, 1), (0, 2, 2, 1)])})
+    built.append({("asked", "x"): events_of([(0, 1, 1, -1)])})
+    assert [len(tail) for tail in built.segments[1:]] == [1]
 
 
 def test_a_segment_is_sorted_by_entity_and_time():
-    segment = Segment(events_of([(1, 5, 0, 1), (0, 9, 1, 1), (1, 2, 2, 1)]))
-    assert segment.events.owner.tolist() == [1, 2, 0]
-    assert segment.positions(ints([1, 1, 0, 7, -1]), ints([5, 6, 9, 0, 99])).tolist() == [
-        2,
-        3,
-        0,
-        3,
-        0,
-    ]
+    segment = Segment.of(events_of([(1, 5, 0, 1), (0, 9, 1, 1), (1, 2, 2, 1)]))
+    assert segment.owners.tolist() == [1, 2, 0]
+    ranks = segment.ranks(ints([5, 6, 9, 0, 99]))
+    assert segment.positions(ints([1, 1, 0, 7, -1]), ranks).tolist() == [2, 3, 0, 3, 0]
+
+
+def test_many_questions_are_answered_like_each_alone():
+    chance = np.random.default_rng(1)
+    rows = [(int(c), int(t), n, 1) for n, (c, t) in enumerate(chance.integers(0, 50, (3000, 2)))]
+    built = index_of(rows).stream("asked", "x")
+    codes, times, owners = chance.integers(-1, 50, (3, index._SORT_ALONE * 2))
+    together = built.counts(codes, times, [None, 7], owners)
+    for low in range(0, len(codes), 500):
+        part = slice(low, low + 500)
+        alone = built.counts(codes[part], times[part], [None, 7], owners[part])
+        assert all(np.array_equal(together[w][part], alone[w]) for w in (None, 7))
 
 
 # overlapping windows ------------------------------------------------------------------------------
@@ -227,7 +257,7 @@ def overlaps(rows: list[Window], query: tuple[int, int, int, int, int]) -> list[
 )
 def test_overlaps_are_those_of_the_schedule_as_it_stood(rows, more, asked):
     queries = [(code, start, start + span, at, owner) for code, start, span, at, owner in asked]
-    built = OverlapIndex(OverlapIndex(windows_of(rows)).windows_with(windows_of(more)))
+    built = OverlapIndex.of(OverlapIndex.of(windows_of(rows)).windows_with(windows_of(more)))
     arguments = (ints(query[place] for query in queries) for place in range(5))
     query, owner, shared = built.pairs(*arguments)
     for row, one in enumerate(queries):
@@ -251,7 +281,7 @@ def test_overlaps_are_those_of_the_schedule_as_it_stood(rows, more, asked):
     ],
 )
 def test_windows_are_half_open_and_one_without_length_is_an_instant(window, query, expected):
-    built = OverlapIndex(windows_of([(0, *window, 0, NEVER, 7)]))
+    built = OverlapIndex.of(windows_of([(0, *window, 0, NEVER, 7)]))
     found = built.pairs(ints([0]), ints(query[:1]), ints(query[1:]), ints([5]), ints([-1]))
     assert len(found[0]) == expected
 
@@ -259,7 +289,7 @@ def test_windows_are_half_open_and_one_without_length_is_an_instant(window, quer
 @pytest.fixture
 def one_window() -> Callable[[int, int], int]:
     """Number of overlaps seen at a moment by an owner, of one window known at 10, held until 20."""
-    built = OverlapIndex(windows_of([(0, 0, 100, 10, 20, 7)]))
+    built = OverlapIndex.of(windows_of([(0, 0, 100, 10, 20, 7)]))
 
     def seen(moment: int, owner: int) -> int:
         return len(built.pairs(ints([0]), ints([50]), ints([60]), ints([moment]), ints([owner]))[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -209,4 +210,8 @@ def test_numbers_in_a_text(day, title, text, expected):
         short_description=title,
         description=text,
     )
-    assert mentioned_numbers(Columns.from_records(Incident, [row]), 0) == expected
+    silent = replace(row, short_description=None, description=None)
+    table = Columns.from_records(Incident, [silent, row, silent])
+    found = [(at, name) for rows, names in mentioned_numbers(table)
+             for at, name in zip(rows.tolist(), names, strict=True)]  # fmt: skip
+    assert set(found) == {(1, name) for name in expected}

@@ -243,3 +243,43 @@ def test_a_store_that_goes_away(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailableError, match="check that the database runs"):
         store.setting("label")
     store.close()
+
+
+def test_who_follows_the_watermark_misses_nothing_and_sees_nothing_twice(
+    store: Store, url: str
+) -> None:
+    """Even where a write began before another and ends after it."""
+    begun, done, failed = threading.Event(), threading.Event(), list[BaseException]()
+
+    def slow() -> None:
+        try:
+            other = Store(url)
+            with other.write("slow", now=NOW) as writer:
+                writer.add([Change(change_id="slow-first", known_at=NOW)])
+                begun.set()
+                done.wait(0.5)
+                writer.add([Change(change_id="slow-last", known_at=NOW)])
+            other.close()
+        except StoreError as error:
+            failed.append(error)
+
+    def quick() -> None:
+        try:
+            begun.wait(30)
+            for number in range(10):
+                add(store, Change(change_id=f"quick-{number}", known_at=NOW))
+        except StoreError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work) for work in (slow, quick)]
+    for thread in threads:
+        thread.start()
+    seen, watermark = list[str](), 0
+    while any(thread.is_alive() for thread in threads) or watermark < store.watermark():
+        newer = store.load(after=watermark)
+        assert newer.watermark >= watermark
+        seen, watermark = [*seen, *newer[Change]["change_id"]], newer.watermark
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert sorted(seen) == sorted(["slow-first", "slow-last", *(f"quick-{n}" for n in range(10))])

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from features.answers import EVIDENCE_SMOOTHING, SMOOTHING
 from features.catalogue import Feature
 from features.entities import masked_title
 from features.policy import LabelPolicy
 from features.records import CalendarEntry, Change, Incident, Item, Record, Relation
-from features.table import EVIDENCE_SMOOTHING, SMOOTHING
 
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)

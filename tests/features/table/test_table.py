@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import instants
+from features.answers import EVIDENCE_SMOOTHING, SMOOTHING
 from features.catalogue import BY_NAME, CATALOGUE, NAMES, Feature
 from features.history import History
 from features.policy import POLICIES
 from features.records import Change, Incident, Link
 from features.state import FeatureState
 from features.store import Store
-from features.table import EVIDENCE_SMOOTHING, SMOOTHING, FeatureTable, build
+from features.table import FeatureTable, build
 
 COUNTED = [feature for feature in CATALOGUE if feature.aggregate != "value"]
 

@@ -1,0 +1,171 @@
+"""Answers: one value a change for every way the catalogue counts over its names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features import instants, request
+from features.asking import Asked, Asking, Floats, at_least
+from features.calendar import Calendar
+from features.catalogue import Feature
+from features.columns import Array, Columns
+from features.entities import ENTITIES
+from features.instants import MISSING
+from features.segment import Ints
+from features.state import FeatureState
+from features.streams import RESOLVED
+
+SMOOTHING = 10.0
+"""Weight of the global rate in a smoothed rate: as many imagined changes with the usual outcome.
+
+A rate of an entity is ``(failed + SMOOTHING * usual) / (decided + SMOOTHING)``, where *usual* is
+the rate of all changes over the last year as known at that moment [1]_.
+
+.. [1] Micci-Barreca (2001), "A preprocessing scheme for high-cardinality categorical attributes",
+   SIGKDD Explorations 3(1).
+"""
+
+EVIDENCE_SMOOTHING = 50.0
+"""The same for the evidence of a word: there are many words, and most of them are rare.
+
+The evidence of a name is ``ln(smoothed rate / usual)``. Added up over the words of a title it is
+the score of a naive Bayes classifier with words that are there or not [2]_.
+
+.. [2] Manning, Raghavan and Schütze (2008), "Introduction to Information Retrieval", chapter 13.
+"""
+
+Mask = NDArray[np.bool_]
+
+
+def _rate(feature: Feature, asking: Asking) -> Floats:
+    """A smoothed rate; the failures and decided changes behind it are kept."""
+    asked = asking.asked
+    failed = asking.count("failed", feature.window_days)
+    decided = at_least(asking.count("decided", feature.window_days), failed)
+    found = (failed + SMOOTHING * asking.usual[asked.row]) / (decided + SMOOTHING)
+    if asking.behind.kept:
+        highest = asked.highest(found, decided)
+        asking.behind.counts[feature.name] = asked.at(highest, failed), asked.at(highest, decided)
+    return asked.reduced(found, feature.across)
+
+
+def _evidence(feature: Feature, asking: Asking) -> Floats:
+    """Evidence of the title's words; the word told and what is behind it are kept."""
+    asked = asking.asked
+    failed = asking.count("failed", feature.window_days)
+    decided = at_least(asking.count("decided", feature.window_days), failed)
+    usual = asking.usual[asked.row]
+    known = np.where(usual > 0, usual, np.nan)
+    smoothed = (failed + EVIDENCE_SMOOTHING * known) / (decided + EVIDENCE_SMOOTHING)
+    found = np.log(smoothed / known)
+    if asking.behind.kept:
+        place = _told(feature, asked, found, decided)
+        asking.behind.counts[feature.name] = asked.at(place, failed), asked.at(place, decided)
+        asking.behind.words[feature.name] = _words(asking, place, (decided + failed)[place] > 0)
+    return asked.reduced(found, feature.across)
+
+
+def _told(feature: Feature, asked: Asked, found: Floats, decided: Ints) -> Ints:
+    """Place of the word told of for each change."""
+    lowest = np.full(len(found), feature.across == "min")
+    if feature.across == "sum":
+        lowest = asked.reduced(found, "sum")[asked.row] < 0
+    return asked.highest(np.where(lowest, -found, found), decided)
+
+
+def _words(asking: Asking, place: Ints, told: Mask) -> Array:
+    """The words at one place a change; None where no outcome of theirs was known."""
+    words = np.full(len(asking.changes), None, dtype=object)
+    names = asking.state.vocabulary(asking.vocabulary).names
+    codes = asking.asked.codes[place]
+    named = zip(codes.tolist(), told.tolist(), strict=True)
+    words[asking.asked.row[place]] = [names[code] if known else None for code, known in named]
+    return words
+
+
+def _count(feature: Feature, asking: Asking) -> Floats:
+    found = asking.count(feature.stream, feature.window_days).astype(np.float64)
+    return asking.asked.reduced(found, feature.across, nothing=0.0)
+
+
+def _open(feature: Feature, asking: Asking) -> Floats:
+    opened = asking.count(feature.stream, feature.window_days)
+    found = opened - asking.count(RESOLVED[feature.stream], feature.window_days)
+    return asking.asked.reduced(found.astype(np.float64), feature.across, nothing=0.0)
+
+
+def _days_since(feature: Feature, asking: Asking) -> Floats:
+    last, times = asking.last(feature.stream), asking.asked.times
+    known = last != MISSING
+    found = np.where(known, (times - np.where(known, last, 0)) / instants.DAY, np.nan)
+    return asking.asked.reduced(found, feature.across)
+
+
+def _reschedules(_: Feature, asking: Asking) -> Floats:
+    """Planned starts the change had before, besides the one it has."""
+    asked, state = asking.asked, asking.state
+    nobody = asked.owners * 0 - 1
+    everything = state.events("planned_starts", "change")
+    had = everything.counts(asked.codes, asked.times, [None], nobody)[None]
+    own = ENTITIES["planned_start"].read(asking.changes)
+    codes = state.vocabulary("planned_start").find(own.names)
+    same = state.events("planned_starts", "planned_start")
+    had[own.row] -= same.counts(codes, asked.times[own.row], [None], nobody[own.row])[None]
+    return had.astype(np.float64)
+
+
+def _overlaps(_: Feature, asking: Asking) -> Floats:
+    """How many other changes are planned at the same time on any of the names, each once."""
+    found = overlapping(asking.changes, asking.vocabulary, asking.asked, asking.state)
+    rows, others = found[:2]
+    width = int(others.max(initial=0)) + 1
+    pairs = np.unique(rows * width + others)
+    counts = np.bincount(pairs // width, minlength=len(asking.changes))
+    return asking.if_planned(counts.astype(np.float64))
+
+
+_CALENDAR: Mapping[str, Callable[..., Floats]] = {
+    "inside": Calendar.inside,
+    "covered": Calendar.covered,
+    "days_until": Calendar.days_until,
+}
+
+
+def _calendar(feature: Feature, asking: Asking) -> Floats:
+    """What the calendar says of the planned window."""
+    found = _CALENDAR[feature.aggregate](
+        asking.state.calendar, feature.stream, *asking.planned, asking.asked.times
+    )
+    return asking.if_planned(asking.asked.reduced(found, feature.across))
+
+
+ANSWERS: Mapping[str, Callable[[Feature, Asking], Floats]] = {
+    "rate": _rate,
+    "evidence": _evidence,
+    "count": _count,
+    "open": _open,
+    "days_since": _days_since,
+    "overlap": _overlaps,
+    "reschedules": _reschedules,
+    **dict.fromkeys(_CALENDAR, _calendar),
+}
+
+
+def overlapping(
+    changes: Columns, vocabulary: str, asked: Asked, state: FeatureState
+) -> tuple[Ints, Ints, Ints]:
+    """Planned windows that overlap, as (row, number of the other change, microseconds)."""
+    rows = asked.row
+    starts = changes.times("planned_start")[rows]
+    ends = request.end(changes)[rows]
+    codes = np.where(starts == MISSING, -1, asked.codes)
+    starts = np.where(starts == MISSING, 0, starts)
+    found = [
+        index.pairs(codes, starts, ends, asked.times, asked.owners)
+        for index in state.schedule(vocabulary)
+    ]
+    query, others, overlap = (np.concatenate(part) for part in zip(*found, strict=True))
+    return rows[query], others, overlap

@@ -1,0 +1,127 @@
+"""Planned windows: which of them overlap a given span, as the schedule was known at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from features.segment import NAME_BITS, Ints
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Planned spans of time of entities: from when on each was known, and until when it held."""
+
+    code: Ints
+    starts: Ints
+    ends: Ints
+    known: Ints
+    superseded: Ints
+    owner: Ints
+
+    def take(self, rows: Ints) -> Windows:
+        """The chosen rows."""
+        return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Windows]) -> Windows:
+        """All windows of several sets."""
+        return cls(
+            *(
+                np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            )
+        )
+
+
+class OverlapIndex:
+    """Which planned windows of an entity overlap a given one, as the schedule was known then.
+
+    Windows are kept in classes of length (powers of two), so that the candidates of a query are
+    never much more than twice its answers. A window without length lasts a microsecond, so that two
+    of the same moment overlap.
+
+    Parameters
+    ----------
+    windows : Windows
+        In the order of ``keys``, which :meth:`of` finds.
+    axis : ndarray of int64
+        All starts, each once, in order.
+    keys : ndarray of int64
+        Class of length, entity and rank of the start as one integer, in order.
+    longest : ndarray of int64
+        The longest window of each class, microseconds.
+    """
+
+    def __init__(self, windows: Windows, axis: Ints, keys: Ints, longest: Ints) -> None:
+        self.windows = windows
+        self.axis = axis
+        self.keys = keys
+        self.longest = longest
+        self._forgotten = np.zeros(0, np.int64)
+
+    @classmethod
+    def of(cls, windows: Windows) -> OverlapIndex:
+        """An index of some windows."""
+        ends = np.maximum(windows.ends, windows.starts + 1)
+        length = ends - windows.starts
+        level = np.ceil(np.log2(length)).astype(np.int64)
+        levels, number = np.unique(level, return_inverse=True)
+        # The longest itself: a power of two found by a logarithm may be too small for it.
+        longest = np.zeros(len(levels), np.int64)
+        np.maximum.at(longest, number, length)
+        axis = np.unique(windows.starts)
+        rank = np.searchsorted(axis, windows.starts)
+        keys = (number << NAME_BITS | windows.code) * (len(axis) + 1) + rank
+        order = np.argsort(keys, kind="stable")
+        held = Windows(
+            windows.code, windows.starts, ends, windows.known, windows.superseded, windows.owner
+        )
+        return cls(held.take(order), axis, keys[order], longest)
+
+    def windows_with(self, more: Windows) -> Windows:
+        """The windows of this index, without the forgotten ones, and more."""
+        kept = np.flatnonzero(~np.isin(self.windows.owner, self._forgotten))
+        return Windows.concatenate([self.windows.take(kept), more])
+
+    def forget(self, owners: Ints) -> None:
+        """Leave out all windows of some owners from now on."""
+        self._forgotten = np.union1d(self._forgotten, owners)
+
+    def pairs(
+        self, codes: Ints, starts: Ints, ends: Ints, times: Ints, owners: Ints
+    ) -> tuple[Ints, Ints, Ints]:
+        """Overlaps as (query row, owner of the other window, microseconds of overlap)."""
+        held, ends = self.windows, np.maximum(ends, starts + 1)
+        query, at = self._candidates(codes, starts, ends)
+        keep = (
+            (held.ends[at] > starts[query])
+            & (held.known[at] < times[query])
+            & (held.superseded[at] >= times[query])
+            & (held.owner[at] != owners[query])
+        )
+        query, at = query[keep], at[keep]
+        if len(self._forgotten):
+            keep = ~np.isin(held.owner[at], self._forgotten)
+            query, at = query[keep], at[keep]
+        first = np.maximum(held.starts[at], starts[query])
+        return (
+            query,
+            held.owner[at].astype(np.int64),
+            np.minimum(held.ends[at], ends[query]) - first,
+        )
+
+    def _candidates(self, codes: Ints, starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
+        """Places of the windows that begin in time to overlap, as (query row, place)."""
+        stride, classes = len(self.axis) + 1, np.arange(len(self.longest))[:, None]
+        entities = np.where(codes >= 0, classes << NAME_BITS | codes, -1)
+        since = np.searchsorted(self.axis, starts - self.longest[:, None])
+        until = np.searchsorted(self.axis, ends)
+        low = np.searchsorted(self.keys, entities * stride + since).ravel()
+        high = np.searchsorted(self.keys, entities * stride + until).ravel()
+        counts = np.maximum(high - low, 0)
+        each = np.repeat(np.arange(len(counts)), counts)
+        offset = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return each % max(len(codes), 1), low[each] + offset

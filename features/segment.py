@@ -1,0 +1,269 @@
+"""Events in order: one immutable array of them, in which a binary search finds a moment's place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.instants import MISSING
+
+Ints = NDArray[np.int64]
+
+NAME_BITS = 26
+"""Bits of an entity's number that hold its name."""
+
+SLOT_BITS = 6
+"""Bits above them that hold its slot."""
+
+
+class Events(NamedTuple):
+    """Events of one stream and one kind of entity, in any order.
+
+    Parameters
+    ----------
+    code : ndarray of int64
+        The entity.
+    time : ndarray of int64
+        When the event became known, microseconds.
+    owner : ndarray of int64
+        The record the event tells of. One owner has at most one event an entity, apart from
+        corrections.
+    weight : ndarray of int64
+        1, or -1 where the event takes an earlier one back.
+    """
+
+    code: Ints
+    time: Ints
+    owner: Ints
+    weight: Ints
+
+    @classmethod
+    def of(cls, code: Ints, time: Ints, owner: Ints, weight: int = 1) -> Events:
+        """Events that all carry one weight."""
+        return cls(code, time, owner, np.broadcast_to(np.int64(weight), len(code)))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Events]) -> Events:
+        """All events of several sets."""
+        return cls(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def netted(self) -> Events:
+        """The same without the events that were taken back, and what took them back."""
+        if (self.weight > 0).all():
+            return self
+        order = np.lexsort((self.owner, self.time, self.code))
+        code, time, owner, weight = (array[order] for array in self)
+        same = (np.diff(code) == 0) & (np.diff(time) == 0) & (np.diff(owner) == 0)
+        first = np.flatnonzero(np.concatenate([[True], ~same]))
+        total = np.add.reduceat(weight, first)
+        kept = first[total != 0]
+        return Events(code[kept], time[kept], owner[kept], total[total != 0])
+
+
+def axis_of(times: Iterable[Ints]) -> Ints:
+    """All moments, each once, in order."""
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *map(np.unique, times)]))
+
+
+class Segment:
+    """Events in their order; nothing in it changes.
+
+    Parameters
+    ----------
+    axis : ndarray of int64
+        All moments of the events, each once, in order.
+    keys : ndarray of int64
+        Entity and rank of the moment as one integer, in order: a single search finds both.
+    owners : ndarray of int32
+        Owner of each event.
+    cumulated : ndarray of int64 or None
+        Sums of the weights before each place; None where every weight is 1.
+    owned, owned_at : ndarray of int64, of int32
+        Owner and entity of the events as one integer, in order, and the events' places.
+    """
+
+    def __init__(
+        self,
+        axis: Ints,
+        keys: Ints,
+        owners: NDArray[np.int32],
+        cumulated: Ints | None,
+        owned: Ints,
+        owned_at: NDArray[np.int32],
+    ) -> None:
+        self.axis = axis
+        self.keys = keys
+        self.owners = owners
+        self.cumulated = cumulated
+        self.owned = owned
+        self.owned_at = owned_at
+        self.stride = len(axis) + 1
+
+    @classmethod
+    def of(cls, events: Events) -> Segment:
+        """A segment of some events, whose codes are entities."""
+        axis = axis_of([events.time])
+        order, keys = _in_order(events, axis)
+        weight = events.weight[order]
+        ones = bool((weight == 1).all())
+        cumulated = None if ones else np.concatenate([[0], np.cumsum(weight)])
+        owners = events.owner[order].astype(np.int32)
+        owned, at = _by_owner(events, order, 0)
+        return cls(axis, keys, owners, cumulated, owned, at)
+
+    @classmethod
+    def of_slots(
+        cls, axis: Ints, slots: Iterable[tuple[int, Events]], with_owners: frozenset[int]
+    ) -> Segment:
+        """A segment of the events of many slots, given in the order of their numbers.
+
+        Parameters
+        ----------
+        axis : ndarray of int64
+            Holds the moments of all events.
+        with_owners : frozenset of int
+            The slots of which an owner's own events can be found.
+        """
+        parts: list[list[Any]] = [[], [], [], [], []]
+        stride, place, ones = len(axis) + 1, 0, True
+        for slot, events in slots:
+            if int(events.code.max(initial=0)) >> NAME_BITS:
+                raise OverflowError(f"expected fewer than {1 << NAME_BITS:,} names of one kind")
+            order, keys = _in_order(events, axis)
+            keys += (slot << NAME_BITS) * stride
+            parts[0].append(keys)
+            parts[1].append(events.owner[order].astype(np.int32))
+            if slot in with_owners:
+                pairs, places = _by_owner(events, order, place, slot)
+                parts[2].append(pairs)
+                parts[3].append(places)
+            # Not kept where all are 1, which those of changes and incidents are.
+            parts[4].append(np.broadcast_to(np.int64(1), len(keys)))
+            if not (events.weight == 1).all():
+                parts[4][-1], ones = events.weight[order], False
+            place += len(keys)
+        weights = parts.pop()
+        cumulated = None if ones else np.concatenate([[0], np.cumsum(np.concatenate(weights))])
+        nothing = np.zeros(0, np.int64)
+        keys, held, owned, at = (np.concatenate(part) if part else nothing for part in parts)
+        return cls(
+            axis,
+            keys,
+            held.astype(np.int32, copy=False),
+            cumulated,
+            owned,
+            at.astype(np.int32, copy=False),
+        )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def ranks(self, times: Ints) -> Ints:
+        """Where moments stand among those of the events."""
+        return np.searchsorted(self.axis, times)
+
+    def positions(self, entities: Ints, ranks: Ints) -> Ints:
+        """Where events of ``entities`` would be put in, before those of equal rank."""
+        return np.searchsorted(self.keys, entities * self.stride + ranks)
+
+    def between(self, low: Ints, high: Ints) -> Ints:
+        """Sum of the weights from one place to another."""
+        if self.cumulated is None:
+            return high - low
+        return self.cumulated[high] - self.cumulated[low]
+
+    def weights(self, places: Ints) -> Ints:
+        """The weights of the events at some places."""
+        return self.between(places, places + 1)
+
+    def times(self, places: Ints) -> Ints:
+        """The moments of the events at some places."""
+        return self.axis[self.keys[places] % self.stride]
+
+    def events(self) -> Events:
+        """All events, with entities as codes."""
+        everything = np.arange(len(self.keys))
+        return Events(
+            self.keys // self.stride,
+            self.times(everything),
+            self.owners.astype(np.int64),
+            self.weights(everything),
+        )
+
+    def own(self, entities: Ints, owners: Ints, of: Ints, since: Ints, until: Ints) -> Ints:
+        """Sum of the weights of the owners' own events of the entities between two places.
+
+        Parameters
+        ----------
+        entities : ndarray of int64, shape (s, n)
+        owners : ndarray of int64, shape (n,)
+        of : ndarray of int64, shape (c,)
+            Which of the s rows each of c questions is about.
+        since, until : ndarray of int64, shape (c, n)
+        """
+        total = np.zeros(since.shape, np.int64)
+        if not len(self.owned):
+            return total
+        pairs = np.where((entities >= 0) & (owners >= 0), _pair(owners, entities), -1)
+        at, end = np.searchsorted(self.owned, pairs), len(self.owned)
+        while (found := (at < end) & (self.owned[np.minimum(at, end - 1)] == pairs)).any():
+            places = self.owned_at[np.minimum(at, end - 1)].astype(np.int64)
+            weights = found * self.weights(places)
+            total += weights[of] * ((places[of] >= since) & (places[of] < until))
+            at = at + 1
+        return total
+
+    def last(self, entities: Ints, ranks: Ints, owners: Ints) -> Ints:
+        """Time of the last event of another owner before; ``MISSING`` for none."""
+        if not len(self.keys):
+            return np.full(entities.shape, MISSING)
+        first = np.searchsorted(self.keys, entities * self.stride)
+        place = self.positions(entities, ranks) - 1
+        while (own := (place >= first) & (self.owners[np.maximum(place, 0)] == owners)).any():
+            place = place - own
+        return np.where(place >= first, self.times(np.maximum(place, 0)), MISSING)
+
+    def backwards(self, entity: int, since: int, until: int) -> Iterator[tuple[int, int, int]]:
+        """Events of one entity in ``[since, until)`` as (-time, owner, weight), newest first."""
+        ranks = self.ranks(np.array([since, until]))
+        low, high = self.positions(np.array([entity, entity]), ranks).tolist()
+        for end in range(high, low, -64):
+            places = np.arange(max(low, end - 64), end)[::-1]
+            yield from zip(
+                (-self.times(places)).tolist(),
+                self.owners[places].tolist(),
+                self.weights(places).tolist(),
+                strict=True,
+            )
+
+
+def _in_order(events: Events, axis: Ints) -> tuple[Ints, Ints]:
+    """The order of events by code and time, and their keys in it."""
+    rank = np.searchsorted(axis, events.time)
+    order = np.argsort(rank, kind="stable")
+    # Digit by digit, for 16 bits are sorted without comparing; and mostly the first is enough.
+    top = int(events.code.max(initial=0))
+    for shift in range(0, max(top.bit_length(), 1), 16):
+        digit = (events.code[order] >> shift & 0xFFFF).astype(np.uint16)
+        order = order[np.argsort(digit, kind="stable")]
+    return order, events.code[order] * (len(axis) + 1) + rank[order]
+
+
+def _pair(owners: Ints, entities: Ints) -> Ints:
+    """Slot, owner and name as one integer."""
+    slots, codes = entities >> NAME_BITS, entities & ((1 << NAME_BITS) - 1)
+    return slots << 57 | owners << NAME_BITS | codes
+
+
+def _by_owner(
+    events: Events, order: Ints, first: int, slot: int = 0
+) -> tuple[Ints, NDArray[np.int32]]:
+    """Slot, owner and name of every event as one integer, in order, and the events' places."""
+    pairs = _pair(events.owner, events.code + (slot << NAME_BITS))
+    places = np.empty(len(order), np.int32)
+    places[order] = np.arange(first, first + len(order))
+    by_owner = np.argsort(pairs, kind="stable")
+    return pairs[by_owner], places[by_owner]

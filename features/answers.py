@@ -14,7 +14,7 @@ from features.catalogue import Feature
 from features.columns import Array, Columns
 from features.entities import ENTITIES
 from features.instants import MISSING
-from features.segment import Ints
+from features.segment import Ints, distinct
 from features.state import FeatureState
 from features.streams import RESOLVED
 
@@ -111,7 +111,7 @@ def _reschedules(_: Feature, asking: Asking) -> Floats:
     everything = state.events("planned_starts", "change")
     had = everything.counts(asked.codes, asked.times, [None], nobody)[None]
     own = ENTITIES["planned_start"].read(asking.changes)
-    codes = state.vocabulary("planned_start").find(own.names)
+    codes = own.found_in(state.vocabulary("planned_start"))
     same = state.events("planned_starts", "planned_start")
     had[own.row] -= same.counts(codes, asked.times[own.row], [None], nobody[own.row])[None]
     return had.astype(np.float64)
@@ -122,7 +122,7 @@ def _overlaps(_: Feature, asking: Asking) -> Floats:
     found = overlapping(asking.changes, asking.vocabulary, asking.asked, asking.state)
     rows, others = found[:2]
     width = int(others.max(initial=0)) + 1
-    pairs = np.unique(rows * width + others)
+    pairs = distinct(rows * width + others)
     counts = np.bincount(pairs // width, minlength=len(asking.changes))
     return asking.if_planned(counts.astype(np.float64))
 
@@ -158,14 +158,12 @@ def overlapping(
     changes: Columns, vocabulary: str, asked: Asked, state: FeatureState
 ) -> tuple[Ints, Ints, Ints]:
     """Planned windows that overlap, as (row, number of the other change, microseconds)."""
-    rows = asked.row
-    starts = changes.times("planned_start")[rows]
-    ends = request.end(changes)[rows]
-    codes = np.where(starts == MISSING, -1, asked.codes)
-    starts = np.where(starts == MISSING, 0, starts)
+    starts, ends = changes.times("planned_start"), request.end(changes)
+    codes = np.where((starts == MISSING)[asked.row], -1, asked.codes)
+    starts, ends = (np.where(starts == MISSING, 0, moments) for moments in (starts, ends))
     found = [
-        index.pairs(codes, starts, ends, asked.times, asked.owners)
+        index.pairs(codes, asked.row, starts, ends, asked.times, asked.owners)
         for index in state.schedule(vocabulary)
     ]
     query, others, overlap = (np.concatenate(part) for part in zip(*found, strict=True))
-    return rows[query], others, overlap
+    return asked.row[query], others, overlap

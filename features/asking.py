@@ -20,9 +20,6 @@ from features.segment import Ints
 from features.state import FeatureState
 from features.streams import CHANGE_STREAMS, SLOTS, streams_of
 
-OWN = np.array([stream in CHANGE_STREAMS for stream, _ in SLOTS])
-"""Slots of which a change never counts its own events; incidents have other owners."""
-
 Floats = NDArray[np.float64]
 
 
@@ -150,7 +147,7 @@ def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: Feature
 
 def asked_of(named: Named, as_of: Ints, owners: Ints, entity: str, state: FeatureState) -> Asked:
     """The questions that names read off the changes raise."""
-    codes = state.vocabulary(ENTITIES[entity].vocabulary).find(named.names)
+    codes = named.found_in(state.vocabulary(ENTITIES[entity].vocabulary))
     row, has_name = named.row, np.zeros(len(as_of), bool)
     has_name[row] = True
     if ENTITIES[entity].hops:
@@ -197,7 +194,7 @@ class Asking:
     @cached_property
     def _counts(self) -> Ints:
         asked, index = self.asked, self.state.index
-        return index.counts(self.plan.counted, asked.codes, self.moments, asked.owners)
+        return index.counts(self.plan.counted, asked.codes, self.moments, asked.owners, asked.row)
 
     def count(self, stream: str, days: int | None) -> Ints:
         """Events of a stream in a window, for every question."""
@@ -216,10 +213,9 @@ class Asking:
             nobody = asked.owners * 0 - 1
             index = self.state.topology.events[stream]
             return index.last_before(asked.codes, asked.times, nobody)
-        slot, index_ = np.array([SLOTS.index((stream, self.vocabulary))]), self.state.index
-        last: Ints
-        [last] = index_.last_before(slot, asked.codes, self.moments, asked.owners, OWN)
-        return last
+        slot = SLOTS.index((stream, self.vocabulary))
+        owners = asked.owners if stream in CHANGE_STREAMS else asked.owners * 0 - 1
+        return self.state.index.last_before(slot, asked.codes, self.moments, owners, asked.row)
 
     @cached_property
     def planned(self) -> tuple[Ints, Ints, Ints]:

@@ -59,7 +59,8 @@ class Calendar:
     ) -> tuple[Ints, Ints, Ints]:
         """Entries that a window meets, as (query row, place of the entry, microseconds)."""
         nobody = np.full(len(codes), -1)
-        return self._by_kind[kind].pairs(codes, starts, ends, times, nobody)
+        each = np.arange(len(codes))
+        return self._by_kind[kind].pairs(codes, each, starts, ends, times, nobody)
 
     def inside(self, kind: str, codes: Ints, starts: Ints, ends: Ints, times: Ints) -> Floats:
         """1 where a window meets an entry, else 0."""

@@ -16,12 +16,13 @@ from itertools import pairwise
 from typing import Any, overload
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pandas.util import hash_array
 
 from features.columns import Columns, array_of
 from features.instants import MISSING
-from features.segment import Ints
+from features.segment import Ints, spread
 
 ORGANISATION = "*"
 """The one name of the whole organisation."""
@@ -40,21 +41,51 @@ _DIGITS = re.compile(r"\d+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
+_MANY = 256
+"""Rows from which on looking for equal ones first saves time."""
+
 TEXT_WORDS = 4
 """Fewest words of a plan that is compared with others; "no backout possible" is nobody's text."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """Names read off a table of changes: ``names[i]`` belongs to row ``row[i]``; rows ascend."""
+    """Names read off a table of changes.
+
+    Parameters
+    ----------
+    row : ndarray of int64, shape (n,)
+        The change each name belongs to, ascending.
+    distinct : ndarray of object
+        The names, most of them once: of a million changes many name the same.
+    place : ndarray of int64, shape (n,)
+        Which of them each is.
+    """
 
     row: Ints
-    names: NDArray[np.object_]
+    distinct: NDArray[np.object_]
+    place: Ints
 
-    def among(self, low: int, high: int) -> Named:
-        """Those of the rows from ``low`` to before ``high``, counted from there."""
-        first, last = np.searchsorted(self.row, [low, high])
-        return Named(self.row[first:last] - low, self.names[first:last])
+    @classmethod
+    def of(cls, row: Ints, names: NDArray[np.object_]) -> Named:
+        """Names one by one."""
+        if len(names) < _MANY:
+            return cls(row, names, np.arange(len(names)))
+        place, distinct = pd.factorize(names)
+        return cls(row, distinct, place)
+
+    @property
+    def names(self) -> NDArray[np.object_]:
+        """The name of each row."""
+        return self.distinct[self.place]
+
+    def found_in(self, vocabulary: Vocabulary) -> Ints:
+        """Their codes, -1 for names never seen."""
+        return vocabulary.find(self.distinct)[self.place]
+
+    def learnt_by(self, vocabulary: Vocabulary) -> Ints:
+        """Their codes, new names added."""
+        return vocabulary.learn(self.distinct)[self.place]
 
 
 @dataclass(frozen=True)
@@ -139,16 +170,12 @@ class Vocabulary:
 
     def learn(self, names: Iterable[str]) -> Ints:
         """Codes of names, new ones added."""
-        names = self._remembered(names)
-        codes = self._codes
-        found = []
-        for name in names:
-            code = codes.get(name)
-            if code is None:
-                code = codes[name] = len(self.names)
-                self.names.added.append(name)
-            found.append(code)
-        return np.array(found, np.int64)
+        names = list(self._remembered(names))
+        known = self._codes
+        new = [name for name in dict.fromkeys(names) if name not in known]
+        known.update(zip(new, range(len(self.names), len(self.names) + len(new)), strict=True))
+        self.names.added.extend(new)
+        return np.fromiter(map(known.__getitem__, names), np.int64, len(names))
 
     def find(self, names: Iterable[str]) -> Ints:
         """Codes of names, -1 for one never seen."""
@@ -203,17 +230,13 @@ def masked_title(title: str) -> str:
     return _SPACE.sub(" ", _VARIABLE.sub(" ", title[:TITLE].lower())).strip()
 
 
-def title_template(changes: Columns, row: int) -> tuple[str, ...]:
-    """The masked title without the names of the change's own items and service."""
-    title = changes["short_description"][row]
-    if not title:
-        return ()
-    text = title[:TITLE]
-    for name in (*affected_cis(changes, row), changes["service"][row]):
-        if name:
+def title_template(title: str | None, names: Sequence[str | None]) -> str | None:
+    """The masked title without the given names, which are those of items and the service."""
+    text = (title or "")[:TITLE]
+    for name in names:
+        if name and name in text:
             text = text.replace(name, " ")
-    masked = masked_title(text)
-    return (masked,) if masked else ()
+    return masked_title(text) or None
 
 
 @lru_cache(maxsize=20_000)  # plans repeat, and are read for more than one feature
@@ -231,101 +254,172 @@ def text_key(text: str | None) -> str | None:
     return hashlib.blake2b(" ".join(words).encode(), digest_size=12).hexdigest()
 
 
+def once_each(values: NDArray[np.object_]) -> tuple[Ints, list[Any]]:
+    """Values, each once, and which of them every row has; None has no place, -1."""
+    if len(values) < _MANY:
+        held = values.tolist()
+        place = np.arange(len(held))
+        place[[value is None for value in held]] = -1
+        return place, held
+    place, distinct = pd.factorize(values)
+    return place, distinct.tolist()
+
+
 def _text(field: str) -> Callable[[Columns], Named]:
     def read(changes: Columns) -> Named:
-        names = np.array([text_key(text) for text in changes[field]], dtype=object)
-        rows = np.flatnonzero([name is not None for name in names])
-        return Named(rows, names[rows])
+        place, texts = once_each(changes[field])
+        return _each_has(place, [text_key(text) for text in texts])
 
     return read
 
 
 def _single(field: str) -> Callable[[Columns], Named]:
     def read(changes: Columns) -> Named:
-        values = changes[field]
-        rows = np.flatnonzero([value is not None and value != "" for value in values])
-        return Named(rows, values[rows])
+        place, values = once_each(changes[field])
+        return _each_has(place, [value or None for value in values])
 
     return read
 
 
-def _several(read_row: Callable[[Columns, int], Sequence[str]]) -> Callable[[Columns], Named]:
+def _each_has(place: Ints, names: Sequence[str | None]) -> Named:
+    """Rows that have one name at most: which of the names, some of them None."""
+    has = np.array([*(name is not None for name in names), False], bool)
+    row = np.flatnonzero(has[place])
+    return Named(row, _objects(names)[has[:-1]], (np.cumsum(has) - 1)[place[row]])
+
+
+def _objects(values: Sequence[Any]) -> NDArray[np.object_]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _several(read_rows: Callable[[Columns], Sequence[Sequence[str]]]) -> Callable[[Columns], Named]:
     def read(changes: Columns) -> Named:
-        lists = [read_row(changes, row) for row in range(len(changes))]
+        lists = read_rows(changes)
         row = np.repeat(np.arange(len(lists)), [len(names) for names in lists])
-        names = np.empty(len(row), dtype=object)
-        names[:] = [name for one in lists for name in one]
-        return Named(row, names)
+        return Named.of(row, _objects([name for one in lists for name in one]))
 
     return read
 
 
 def affected_cis(changes: Columns, row: int) -> tuple[str, ...]:
     """Every item a change names, each once, the first one first."""
-    first = changes["ci"][row]
-    rest = changes["affected_cis"][row]
+    return _affected(changes["ci"][row], changes["affected_cis"][row])
+
+
+def affected_by_row(changes: Columns) -> list[tuple[str, ...]]:
+    """The same for every change."""
+    pairs = zip(changes["ci"].tolist(), changes["affected_cis"].tolist(), strict=True)
+    return [_affected(first, rest) for first, rest in pairs]
+
+
+def _affected(first: str | None, rest: Sequence[str]) -> tuple[str, ...]:
+    if not rest:
+        return (first,) if first else ()
     return tuple(dict.fromkeys([*((first,) if first else ()), *(ci for ci in rest if ci)]))
 
 
-def change_model(changes: Columns, row: int) -> tuple[str, ...]:
+def change_model(changes: Columns, row: int) -> str | None:
     """The change model or template; where there is none, the masked title stands in for it."""
     model = changes["change_model"][row]
-    if model:
-        return (str(model),)
-    title = changes["short_description"][row]
+    return str(model) if model else _untemplated(changes["short_description"][row])
+
+
+def _untemplated(title: str | None) -> str | None:
     masked = masked_title(title) if title else ""
-    return (f"~{masked}",) if masked else ()
+    return f"~{masked}" if masked else None
 
 
-def action(changes: Columns, row: int) -> tuple[str, ...]:
+def _change_models(changes: Columns) -> Named:
+    models = changes["change_model"].tolist()
+    place, titles = once_each(changes["short_description"])
+    masked = [_untemplated(title) for title in titles] + [None]
+    named = [model or masked[at] for model, at in zip(models, place.tolist(), strict=True)]
+    row = np.flatnonzero([name is not None for name in named])
+    return Named.of(row, _objects(named)[row])
+
+
+def _title_templates(changes: Columns) -> Named:
+    """Titles are masked once for all changes whose items they do not name."""
+    found: dict[tuple[str | None, tuple[str | None, ...]], str | None] = {}
+    named = []
+    columns = (affected_by_row(changes), *(changes[n].tolist() for n in ("service",)))
+    for title, cis, service in zip(changes["short_description"].tolist(), *columns, strict=True):
+        inside = tuple(name for name in (*cis, service) if title and name and name in title)
+        if (title, inside) not in found:
+            found[title, inside] = title_template(title, inside)
+        named.append(found[title, inside])
+    row = np.flatnonzero([name is not None for name in named])
+    return Named.of(row, _objects(named)[row])
+
+
+def action(title: str | None) -> str | None:
     """The first word of the title, after a heading such as ``web-01:``; most often the verb."""
-    title = changes["short_description"][row]
     word = _FIRST_WORD.match(title[:TITLE]) if title else None
-    return (word.group(1).lower(),) if word else ()
+    return word.group(1).lower() if word else None
 
 
-def title_words(changes: Columns, row: int) -> tuple[str, ...]:
+def title_words(title: str | None) -> tuple[str, ...]:
     """The words of the title and the pairs of neighbours, each once, in lower case.
 
     Joined words such as ``wgEnableApi`` are taken apart. Numbers are no words: they name one host
     or one version, of which too little is known.
     """
-    title = changes["short_description"][row]
     words = _WORD.findall(_HUMP.sub(" ", title[:TITLE]).lower()) if title else []
     pairs = [f"{first} {second}" for first, second in pairwise(words)]
     return tuple(dict.fromkeys([*words, *pairs]))
 
 
-def _team_ci(changes: Columns, row: int) -> tuple[str, ...]:
-    team, ci = changes["assignment_group"][row], changes["ci"][row]
-    return (f"{team}\x1f{ci}",) if team and ci else ()
+def _actions(changes: Columns) -> Named:
+    place, titles = once_each(changes["short_description"])
+    return _each_has(place, [action(title) for title in titles])
 
 
-def _references(changes: Columns, row: int) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in changes["references"][row] if name))
+def _title_words(changes: Columns) -> Named:
+    place, titles = once_each(changes["short_description"])
+    lists = [*(title_words(title) for title in titles), ()]
+    ends = np.cumsum([len(words) for words in lists])
+    count = np.diff(ends, prepend=0)[place]
+    row, at = spread((ends - np.diff(ends, prepend=0))[place], count)
+    return Named(row, _objects([word for words in lists for word in words]), at)
 
 
-def _scopes(changes: Columns, row: int) -> tuple[str, ...]:
+def _teams_on_items(changes: Columns) -> Named:
+    pairs = zip(changes["assignment_group"].tolist(), changes["ci"].tolist(), strict=True)
+    named = [f"{team}\x1f{ci}" if team and ci else None for team, ci in pairs]
+    row = np.flatnonzero([name is not None for name in named])
+    return Named.of(row, _objects(named)[row])
+
+
+def _references(changes: Columns) -> list[tuple[str, ...]]:
+    return [
+        tuple(dict.fromkeys(name for name in names if name)) if names else ()
+        for names in changes["references"].tolist()
+    ]
+
+
+def _scopes(changes: Columns) -> list[tuple[str, ...]]:
     """What an entry of the calendar may apply to: everything, an item, a service."""
-    services = (changes["service"][row], *changes["impacted_services"][row])
-    names = (ORGANISATION, *affected_cis(changes, row), *services)
-    return tuple(dict.fromkeys(name for name in names if name))
+    services = zip(changes["service"].tolist(), changes["impacted_services"].tolist(), strict=True)
+    return [
+        tuple(dict.fromkeys(name for name in (ORGANISATION, *cis, service, *more) if name))
+        for cis, (service, more) in zip(affected_by_row(changes), services, strict=True)
+    ]
 
 
 def _planned_starts(changes: Columns) -> Named:
     """A change with its planned start."""
     starts = changes.times("planned_start")
     rows = np.flatnonzero(starts != MISSING)
-    names = np.empty(len(rows), dtype=object)
-    pairs = zip(changes["change_id"][rows], starts[rows].tolist(), strict=True)
-    names[:] = [f"{change_id}\x1f{start}" for change_id, start in pairs]
-    return Named(rows, names)
+    pairs = zip(changes["change_id"][rows].tolist(), starts[rows].tolist(), strict=True)
+    names = _objects([f"{change_id}\x1f{start}" for change_id, start in pairs])
+    return Named(rows, names, np.arange(len(rows)))
 
 
 def _organisation(changes: Columns) -> Named:
-    names = np.empty(len(changes), dtype=object)
-    names[:] = ORGANISATION
-    return Named(np.arange(len(changes)), names)
+    each = np.arange(len(changes))
+    return Named(each, _objects([ORGANISATION]), each * 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,7 +442,7 @@ class Entity:
     hops: int = 0
 
 
-_AFFECTED = _several(affected_cis)
+_AFFECTED = _several(affected_by_row)
 
 ENTITIES: dict[str, Entity] = {
     "ci": Entity(vocabulary="ci", label="{name}", read=_single("ci")),
@@ -356,18 +450,16 @@ ENTITIES: dict[str, Entity] = {
     "service": Entity(vocabulary="service", label="service {name}", read=_single("service")),
     "team": Entity(vocabulary="team", label="team {name}", read=_single("assignment_group")),
     "change_model": Entity(
-        vocabulary="change_model", label="this kind of change", read=_several(change_model)
+        vocabulary="change_model", label="this kind of change", read=_change_models
     ),
     "category": Entity(vocabulary="category", label="category {name}", read=_single("category")),
-    "action": Entity(vocabulary="action", label="changes that {name}", read=_several(action)),
+    "action": Entity(vocabulary="action", label="changes that {name}", read=_actions),
     "title_word": Entity(
         vocabulary="title_word",
         label="changes with {name} in the title",
-        read=_several(title_words),
+        read=_title_words,
     ),
-    "team_ci": Entity(
-        vocabulary="team_ci", label="this team on this item", read=_several(_team_ci)
-    ),
+    "team_ci": Entity(vocabulary="team_ci", label="this team on this item", read=_teams_on_items),
     "reference": Entity(
         vocabulary="reference", label="the same ticket", read=_several(_references)
     ),
@@ -382,7 +474,7 @@ ENTITIES: dict[str, Entity] = {
         vocabulary="ci", label="the item two steps away", read=_AFFECTED, hops=2
     ),
     "title_template": Entity(
-        vocabulary="title_template", label="a title like this", read=_several(title_template)
+        vocabulary="title_template", label="a title like this", read=_title_templates
     ),
     "implementation_text": Entity(
         vocabulary="implementation_text",

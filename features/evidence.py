@@ -303,5 +303,5 @@ def _likeness(first: Columns, row: int, second: Columns, other: int) -> float:
     items = set(affected_cis(first, row)) & set(affected_cis(second, other))
     team = first["assignment_group"][row]
     same_team = bool(team) and team == second["assignment_group"][other]
-    same_model = bool(set(change_model(first, row)) & set(change_model(second, other)))
+    same_model = change_model(first, row) == change_model(second, other) is not None
     return 0.5 * shared + 0.25 * bool(items) + 0.125 * same_team + 0.125 * same_model

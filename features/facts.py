@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import RECORD_TYPES, Columns
-from features.entities import affected_cis, digests_of
+from features.entities import affected_by_row, digests_of
 from features.history import History
 from features.policy import LabelPolicy
 from features.records import Change, ChangeEvent, Incident, Link
-from features.segment import Ints
+from features.segment import Ints, distinct
 from features.verdicts import mentioned_numbers
 
 Names = Iterator[tuple[Ints, Any]]
@@ -40,7 +40,7 @@ def _field(name: str) -> Callable[[Columns], Names]:
 def _affected(table: Columns) -> Names:
     for low in range(0, len(table), _AT_ONCE):
         part = table.take(np.arange(low, min(low + _AT_ONCE, len(table))))
-        lists = [affected_cis(part, row) for row in range(len(part))]
+        lists = affected_by_row(part)
         rows = np.repeat(np.arange(low, low + len(lists)), [len(names) for names in lists])
         yield rows, [name for names in lists for name in names]
 
@@ -99,7 +99,7 @@ class Lookup:
         low = np.searchsorted(self.digests, wanted, "left")
         counts = np.searchsorted(self.digests, wanted, "right") - low
         offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.unique(self.rows[np.repeat(low, counts) + offset].astype(np.int64))
+        return distinct(self.rows[np.repeat(low, counts) + offset].astype(np.int64))
 
 
 class Facts:
@@ -186,7 +186,7 @@ class Facts:
         if "text" in sources:
             incidents.update(self.of(Incident, "mentioned", names, parts)["incident_id"])
         if "same_item" in sources:
-            items = {ci for row in range(len(changes)) for ci in affected_cis(changes, row)}
+            items = {ci for cis in affected_by_row(changes) for ci in cis}
             incidents.update(self.of(Incident, "ci", items, parts)["incident_id"])
         events = self.of(ChangeEvent, "change_id", names, parts)
         return history_of(

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instants import MISSING
-from features.segment import NAME_BITS, Events, Ints, Segment, axis_of
+from features.search import add_counts, add_last, in_order
+from features.segment import NAME_BITS, Events, Ints, Segment, axis_of, distinct, pair_of
 
 MERGE_AT = 4_096
 """Events the last segment may hold before it is closed."""
@@ -28,8 +29,8 @@ MERGE_AT = 4_096
 RATIO = 4
 """A segment is merged with the one before it unless that is so many times larger."""
 
-_SORT_ALONE = 1_024
-"""Questions from which on sorting them first makes the searches faster."""
+NO_WEIGHTS: Ints = np.zeros(0, np.int64)
+"""Stands for weights that are all 1."""
 
 Slot = tuple[str, str]
 """A stream and a vocabulary."""
@@ -60,12 +61,6 @@ class Moments:
             found = segment.ranks(np.stack(np.broadcast_arrays(self.times, *since)))
             self._ranks[id(segment)] = found
         return found
-
-    def take(self, rows: Ints) -> Moments:
-        """The chosen moments."""
-        part = Moments(self.times[rows], self.windows)
-        part._ranks = {key: ranks[:, rows] for key, ranks in self._ranks.items()}
-        return part
 
 
 @dataclass(frozen=True)
@@ -134,7 +129,7 @@ class EventIndex:
             self._tails.append(Segment.of(Events.concatenate(pair).netted()))
         taken = [tail.keys[tail.weights(np.arange(len(tail))) < 0] // tail.stride
                  for tail in self._tails]  # fmt: skip
-        self._taken = np.unique(np.concatenate(taken))
+        self._taken = distinct(np.concatenate(taken))
 
     @property
     def segments(self) -> list[Segment]:
@@ -151,7 +146,14 @@ class EventIndex:
         """
         return StreamIndex(self, self.slots[stream, vocabulary])
 
-    def counts(self, counted: Counted, codes: Ints, moments: Moments, owners: Ints) -> Ints:
+    def counts(
+        self,
+        counted: Counted,
+        codes: Ints,
+        moments: Moments,
+        owners: Ints,
+        rows: Ints | None = None,
+    ) -> Ints:
         """Events of each entity in windows before each moment, the owner's own left out.
 
         Parameters
@@ -161,62 +163,62 @@ class EventIndex:
         codes : ndarray of int64, shape (n,)
             Names; -1 for an unknown one, which counts nothing.
         moments : Moments
-            n of them.
         owners : ndarray of int64, shape (n,)
             Owner to leave out (-1: nobody).
+        rows : ndarray of int64, shape (n,), optional
+            Which moment each question is about; by default one each, in their order.
 
         Returns
         -------
         ndarray of int64, shape (c, n)
         """
-        order = _cheapest(codes, moments)
-        if order is not None:
-            found = self.counts(counted, codes[order], moments.take(order), owners[order])
-            counts = np.empty_like(found)
-            counts[:, order] = found
-            return counts
-        entities, streams = _entities(counted.slots, codes), len(counted.slots)
-        asked = np.concatenate([entities, entities[counted.of]])
-        own = None
-        if counted.own.any() and (owners >= 0).any():
-            own = np.where(counted.own[:, None], entities, -1)
-        edges = np.concatenate([np.zeros(streams, np.int64), 1 + counted.window])
+        rows = np.arange(len(codes)) if rows is None else rows
+        pairs = np.where(counted.own, pair_of(counted.slots * 0, counted.slots << NAME_BITS), -1)
         total = np.zeros((len(counted.of), len(codes)), np.int64)
+        order = in_order(codes)
         for segment in self.segments:
-            places = segment.positions(asked, moments.ranks(segment)[edges])
-            since, until = places[streams:], places[counted.of]
-            total += segment.between(since, until)
-            if own is not None:
-                total -= segment.own(own, owners, counted.of, since, until)
+            add_counts(
+                total,
+                segment.keys,
+                segment.stride,
+                NO_WEIGHTS if segment.cumulated is None else segment.cumulated,
+                segment.owned,
+                segment.owned_at,
+                counted.slots << NAME_BITS,
+                pairs,
+                counted.of,
+                counted.window,
+                order,
+                rows,
+                codes,
+                owners,
+                moments.ranks(segment),
+            )
         return total
 
     def last_before(
-        self, slots: Ints, codes: Ints, moments: Moments, owners: Ints, own: NDArray[np.bool_]
+        self,
+        slot: int,
+        codes: Ints,
+        moments: Moments,
+        owners: Ints,
+        rows: Ints | None = None,
     ) -> Ints:
-        """Time of the last event before each moment; ``MISSING`` for none.
+        """Time of the last event of each entity before each moment; ``MISSING`` for none.
 
-        Parameters
-        ----------
-        slots : ndarray of int64, shape (s,)
-        codes, owners : ndarray of int64, shape (n,)
-        own : ndarray of bool
-            By slot, whether the owner's own events are left out.
-
-        Returns
-        -------
-        ndarray of int64, shape (s, n)
+        The parameters are those of :meth:`counts`, for a single slot.
         """
-        entities = _entities(slots, codes)
-        owner = np.where(own[slots, None], owners, -1)
-        last = np.full(entities.shape, MISSING)
+        rows = np.arange(len(codes)) if rows is None else rows
+        last, order, entity = np.full(len(codes), MISSING), in_order(codes), slot << NAME_BITS
         for segment in self.segments:
-            ranks = moments.ranks(segment)[0]
-            last = np.maximum(last, segment.last(entities, ranks, owner))
+            ranks, found = moments.ranks(segment), (segment.keys, segment.stride, segment.axis)
+            add_last(last, *found, segment.owners, entity, order, rows, codes, owners, ranks)
         if len(self._taken):
-            for row, at in np.argwhere(np.isin(entities, self._taken)).tolist():
-                entity, until = int(entities[row, at]), int(moments.times[at])
-                newest = self.newest(entity, MISSING, until, int(owner[row, at]))
-                last[row, at] = next((time for time, _ in newest), MISSING)
+            taken = np.isin(entity + codes, self._taken) & (codes >= 0)
+            for at in np.flatnonzero(taken).tolist():
+                until = int(moments.times[rows[at]])
+                newest = self.newest(entity + int(codes[at]), MISSING, until, int(owners[at]))
+                last[at] = next((time for time, _ in newest), MISSING)
         return last
 
     def newest(self, entity: int, since: int, until: int, owner: int) -> Iterator[tuple[int, int]]:
@@ -229,19 +231,6 @@ class EventIndex:
                 total[who] += weight
             for who in sorted((w for w, n in total.items() if n > 0 and w != owner), reverse=True):
                 yield -time, who
-
-
-def _entities(slots: Ints, codes: Ints) -> Ints:
-    return np.where(codes >= 0, (slots[:, None] << NAME_BITS) + codes, -1)
-
-
-def _cheapest(codes: Ints, moments: Moments) -> Ints | None:
-    """The order in which many questions are searched for fastest; None where they are in it."""
-    if len(codes) < _SORT_ALONE:
-        return None
-    if (np.diff(codes) >= 0).all():
-        return None
-    return np.lexsort((moments.times, codes))
 
 
 @dataclass(frozen=True)
@@ -271,20 +260,14 @@ class StreamIndex:
 
     def last_before(self, codes: Ints, times: Ints, owners: Ints) -> Ints:
         """Time of the last event before each time, the owner's own left out."""
-        last: Ints
-        slot, own = np.array([self.slot]), np.ones(len(self.index.slots), bool)
-        [last] = self.index.last_before(slot, codes, Moments(times), owners, own)
-        return last
+        return self.index.last_before(self.slot, codes, Moments(times), owners)
 
     def owned(self, codes: Ints, owners: Ints, until: Ints) -> Ints:
         """Number of the owners' own events of each entity before ``until``."""
-        entities, moments = _entities(np.array([self.slot]), codes), Moments(until, [None])
-        total = np.zeros(len(codes), np.int64)
-        for segment in self.index.segments:
-            until_, since = segment.positions(entities, moments.ranks(segment))
-            [own] = segment.own(entities, owners, np.array([0]), since[None], until_[None])
-            total += own
-        return total
+        everyone, others = (
+            self.counts(codes, until, [None], who)[None] for who in (owners * 0 - 1, owners)
+        )
+        return everyone - others
 
     def newest(
         self, code: int, time: int, window: int | None, owner: int

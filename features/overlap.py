@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from features.segment import NAME_BITS, Ints
+from features.search import meeting
+from features.segment import NAME_BITS, Ints, distinct
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class OverlapIndex:
         # The longest itself: a power of two found by a logarithm may be too small for it.
         longest = np.zeros(len(levels), np.int64)
         np.maximum.at(longest, number, length)
-        axis = np.unique(windows.starts)
+        axis = distinct(windows.starts)
         rank = np.searchsorted(axis, windows.starts)
         keys = (number << NAME_BITS | windows.code) * (len(axis) + 1) + rank
         order = np.argsort(keys, kind="stable")
@@ -91,37 +92,35 @@ class OverlapIndex:
         self._forgotten = np.union1d(self._forgotten, owners)
 
     def pairs(
-        self, codes: Ints, starts: Ints, ends: Ints, times: Ints, owners: Ints
+        self, codes: Ints, rows: Ints, starts: Ints, ends: Ints, times: Ints, owners: Ints
     ) -> tuple[Ints, Ints, Ints]:
-        """Overlaps as (query row, owner of the other window, microseconds of overlap)."""
+        """Windows of others that overlap given ones, as known at a moment.
+
+        Parameters
+        ----------
+        codes, rows, times, owners : ndarray of int64, shape (n,)
+            The entity of each question (-1: unknown, meets nothing), which of the given windows it
+            is about, the moment, microseconds, and whose windows do not count.
+        starts, ends : ndarray of int64, shape (m,)
+            The given windows, microseconds; no question may be about one without a start.
+
+        Returns
+        -------
+        query, owner, overlap : ndarray of int64
+            Place of the question, owner of the other window, microseconds of overlap.
+        """
         held, ends = self.windows, np.maximum(ends, starts + 1)
-        query, at = self._candidates(codes, starts, ends)
-        keep = (
-            (held.ends[at] > starts[query])
-            & (held.known[at] < times[query])
-            & (held.superseded[at] >= times[query])
-            & (held.owner[at] != owners[query])
+        since = np.searchsorted(self.axis, starts - self.longest[:, None])
+        query, at = meeting(
+            self.keys,
+            len(self.axis) + 1,
+            (held.starts, held.ends, held.known, held.superseded, held.owner),
+            (since, np.searchsorted(self.axis, ends)),
+            (codes, rows, starts, ends, times, owners),
         )
-        query, at = query[keep], at[keep]
         if len(self._forgotten):
             keep = ~np.isin(held.owner[at], self._forgotten)
             query, at = query[keep], at[keep]
-        first = np.maximum(held.starts[at], starts[query])
-        return (
-            query,
-            held.owner[at].astype(np.int64),
-            np.minimum(held.ends[at], ends[query]) - first,
-        )
-
-    def _candidates(self, codes: Ints, starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
-        """Places of the windows that begin in time to overlap, as (query row, place)."""
-        stride, classes = len(self.axis) + 1, np.arange(len(self.longest))[:, None]
-        entities = np.where(codes >= 0, classes << NAME_BITS | codes, -1)
-        since = np.searchsorted(self.axis, starts - self.longest[:, None])
-        until = np.searchsorted(self.axis, ends)
-        low = np.searchsorted(self.keys, entities * stride + since).ravel()
-        high = np.searchsorted(self.keys, entities * stride + until).ravel()
-        counts = np.maximum(high - low, 0)
-        each = np.repeat(np.arange(len(counts)), counts)
-        offset = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return each % max(len(codes), 1), low[each] + offset
+        row = rows[query]
+        first = np.maximum(held.starts[at], starts[row])
+        return query, held.owner[at].astype(np.int64), np.minimum(held.ends[at], ends[row]) - first

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from features import instants
 from features.columns import Columns
-from features.entities import affected_cis, text_key
+from features.entities import affected_by_row, once_each, text_key
 from features.instants import MISSING
 from features.place import Place
 
@@ -145,8 +145,8 @@ def end(changes: Columns) -> NDArray[np.int64]:
 def _each(field: str, function: Callable[[str | None], float]) -> Reader:
     def read(changes: Columns) -> Floats:
         # Of a million plans many are one text: each is read once.
-        found = {value: function(value) for value in set(changes[field])}
-        return np.array([found[value] for value in changes[field]], np.float64)
+        place, values = once_each(changes[field])
+        return np.array([*(function(value) for value in values), function(None)])[place]
 
     return read
 
@@ -200,7 +200,8 @@ def _missing(changes: Columns) -> Floats:
         if name.startswith("planned"):
             total += values == MISSING
         else:
-            total += [not value for value in values]
+            place, said = once_each(values)
+            total += np.array([*(not value for value in said), True], bool)[place]
     return total
 
 
@@ -210,18 +211,24 @@ def _filled(*names: str) -> Reader:
     def holds(changes: Columns, name: str) -> NDArray[np.bool_]:
         if name == "cab_required":
             return ~np.isnan(changes.numbers(name))
-        if name in PLANS:
-            return np.array([bool(text) and _says(text) for text in changes[name]], bool)
-        return np.array([bool(value) for value in changes[name]], bool)
+        place, values = once_each(changes[name])
+        texts = name in PLANS
+        held = [bool(value) and (not texts or _says(value)) for value in values]
+        return np.array([*held, False], bool)[place]
 
     return lambda changes: np.mean([holds(changes, name) for name in names], axis=0)
 
 
 def _copied(changes: Columns) -> Floats:
     """Whether the backout plan repeats the implementation plan; NaN without both."""
-    pairs = zip(changes["implementation_plan"], changes["backout_plan"], strict=True)
-    found = [(text_key(first), text_key(second)) for first, second in pairs]
-    return np.array([np.nan if None in pair else pair[0] == pair[1] for pair in found], np.float64)
+    keys = []
+    for name in ("implementation_plan", "backout_plan"):
+        place, texts = once_each(changes[name])
+        found = [*(text_key(text) for text in texts), None]
+        keys.append([found[at] for at in place.tolist()])
+    return np.array(
+        [np.nan if None in pair else pair[0] == pair[1] for pair in zip(*keys, strict=True)]
+    )
 
 
 def _local(read: Callable[[pd.DatetimeIndex], object]) -> LocalReader:
@@ -253,7 +260,7 @@ def _count(field: str) -> Reader:
 
 VALUES: dict[str, Reader] = {
     "affected_ci_count": lambda changes: np.array(
-        [len(affected_cis(changes, row)) for row in range(len(changes))], np.float64
+        [len(names) for names in affected_by_row(changes)], np.float64
     ),
     "impacted_service_count": _count("impacted_services"),
     "reference_count": _count("references"),

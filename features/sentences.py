@@ -108,7 +108,7 @@ def sentence(
     if math.isnan(value) or (value == 0 and feature.name in ZERO_IS_NONE):
         unnamed = _UNNAMED.get(feature.entity)
         by_items = dict.fromkeys(("affected", "neighbour", "second_neighbour"), affected_cis)
-        read = {**by_items, "title_word": title_words}.get(feature.entity)
+        read = {**by_items, "title_word": _titled}.get(feature.entity)
         named = read is not None and read(change, row)
         if unnamed is not None and feature.entity not in words and not named:
             return unnamed
@@ -222,9 +222,14 @@ def _window(days: int | None) -> str:
     return "the last year" if days == 365 else f"the last {days} days"
 
 
+def _titled(change: Columns, row: int) -> tuple[str, ...]:
+    return title_words(change["short_description"][row])
+
+
 def _words(change: Columns, row: int) -> dict[str, str]:
     """Names of the change, shortened; those it lacks are left out."""
-    words = dict(zip(("action",), action(change, row), strict=False))
+    verb = action(change["short_description"][row])
+    words = {"action": verb} if verb else {}
     for word, name in _NAMED.items():
         text = " ".join(str(change[name][row] or "").split())
         if text:

@@ -138,7 +138,7 @@ def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Wind
     for entity in SCHEDULED:
         named = ENTITIES[entity].read(table)
         found[ENTITIES[entity].vocabulary] = Windows(
-            code=names[ENTITIES[entity].vocabulary].learn(named.names),
+            code=named.learnt_by(names[ENTITIES[entity].vocabulary]),
             starts=request.start(table)[named.row],
             ends=request.end(table)[named.row],
             known=table.times("known_at")[named.row],
@@ -165,7 +165,7 @@ def change_streams(found: Verdicts, names: Vocabularies) -> Iterator[Stream]:
     for entity in EMITTED:
         vocabulary = ENTITIES[entity].vocabulary
         named = ENTITIES[entity].read(revisions.table)
-        codes = names[vocabulary].learn(named.names)
+        codes = named.learnt_by(names[vocabulary])
         count = np.bincount(named.row, minlength=len(revisions.code))
         first = np.cumsum(count) - count
         for stream, (rows, times) in moments.items():
@@ -183,7 +183,7 @@ def change_streams(found: Verdicts, names: Vocabularies) -> Iterator[Stream]:
 def _planned_starts(revisions: Revisions, names: Vocabularies) -> Iterator[Stream]:
     """Each planned start of each change when it was first known: under the change, and alone."""
     named = ENTITIES["planned_start"].read(revisions.table)
-    codes = names["planned_start"].learn(named.names)
+    codes = named.learnt_by(names["planned_start"])
     # Revisions are in the order in which they became known.
     _, first = np.unique(codes, return_index=True)
     rows, codes = named.row[first], codes[first]

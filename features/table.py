@@ -140,7 +140,7 @@ def _fill(
         if entity.read not in read:
             read[entity.read] = entity.read(changes)
         asked = asked_of(read[entity.read], as_of, owners, plan.entity, state)
-        asking = Asking(changes, asked, moments.take(asked.row), usual, plan, state, behind)
+        asking = Asking(changes, asked, moments, usual, plan, state, behind)
         for column, feature in plan.features:
             values[:, column] = ANSWERS[feature.aggregate](feature, asking)
     return behind

@@ -18,9 +18,9 @@ from features.columns import Columns
 from features.entities import Vocabulary
 from features.index import EventIndex
 from features.instants import MISSING
-from features.segment import Events, Ints
+from features.segment import Events, Ints, distinct, spread
 
-MOST_RELATED = 200
+MOST_RELATED = 64
 """Neighbours of an item that are looked at, those known first; what is related to more (a switch
 under everything) says little of any of them, and would cost most of the time.
 """
@@ -112,12 +112,6 @@ class Spans:
             np.concatenate([self.right, self.right[ended]]),
             np.concatenate([given, -given[ended]]),
         )
-
-
-def spread(low: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """Every place of the ranges ``[low, low + count)``, as (number of the range, place)."""
-    row = np.repeat(np.arange(len(low)), counts)
-    return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts - low, counts)
 
 
 class Neighbours:
@@ -213,7 +207,7 @@ class Topology:
 
     def dependents(self, codes: Ints, times: Ints) -> Ints:
         """Items that need any of some items, directly or over one other, each once."""
-        return np.unique(self._dependents.expand(codes, times)[1])
+        return distinct(self._dependents.expand(codes, times)[1])
 
 
 def _related(relations: Columns, items: Vocabulary) -> Spans:

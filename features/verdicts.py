@@ -320,7 +320,7 @@ def counts_around(
 ) -> tuple[Ints, Ints]:
     """Incidents on each change's items in the window after and the window before its start."""
     named = ENTITIES["affected"].read(changes)
-    codes, nobody = items.find(named.names), np.full(len(named.row), -1)
+    codes, nobody = named.found_in(items), np.full(len(named.row), -1)
     found = []
     for until in (start + window, start):
         counts = incidents.counts(codes, until[named.row], [window], nobody)[window]

@@ -1,13 +1,14 @@
 """The way to every leaf: which tests a row must pass, in pieces small enough for a lookup table.
 
-A *piece* is a subtree together with the nodes above it. A row's answers to the tests of a piece,
-one bit each, are its *word* there; whatever the piece contributes depends on that word alone.
+A *piece* is one or more subtrees, each with the nodes above it, that ask few tests between them. A
+row's answers to the tests of a piece, one bit each, are its *word* there, a byte; what the piece
+contributes depends on that word alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,17 @@ from models.trees import Forest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+_Test = tuple[int, float, bool]
 
 MOST_BITS = 6
-"""Tests of a piece; a piece of one leaf may have ``DEEPEST``. Tables double with each."""
+"""Tests of a piece; a leaf's own may be ``DEEPEST``. Tables double with each, and must stay in the
+processor's cache: five to seven take about the same time, eight a fifth more."""
 
 DEEPEST = 8
-"""Deepest tree that can be taken apart."""
+"""Deepest tree that can be taken apart, so that a word is a byte."""
+
+
+_ITSELF_AND_LEAST = np.array([[np.nan], [-np.inf]])
 
 
 class DepthError(ValueError):
@@ -82,19 +88,28 @@ class Tests:
     missing: NDArray[np.bool_]
     _asked: Ints = field(init=False, repr=False)
     _at_most: Floats = field(init=False, repr=False)
-    _powers: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Rows are asked with a second copy beside them in which NaN is less than anything.
+        unused = (0, 0), (0, DEEPEST - self.feature.shape[1])
         asked = self.feature + np.where(self.missing, self.columns, 0)
-        object.__setattr__(self, "_asked", np.ascontiguousarray(asked.T))
-        object.__setattr__(self, "_at_most", np.ascontiguousarray(self.threshold.T))
-        object.__setattr__(self, "_powers", 2.0 ** np.arange(self.feature.shape[1]))
+        object.__setattr__(self, "_asked", np.pad(asked, unused))
+        at_most = np.pad(self.threshold, unused, constant_values=np.nan)
+        object.__setattr__(self, "_at_most", at_most)
 
-    def words(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
-        """The word of every row in every piece, as whole numbers, shape (n, pieces)."""
-        beside = np.concatenate((X, np.fmax(X, -np.inf)), axis=1)
-        return self._powers @ (beside.take(self._asked, axis=1) <= self._at_most)
+    def words(self, X: Floats) -> NDArray[np.uint8]:  # noqa: N803 - scikit-learn's name
+        """The word of every row in every piece, shape (n, pieces).
+
+        Raises
+        ------
+        ValueError
+            If the rows have other columns than the forest was taken apart for.
+        """
+        if X.shape[1:] != (self.columns,):
+            raise ValueError(f"expected rows of {self.columns} columns, got shape {X.shape}")
+        # Rows are asked with a second copy beside them in which NaN is less than anything.
+        twice = np.fmax(X[:, None], _ITSELF_AND_LEAST).reshape(len(X), 2 * self.columns)
+        passed = twice.take(self._asked, axis=1) <= self._at_most
+        return np.packbits(passed, bitorder="little").reshape(passed.shape[:2])
 
 
 def take_apart(forest: Forest, columns: int) -> tuple[Tests, list[Piece]]:
@@ -111,7 +126,8 @@ def take_apart(forest: Forest, columns: int) -> tuple[Tests, list[Piece]]:
             "set max_depth or max_leaf_nodes of the estimator lower"
         )
     sizes = _sizes(forest)
-    pieces = [p for root in forest.roots.tolist() for p in _pieces(forest, root, (), sizes)]
+    apart = (p for root in forest.roots.tolist() for p in _pieces(forest, root, (), sizes))
+    pieces = _together(forest, apart)
     return _tests(forest, pieces, columns), pieces
 
 
@@ -154,6 +170,45 @@ def _leaves(
     tests[node] = len(tests)
     yield from _leaves(forest, left, (*above, (node, True)), tests)
     yield from _leaves(forest, right, (*above, (node, False)), tests)
+
+
+def _together(forest: Forest, pieces: Iterable[Piece]) -> list[Piece]:
+    """Pieces joined with those they share most tests with, as long as a word holds them all."""
+    found: list[list[Piece]] = []
+    open_to_more: list[tuple[set[_Test], list[Piece]]] = []
+    for piece in pieces:
+        asked = {_test(forest, node) for node in piece.tests}
+        fitting = [one for one in open_to_more if len(one[0] | asked) <= MOST_BITS]
+        if fitting:
+            tests, members = max(fitting, key=lambda one: len(one[0] & asked))
+        else:
+            tests, members = set(), []
+            found.append(members)
+            open_to_more.append((tests, members))
+        tests |= asked
+        members.append(piece)
+        open_to_more = [one for one in open_to_more if len(one[0]) < MOST_BITS]
+    return [_joined(forest, members) for members in found]
+
+
+def _joined(forest: Forest, pieces: Sequence[Piece]) -> Piece:
+    """One piece of several; a test that two of them ask is asked once."""
+    nodes = {_test(forest, node): node for piece in pieces for node in piece.tests}
+    bit = {test: number for number, test in enumerate(nodes)}
+    leaves = []
+    for piece in pieces:
+        bits = [bit[_test(forest, node)] for node in piece.tests]
+        leaves += [
+            replace(leaf, steps=tuple((bits[old], left, share) for old, left, share in leaf.steps))
+            for leaf in piece.leaves
+        ]
+    return Piece(tuple(nodes.values()), tuple(leaves))
+
+
+def _test(forest: Forest, node: int) -> _Test:
+    """What a node asks: column, threshold and where a missing value goes."""
+    threshold, missing = float(forest.threshold[node]), bool(forest.missing_left[node])
+    return int(forest.feature[node]), threshold, missing
 
 
 def _tests(forest: Forest, pieces: list[Piece], columns: int) -> Tests:

@@ -26,7 +26,7 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
-from models.paths import Leaf, Piece, Tests, take_apart
+from models.paths import DEEPEST, Leaf, Piece, Tests, take_apart
 from models.trees import Forest
 
 Floats = NDArray[np.float64]
@@ -62,19 +62,18 @@ class Lookup:
     values: Floats
     _first: Ints = field(init=False, repr=False)
     _present: Ints = field(init=False, repr=False)
-    _start: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         first = np.flatnonzero(np.diff(self.player, prepend=-1))
         object.__setattr__(self, "_first", first)
         object.__setattr__(self, "_present", self.player[first])
-        object.__setattr__(self, "_start", self.start.astype(np.float64))
 
-    def of(self, words: Floats) -> Floats:
+    def of(self, words: NDArray[np.uint8]) -> Floats:
         """Shapley values of rows given by their words, shape (n, players)."""
         if len(self.player) == 0:
             return np.zeros((len(words), self.players))
-        at = (words.take(self.piece, axis=1) + self._start).astype(np.intp)
+        at = words.astype(np.intp).take(self.piece, axis=1)
+        at += self.start
         sums = np.add.reduceat(self.values.take(at), self._first, axis=1)
         if len(self._present) == self.players:
             return sums
@@ -153,7 +152,7 @@ class Tables:
 
     def by_group(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
         """Shapley values of the factor groups, shape (n, groups)."""
-        return self._each(X, self.groups)[0]
+        return self._each(X, self.groups)[0] if len(X) > 1 else self.groups.of(self.tests.words(X))
 
     def by_column(self, X: Floats) -> Floats:  # noqa: N803
         """Shapley values of the columns, shape (n, columns)."""
@@ -166,7 +165,7 @@ class Tables:
 
     def _each(self, X: Floats, *lookups: Lookup) -> list[Floats]:  # noqa: N803
         widest = max(len(lookup.player) for lookup in lookups)
-        step = max(1, CELLS // max(widest, self.tests.feature.size))
+        step = max(1, CELLS // max(widest, DEEPEST * len(self.tests.feature)))
         if len(X) <= step:
             words = self.tests.words(X)
             return [lookup.of(words) for lookup in lookups]
@@ -178,10 +177,10 @@ def word_shares(tests: Tests, background: Floats) -> Floats:
     """Share of the background with each word of each piece, shape (pieces, words)."""
     pieces, bits = tests.feature.shape
     counts = np.zeros((pieces, 2**bits), np.int64)
-    step = max(1, CELLS // tests.feature.size)
+    step = max(1, CELLS // (DEEPEST * pieces))
     for at in range(0, len(background), COUNTED):
         part = background[at : at + COUNTED]
-        words = np.empty((pieces, len(part)), np.intp)
+        words = np.empty((pieces, len(part)), np.uint8)
         for row in range(0, len(part), step):
             words[:, row : row + step] = tests.words(part[row : row + step]).T
         for piece, seen in enumerate(words):
@@ -212,7 +211,6 @@ def weights(players: int) -> Floats:
     return np.where(possible[..., None], found, 0.0)
 
 
-@cache
 def patterns(width: int, ways: tuple[tuple[int, bool, int], ...], players: int) -> Ints:
     """Which players of a leaf each word satisfies, as a number, shape (words,).
 

@@ -6,6 +6,7 @@ busy machine, seconds. All trees of a model are walked here side by side instead
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +91,33 @@ class Forest:
             cover=nodes["count"].astype(np.float64),
             baseline=float(np.ravel(estimator._baseline_prediction)[0]),
             depth=int(nodes["depth"].max(initial=0)),
+        )
+
+    @classmethod
+    def averaged(cls, forests: Sequence[Forest]) -> Forest:
+        """The trees of a bag of models as one forest, whose margin is the mean of theirs.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        if not forests:
+            raise ValueError("expected at least one forest, got none")
+        sizes = [len(forest.feature) for forest in forests]
+        offsets = (np.cumsum(sizes) - sizes).tolist()
+        pairs = list(zip(forests, offsets, strict=True))
+        return cls(
+            roots=np.concatenate([forest.roots + offset for forest, offset in pairs]),
+            feature=np.concatenate([forest.feature for forest in forests]),
+            threshold=np.concatenate([forest.threshold for forest in forests]),
+            left=np.concatenate([forest.left + offset for forest, offset in pairs]),
+            right=np.concatenate([forest.right + offset for forest, offset in pairs]),
+            missing_left=np.concatenate([forest.missing_left for forest in forests]),
+            value=np.concatenate([forest.value for forest in forests]) / len(forests),
+            cover=np.concatenate([forest.cover for forest in forests]),
+            baseline=sum(forest.baseline for forest in forests) / len(forests),
+            depth=max(forest.depth for forest in forests),
         )
 
     def margin(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name

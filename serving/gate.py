@@ -12,18 +12,18 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from features.store import StoreError, StoreUnavailableError
+from features.store import StoreError
 from serving import tracing
 from serving.access import Rules
 from serving.api import RULES
 from serving.bodies import NATIVE, native_problem
-from serving.keys import PREFIX, Caller, caller
+from serving.keys import Caller
 from serving.limiting import Limiter
 from serving.pages.door import is_page
+from serving.presented import Callers
 from serving.problems import problem
 from serving.proxies import from_here, proxied
 from serving.runtime import Runtime
-from serving.tokens import Tokens
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Gate:
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self._app = app
         self._runtime = runtime
-        self._tokens = Tokens(runtime.settings)
+        self._callers = Callers(runtime)
         self._limiter = Limiter(runtime.settings.rate_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,7 +121,7 @@ class Gate:
         headers = Headers(scope=scope)
         presented = _presented(headers)
         if presented is not None:
-            who = await run_in_threadpool(self._who, presented)
+            who = await run_in_threadpool(self._callers.of, presented)
             return who or _unauthorized("the key is unknown, expired or revoked")
         who = proxied(scope, self._runtime.settings.proxy_peers)
         if who is None:
@@ -129,22 +129,6 @@ class Gate:
         if scope["method"] not in SAFE and not from_here(headers):
             return problem("forbidden", "the request does not come from our own pages")
         return who
-
-    def _who(self, presented: str) -> Caller | None:
-        """Whose key or token it is.
-
-        Raises
-        ------
-        StoreError
-            If neither the store nor the provider's keys can be asked.
-        """
-        now = self._runtime.clock()
-        if self._tokens.accepted and not presented.startswith(PREFIX) and presented.count(".") == 2:
-            return self._tokens.caller(presented, now=now)
-        scorer = self._runtime.scorer()
-        if scorer is None:
-            raise StoreUnavailableError("the store is not open")
-        return caller(scorer.store, presented, now=now)
 
     def _readiness(self) -> Response:
         ready, reason = self._runtime.ready()

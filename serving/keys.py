@@ -69,6 +69,7 @@ def create(
     now: datetime,
     expires_at: datetime | None,
     scopes: Collection[str] = (),
+    key_id: str | None = None,
 ) -> str:
     """Make a key, store its digest and give the key, which cannot be had again.
 
@@ -76,6 +77,8 @@ def create(
     ----------
     scopes : collection of str
         Permissions to narrow the key to; all of its role where empty.
+    key_id : str, optional
+        Its id; by default one that is drawn.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def create(
         )
     key = PREFIX + secrets.token_urlsafe(32)
     store.add_key(
-        key_id=uuid.uuid4().hex[:12],
+        key_id=key_id or uuid.uuid4().hex[:12],
         name=name,
         role=role,
         digest=_digest(key),

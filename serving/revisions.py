@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from pydantic import BaseModel
@@ -63,24 +63,28 @@ class RevisionOut(BaseModel):
     factors: list[FactorMoved]
 
 
-def revisions(entries: Sequence[JournalEntry]) -> list[RevisionOut]:
+def revisions(entries: Sequence[JournalEntry], zone: tzinfo = UTC) -> list[RevisionOut]:
     """The score history of one change, newest first; the first score differs from nothing.
 
     Parameters
     ----------
     entries : sequence of JournalEntry
         The journal's scores of the change, in order.
+    zone : tzinfo
+        Whose clock the moments in the sentences are on.
     """
     found, before = [], None
     for entry in entries:
-        found.append(_revision(None if before is None else before.body, entry.body))
+        found.append(_revision(None if before is None else before.body, entry.body, zone))
         before = entry
     return found[::-1]
 
 
-def _revision(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> RevisionOut:
+def _revision(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any], zone: tzinfo
+) -> RevisionOut:
     answer = after["answer"]
-    fields = [] if before is None else _fields(before["payload"], after["payload"])
+    fields = [] if before is None else _fields(before["payload"], after["payload"], zone)
     factors = [] if before is None else _factors(before["answer"], answer)
     return RevisionOut(
         score_id=answer["score_id"],
@@ -123,16 +127,16 @@ def _spoken(answer: Mapping[str, Any]) -> str:
     return f"{per_hundred(answer['incident_probability'])} in 100 ({band})"
 
 
-def _fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldMoved]:
+def _fields(before: Mapping[str, Any], after: Mapping[str, Any], zone: tzinfo) -> list[FieldMoved]:
     names = (*TEXT_FIELDS, *LIST_FIELDS, *TIME_FIELDS, "cab_required")
     return [
-        FieldMoved(field=name, text=_told(name, before.get(name), after.get(name)))
+        FieldMoved(field=name, text=_told(name, before.get(name), after.get(name), zone))
         for name in names
         if before.get(name) != after.get(name)
     ]
 
 
-def _told(name: str, before: Any, after: Any) -> str:
+def _told(name: str, before: Any, after: Any, zone: tzinfo) -> str:
     label = {"ci": "configuration item", "affected_cis": "affected items"}.get(
         name, name.replace("_", " ")
     )
@@ -144,14 +148,14 @@ def _told(name: str, before: Any, after: Any) -> str:
         parts = [f"{', '.join(added[:5])} added"] * bool(added)
         parts += [f"{', '.join(gone[:5])} taken off"] * bool(gone)
         return f"{label}: {', '.join(parts) or 'in another order'}"
-    return f"{label}: {_value(name, before)} before, {_value(name, after)} now"
+    return f"{label}: {_value(name, before, zone)} before, {_value(name, after, zone)} now"
 
 
-def _value(name: str, value: Any) -> str:
+def _value(name: str, value: Any, zone: tzinfo) -> str:
     if value is None:
         return "none"
     if name in TIME_FIELDS:
-        return f"{datetime.fromisoformat(value):%a %d %b %Y, %H:%M} UTC"
+        return f"{datetime.fromisoformat(value).astimezone(zone):%a %d %b %Y, %H:%M %Z}"
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = str(value)

@@ -267,12 +267,14 @@ class Store:
         return None if row is None else _journal_entry(row)
 
     def journal_entries(
-        self, *, change_id: str | None = None, after: int = 0
+        self, *, change_id: str | None = None, kind: str | None = None, after: int = 0
     ) -> Iterator[JournalEntry]:
-        """The journal in order, of one change or after an entry, read as it is consumed."""
+        """The journal in order, of one change, of a kind or after an entry, read as it is used."""
         query = sa.select(journal).where(journal.c.seq > after).order_by(journal.c.seq)
         if change_id is not None:
             query = query.where(journal.c.change_id == change_id)
+        if kind is not None:
+            query = query.where(journal.c.kind == kind)
         with self._reading() as connection:
             for row in connection.execution_options(yield_per=1_000).execute(query):
                 yield _journal_entry(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,6 +51,7 @@ class Filters:
     service: str = ""
     undecided: bool = False
     minutes: int = 60
+    usual_minutes: int = 60
     after: str = ""
 
     @classmethod
@@ -61,7 +62,7 @@ class Filters:
             return query[name] if query.get(name) in known else default
 
         asked = query.get("minutes", "")
-        whole = asked.isascii() and asked.isdecimal() and 1 <= int(asked[:4]) <= 999
+        whole = asked.isascii() and asked.isdecimal() and len(asked) < 4 and int(asked) > 0
         return cls(
             days=int(one_of("days", [str(n) for n in PERIODS], str(PERIODS[0]))),
             order=one_of("order", list(ORDERS), "highest"),
@@ -69,6 +70,7 @@ class Filters:
             service=query.get("service", "")[:300],
             undecided=query.get("undecided") == "1",
             minutes=int(asked) if whole else minutes,
+            usual_minutes=minutes,
             after=query.get("after", "")[:300],
         )
 
@@ -82,6 +84,7 @@ class Filters:
                 "band": self.band,
                 "service": self.service,
                 "undecided": "1" if self.undecided else None,
+                "minutes": self.minutes if self.minutes != self.usual_minutes else None,
                 **changed,
             },
         )
@@ -210,7 +213,7 @@ def _row(entry: QueueEntry, freezes: Sequence[Freeze], times: Times, bands: Band
     kind = str(entry.change_type or "").capitalize()
     return Row(
         entry=entry,
-        title=short(entry.title) or "Without a title",
+        title=short(entry.title) or short(entry.change_id, 60),
         facts=[fact for fact in (kind, entry.service) if fact],
         ci=entry.ci,
         window=times.window(start, end),
@@ -254,8 +257,6 @@ def _summary(rows: Sequence[Row]) -> Summary:
 
 def _with_minutes(rows: Sequence[Row], minutes: int) -> list[Row]:
     """The board's minutes shared out: some to each change, more where more is expected."""
-    from dataclasses import replace
-
     board = [row for row in rows if row.board and not row.decision]
     given = dict(zip((row.change_id for row in board), shares(board, minutes), strict=True))
     return [replace(row, minutes=given.get(row.change_id)) for row in rows]

@@ -47,16 +47,16 @@ def agenda(desk: Desk, request: Request) -> Response:
     meeting = board.next_meeting(desk.now)
     drawn, left_out = ("", 0) if filters.after else week(found, desk.site.times(), meeting)
     delegated = [row for row in page if not row.board]
-    registered = desk.registered
     fold = filters.order == "highest" and len(rows) > 12
     return desk.site.render(
         request,
-        "_listing.html" if swaps(request) else "agenda.html",
+        "_agenda.html" if swaps(request) else "agenda.html",
         agenda=found,
         filters=filters,
         orders=ORDERS,
         periods=PERIODS,
         found=len(rows),
+        minutes=any(row.minutes for row in page),
         board=[row for row in page if row.board],
         delegated=[row for row in delegated if not (fold and row.band == "low")],
         folded=[row for row in delegated if fold and row.band == "low"],
@@ -71,18 +71,7 @@ def agenda(desk: Desk, request: Request) -> Response:
         meeting=meeting,
         noun=desk.noun(),
         problem=desk.problem,
-        model=_model(registered),
-    )
-
-
-def _model(registered: object) -> object:
-    return (
-        None
-        if registered is None
-        else {
-            "version": registered.version,  # type: ignore[attr-defined]
-            "trained_at": registered.model.trained_at,  # type: ignore[attr-defined]
-        }
+        model=desk.registered,
     )
 
 

@@ -17,6 +17,7 @@ from serving.pages import (
     agenda_page,
     change_page,
     decide_page,
+    feeds,
     record_page,
     schedule_page,
     sign_in,
@@ -25,6 +26,7 @@ from serving.pages import (
 )
 from serving.pages.desk import Desk, UnreadableError
 from serving.pages.door import Door, Headers
+from serving.pages.faults import RETRY, Faults
 from serving.pages.site import Site, static_digest, static_file
 from serving.runtime import Runtime
 
@@ -39,6 +41,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/try", trial_page.form),
     ("POST", "/try", trial_page.trial),
     ("GET", "/schedule", schedule_page.schedule),
+    ("POST", "/feeds", feeds.open_feeds),
     ("GET", "/schedule.ics", schedule_page.calendar),
     ("GET", "/schedule.atom", schedule_page.atom),
     ("GET", "/schedule.json", schedule_page.json),
@@ -67,16 +70,17 @@ def create_pages(runtime: Runtime) -> Starlette:
         status, headers = 404, None
         if isinstance(error, HTTPException):
             status, headers = error.status_code, error.headers
-        return site.render(request, "missing.html", status=status, headers=headers, change_id=None)
+        return site.message(request, "missing.html", status=status, headers=headers, change_id=None)
 
     async def unreadable(request: Request, _error: Exception) -> Response:
-        return site.render(request, "closed.html", status=503, headers={"Retry-After": "5"})
+        return site.message(request, "closed.html", status=503, headers=RETRY)
 
     return Starlette(
         routes=routes,
         middleware=[
             Middleware(Headers),
             Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6),
+            Middleware(Faults, site=site),
             Middleware(Door, site=site),
         ],
         exception_handlers={HTTPException: missing, UnreadableError: unreadable},

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from features.store.database import JournalEntry
 from models.bands import Bands
 from serving.contract import ChangeIn
 from serving.pages import charts
@@ -17,6 +18,7 @@ from serving.pages.facts import ChangeFact, Facts, IncidentFact
 from serving.pages.plans import Bar, strip
 from serving.pages.site import page_of
 from serving.pages.words import Times, counted, figure, moment, short
+from serving.revisions import RevisionOut, revisions
 
 ADDITIVE = 0.0005
 """Factors and score may differ by a twentieth of a point; beyond that the page warns."""
@@ -255,44 +257,35 @@ def _unknown(incident_id: str) -> IncidentFact:
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """One answer given about the change, and what moved it since the one before."""
+    """One answer given about the change, and how far it lies from the one before."""
 
-    scored_at: datetime
-    revision: str
+    told: RevisionOut
     figure: str | None
-    band: str | None
-    model: str | None
-    moved: Sequence[tuple[str, float]]
     difference: float | None
 
 
 def score_history(
-    answers: Sequence[tuple[datetime, Mapping[str, Any]]], bands: Bands | None
+    scores: Sequence[JournalEntry], bands: Bands | None, times: Times
 ) -> list[Revision]:
     """Every answer, newest first; answers that changed nothing are told once."""
-    found: list[Revision] = []
-    before: Mapping[str, Any] | None = None
-    for at, answer in answers:
-        probability = answer.get("incident_probability")
-        if before is not None and _same(before, answer):
-            continue
-        earlier = None if before is None else before.get("incident_probability")
-        known = probability is not None and earlier is not None
-        found.append(
-            Revision(
-                scored_at=at,
-                revision=answer["revision"],
-                figure=None
-                if probability is None
-                else figure(probability, answer["risk_band"], bands),
-                band=answer.get("risk_band"),
-                model=(answer.get("model") or {}).get("version"),
-                moved=_moved(before, answer) if known and before is not None else (),
-                difference=probability - earlier if known else None,  # type: ignore[operator]
-            )
+    kept: list[JournalEntry] = []
+    for entry in scores:
+        if not kept or not _same(kept[-1].body["answer"], entry.body["answer"]):
+            kept.append(entry)
+    told = revisions(kept, times.zone)
+    before = [*(one.incident_probability for one in told[1:]), None]
+    return [
+        Revision(
+            told=one,
+            figure=None
+            if one.incident_probability is None
+            else figure(one.incident_probability, one.risk_band, bands),
+            difference=None
+            if one.incident_probability is None or earlier is None
+            else one.incident_probability - earlier,
         )
-        before = answer
-    return found[::-1]
+        for one, earlier in zip(told, before, strict=True)
+    ]
 
 
 def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
@@ -300,38 +293,22 @@ def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     return all(first.get(key) == second.get(key) for key in keys)
 
 
-def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """The three factor groups whose parts changed most, in points."""
-    parts: dict[str, float] = {}
-    headings: dict[str, str] = {}
-    for answer, sign in ((before, -1), (after, 1)):
-        for factor in answer["factors"]:
-            parts[factor["group"]] = parts.get(factor["group"], 0.0) + sign * factor["points"]
-            headings[factor["group"]] = factor["heading"]
-    largest = sorted(parts.items(), key=lambda part: -abs(part[1]))[:3]
-    return [(headings[group], part) for group, part in largest if abs(part) >= ADDITIVE]
-
-
-def heading_facts(payload: Mapping[str, Any], times: Times) -> list[tuple[str, str, bool]]:
-    """What the head of the page says: name, value, and whether it is an id."""
+def heading_facts(payload: Mapping[str, Any], times: Times) -> list[tuple[str, str, str]]:
+    """What the head of the page says: name, a value that is an id, and further words."""
     change = ChangeIn.model_validate(dict(payload))
     further = [ci for ci in change.affected_cis if ci != change.ci]
     item = change.ci or (further[0] if further else None)
     more = len(further) - (0 if change.ci else 1)
     facts = [
-        ("Change", change.change_id, True),
-        ("Window", times.window(change.planned_start, change.planned_end), False),
-        (
-            "Item",
-            f"{short(item, 60)}{f' and {more} more' if more > 0 else ''}" if item else "",
-            True,
-        ),
-        ("Service", short(change.service, 60), False),
-        ("Type", short(change.change_type, 40).capitalize(), False),
-        ("Team", short(change.assignment_group, 60), False),
-        ("Requester", short(change.requested_by, 60), False),
+        ("Change", change.change_id, ""),
+        ("Window", "", times.window(change.planned_start, change.planned_end)),
+        ("Item", short(item, 60), f"and {more} more" if more > 0 else ""),
+        ("Service", "", short(change.service, 60)),
+        ("Type", "", short(change.change_type, 40).capitalize()),
+        ("Team", "", short(change.assignment_group, 60)),
+        ("Requester", "", short(change.requested_by, 60)),
     ]
-    return [fact for fact in facts if fact[1]]
+    return [fact for fact in facts if fact[1] or fact[2]]
 
 
 def ended_words(fact: ChangeFact | None) -> str | None:

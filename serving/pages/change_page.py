@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -159,7 +158,7 @@ def _shown(
         "similar": alike,
         "outcomes": outcomes,
         "incidents": facts.open_incidents(ChangeIn.model_validate(payload), desk.now),
-        "revisions": parts.score_history([_dated(e) for e in scores], bands),
+        "revisions": parts.score_history(scores, bands, clock),
         "fact": fact,
         "ended": parts.ended_words(fact),
         "stale": last.body["answer"] if stale else None,
@@ -168,10 +167,6 @@ def _shown(
         "own_start": moment(payload.get("planned_start")),
         "plans": [(name, payload[key]) for key, name in PLANS.items() if payload.get(key)],
     }
-
-
-def _dated(entry: JournalEntry) -> tuple[datetime, Mapping[str, Any]]:
-    return entry.written_at, entry.body["answer"]
 
 
 def score_of(answer: Mapping[str, Any], desk: Desk) -> dict[str, Any] | None:

@@ -57,7 +57,7 @@ def _view(desk: Desk, request: Request, form: FormData, who: Caller) -> Response
             expected, score_id = _text(form, "expected"), _text(form, "score_id")
             record_view(store, change_id, expected, score_id, who, now=desk.now)
         except RefusedError:
-            return desk.site.render(request, "missing.html", status=404, change_id=change_id)
+            return desk.site.message(request, "missing.html", status=404, change_id=change_id)
         except ValueError:
             faults = [("expected", "Say which band you expect, or show the score without.")]
             return page(desk, request, change_id, status=422, faults=faults)
@@ -88,7 +88,7 @@ def _refused(
     desk: Desk, request: Request, change_id: str, refused: RefusedError, shown: dict[str, Any]
 ) -> Response:
     if refused.kind == "not-found":
-        return desk.site.render(request, "missing.html", status=404, change_id=change_id)
+        return desk.site.message(request, "missing.html", status=404, change_id=change_id)
     if refused.kind == "invalid":
         field = FIELDS.get(refused.pointer or "", "kind")
         detail = refused.detail[:1].upper() + refused.detail[1:]

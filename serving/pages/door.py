@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -15,12 +15,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from features.store import StoreError
-from serving.keys import Caller, caller
+from features.store import StoreError, StoreUnavailableError
+from serving.keys import Caller
+from serving.pages.faults import RETRY
 from serving.pages.session import COOKIE, holder
 from serving.pages.site import HEADERS, Site, swaps
+from serving.presented import Callers
 from serving.problems import problem
-from serving.proxies import proxied
+from serving.proxies import from_here, proxied
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ PLACES = frozenset(
         "/try",
         "/decisions",
         "/views",
-        "/judgements",
+        "/feeds",
         "/sign-in",
         "/sign-out",
     }
@@ -49,7 +51,6 @@ NEEDED: Mapping[str, str] = {
     "/decisions": "decide",
     "/views": "decide",
     "/snapshots": "decide",
-    "/judgements": "judge",
     "/try": "score",
 }
 """The permission each form asks for; looking asks for ``read``."""
@@ -85,6 +86,7 @@ class Door:
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self._app = app
         self._site = site
+        self._callers = Callers(site.runtime)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
@@ -97,7 +99,7 @@ class Door:
 
     async def _refusal(self, request: Request) -> Response | None:
         path, unsafe = request.url.path, request.method not in ("GET", "HEAD")
-        if unsafe and not from_here(request):
+        if unsafe and not _wanted(request):
             return problem("forbidden", "the form does not come from these pages")
         try:
             who = await run_in_threadpool(self._who, request)
@@ -111,31 +113,34 @@ class Door:
             return self._sign_in(request)
         needed = NEEDED.get(path, "read") if unsafe else "read"
         if needed not in who.permissions:
-            return self._site.render(
+            return self._site.message(
                 request, "forbidden.html", status=403, role=who.role, unsafe=unsafe
             )
         return None
 
     def _who(self, request: Request) -> Caller | None:
-        token = request.cookies.get(COOKIE)
         kind, _, presented = request.headers.get("authorization", "").partition(" ")
-        runtime = self._site.runtime
+        if kind.lower() == "bearer":
+            return self._callers.of(presented.strip())
         feed = request.query_params.get("feed") if request.url.path in FEEDS else None
-        if token is None and feed is None and kind.lower() != "bearer":
-            return proxied(request.scope, runtime.settings.proxy_peers)
+        if feed is not None:
+            return self._holder(feed, "feed")
+        token = request.cookies.get(COOKIE)
+        who = None if token is None else self._holder(token, "session")
+        return who or proxied(request.scope, self._site.runtime.settings.proxy_peers)
+
+    def _holder(self, token: str, purpose: str) -> Caller | None:
+        runtime = self._site.runtime
         scorer = runtime.scorer()
         if scorer is None:
-            raise StoreError(runtime.ready()[1])
-        if kind.lower() == "bearer":
-            return caller(scorer.store, presented.strip(), now=runtime.clock())
-        shown = (token, "session") if feed is None else (feed, "feed")
-        return holder(self._site.key, shown[0] or "", shown[1], scorer.store, now=runtime.clock())
+            raise StoreUnavailableError(runtime.ready()[1])
+        return holder(self._site.key, token, purpose, scorer.store, now=runtime.clock())
 
     def _sign_in(self, request: Request) -> Response:
         """The way to the sign-in page; where a part of a page was asked for, that part says so."""
         ended = COOKIE in request.cookies
         if request.method not in ("GET", "HEAD") or swaps(request):
-            return self._site.render(request, "ended.html", status=401, ended=ended)
+            return self._site.message(request, "ended.html", status=401, ended=ended)
         query = f"?{request.url.query}" if request.url.query else ""
         back = quote(request.url.path + query, safe="/")
         ended_words = "&ended=1" if ended else ""
@@ -143,19 +148,16 @@ class Door:
 
     def _closed(self, request: Request) -> Response:
         request.scope.setdefault("state", {})["caller"] = None
-        retry = {"Retry-After": "5"}
-        return self._site.render(request, "closed.html", status=503, headers=retry)
+        return self._site.message(request, "closed.html", status=503, headers=RETRY)
 
 
-def from_here(request: Request) -> bool:
-    """Whether an unsafe request comes from these pages: by Fetch Metadata, else by its origin.
+def _wanted(request: Request) -> bool:
+    """Whether an unsafe request is meant by who sends it.
 
-    A request with a key in its header is nobody's forgery: browsers send none by themselves.
+    A program with a key in its header says nothing of pages. A browser may send a key or token that
+    a proxy in front adds, so what it says of where the form comes from counts.
     """
-    if request.headers.get("authorization"):
+    browser = any(name in request.headers for name in ("sec-fetch-site", "origin"))
+    if request.headers.get("authorization") and not browser:
         return True
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    return from_here(request.headers)

@@ -11,6 +11,7 @@ from typing import Any
 from features.store import Store
 from features.store.database import JournalEntry
 from models.bands import BANDS
+from models.explanation import heading
 from serving.decisions import Decisions
 from serving.keys import Caller
 from serving.pages.words import BAND_WORDS
@@ -164,7 +165,10 @@ def _told(entry: JournalEntry, hide_scores: bool) -> str:
     if entry.kind == "feedback":
         said = body["feedback"]
         parts = [f"the score looks {LOOKS[said['score']].lower()}"] if said["score"] else []
-        parts += [f"not useful: {factor['group']}" for factor in said["factors"]]
+        parts += [
+            f"{factor['verdict'].replace('_', ' ')}: {heading(factor['group']).lower()}"
+            for factor in said["factors"]
+        ]
         return f"Said {', '.join(parts)}"
     if entry.kind == "outcome":
         return f"Reported: {body['outcome']['kind'].replace('_', ' ')}"

@@ -58,11 +58,12 @@ class Axis:
 
     start: datetime
     end: datetime
+    names: float = NAMES
 
     def __call__(self, moment: datetime) -> float:
         """Where the moment stands; what lies outside stands at the edge."""
         share = (moment - self.start) / (self.end - self.start)
-        return NAMES + (100 - NAMES) * min(max(share, 0.0), 1.0)
+        return self.names + (100 - self.names) * min(max(share, 0.0), 1.0)
 
 
 def plan(
@@ -83,10 +84,12 @@ def plan(
     root.set("role", "group")
     root.set("aria-label", "Planned windows by service")
     _hatching(root)
-    _days(root, axis, times, bottom)
+    names = _days(root, axis, times, bottom)
     for freeze in freezes:
         _freeze(root, freeze, axis, bottom)
     _marks(root, axis, times, bottom, meeting)
+    for name, x in names:
+        add(root, "text", name, x=x, y=TOP - 8, text_anchor="middle", class_="dayname")
     top = TOP
     for row in rows:
         add(root, "line", x1="0", x2="100%", y1=top, y2=top, class_="rowline")
@@ -131,8 +134,9 @@ def _hatching(root: ET.Element) -> None:
     add(pattern, "line", x1=0, x2=0, y1=0, y2=7, class_="hatch")
 
 
-def _days(root: ET.Element, axis: Axis, times: Times, bottom: int) -> None:
-    """Shade what lies outside 8 to 18 o'clock on working days; name every day."""
+def _days(root: ET.Element, axis: Axis, times: Times, bottom: int) -> list[tuple[str, str]]:
+    """Shade what lies outside 8 to 18 o'clock on working days; gives each day's name and place."""
+    names = []
     day = times.local(axis.start).replace(hour=0, minute=0, second=0, microsecond=0)
     width = (100 - NAMES) * timedelta(days=1) / (axis.end - axis.start)
     while day < axis.end:
@@ -150,9 +154,9 @@ def _days(root: ET.Element, axis: Axis, times: Times, bottom: int) -> None:
             add(root, "line", x1=x, x2=x, y1=TOP, y2=bottom, class_="dayline")
         if axis.start <= noon < axis.end:
             name = f"{day:%a} {day.day}" if width > 6 else f"{day.day}"
-            place = {"x": percent(axis(noon)), "y": TOP - 8, "text_anchor": "middle"}
-            add(root, "text", name, class_="dayname", **place)
+            names.append((name, percent(axis(noon))))
         day = after
+    return names
 
 
 def _next_day(day: datetime) -> datetime:
@@ -210,7 +214,7 @@ def strip(own: Bar, others: Sequence[Bar], times: Times) -> Markup:
     every = [own, *others]
     start, end = min(bar.start for bar in every), max(bar.end for bar in every)
     margin = max((end - start) * 0.05, timedelta(minutes=10))
-    axis = Axis(start - margin, end + margin)
+    axis = Axis(start - margin, end + margin, names=18.0)
     bottom = 30 + LANE * len(every)
     root = svg(class_="plan strip", width="100%", height=bottom + FOOT)
     _hatching(root)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from scipy.stats import binomtest
@@ -112,12 +112,14 @@ class Record:
     decisions: Sequence[Tally]
     overrides: Tally
     versions: Sequence[Tally]
-    linked: tuple[int, int] = field(default=(0, 0))
+    views: Sequence[Tally]
+    linked: tuple[int, int]
 
 
 def make_record(
     past: Sequence[Past],
     said: Mapping[str, Sequence[str]],
+    expected: Mapping[str, Sequence[str]],
     *,
     undecided: int,
     late: int,
@@ -130,6 +132,8 @@ def make_record(
     ----------
     said : mapping of str to sequence of str
         Of every change somebody spoke of, how its score looked to them.
+    expected : mapping of str to sequence of str
+        Of every change somebody was asked about, the bands they expected before they saw its score.
     """
     return Record(
         past=past,
@@ -148,14 +152,20 @@ def make_record(
         decisions=_by([p for p in past if p.decision], lambda p: str(p.decision)),
         overrides=tally("override", [p for p in past if p.override]),
         versions=_by(past, lambda p: p.version or "unknown"),
+        views=[
+            found
+            for band in BANDS[::-1]
+            if (found := tally(band, [p for p in past if band in expected.get(p.change_id, ())]))
+            and found.changes
+        ],
         linked=linked,
     )
 
 
-def _by(past: Sequence[Past], name: object) -> list[Tally]:
+def _by(past: Sequence[Past], name: Callable[[Past], str]) -> list[Tally]:
     grouped: dict[str, list[Past]] = defaultdict(list)
     for change in past:
-        grouped[name(change)].append(change)  # type: ignore[operator]
+        grouped[name(change)].append(change)
     return [tally(key, grouped[key]) for key in sorted(grouped)]
 
 

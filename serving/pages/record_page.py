@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,20 +13,20 @@ from starlette.responses import Response
 
 from features import instants
 from features.store import Store
+from features.store.database import JournalEntry
+from models.bands import BANDS, Bands
+from models.explanation import heading
 from serving.feedback import SCORE
 from serving.pages import charts
+from serving.pages.agenda import DECIDED
 from serving.pages.desk import Desk
 from serving.pages.panel import LOOKS
-from serving.pages.record import Past, make_record
+from serving.pages.record import Past, Tally, make_record
 
 PERIODS = (90, 180, 365)
 
-DECISION_WORDS = {
-    "approve": "Approved",
-    "approve_with_conditions": "Approved with conditions",
-    "send_back": "Sent back",
-    "reject": "Rejected",
-}
+MOST_USELESS = 8
+"""Factors listed that people found of no use."""
 
 
 def track_record(desk: Desk, request: Request) -> Response:
@@ -38,6 +39,7 @@ def track_record(desk: Desk, request: Request) -> Response:
         with store.review() as review:
             states = review.past(*span)
             said, decided = review.feedback(), review.decisions()
+        views = list(store.journal_entries(kind="view"))
         versions = {row["score_id"]: _version(desk, store, row["score_id"]) for row in states}
     early = [row for row in states if row["scored_at"] <= row["planned_start"]]
     early = [row for row in early if row["probability"] is not None]
@@ -54,6 +56,7 @@ def track_record(desk: Desk, request: Request) -> Response:
     record = make_record(
         past,
         _said(said),
+        _expected(views),
         undecided=len(early) - len(past),
         late=len(states) - len(early),
         budget=0.1 if bands is None else bands.review_budget,
@@ -69,9 +72,10 @@ def track_record(desk: Desk, request: Request) -> Response:
             record.groups, "Predicted against happened; the table says the same"
         ),
         looks=LOOKS,
-        decision_words=DECISION_WORDS,
+        decision_words=DECIDED,
         noun=desk.noun(),
-        tested=None if bands is None else bands.observed,
+        useless=_useless(said, *span),
+        tested=_tested(bands),
         model=registered,
     )
 
@@ -100,6 +104,39 @@ def _said(rows: list[Mapping[str, Any]]) -> dict[str, list[str]]:
         if row["about"] == SCORE:
             found[row["change_id"]].append(row["verdict"])
     return found
+
+
+def _expected(views: Sequence[JournalEntry]) -> dict[str, list[str]]:
+    """The bands people expected of each change before they saw its score."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for entry in views:
+        if entry.change_id is not None:
+            found[entry.change_id].append(entry.body["view"]["expected"])
+    return found
+
+
+def _useless(rows: Sequence[Mapping[str, Any]], since: int, until: int) -> list[tuple[str, int]]:
+    """Headings of the factors most often called of no use in a period, and how often."""
+    said = Counter(
+        row["about"] for row in rows if row["about"] != SCORE and since <= row["given_at"] < until
+    )
+    return [(heading(group), count) for group, count in said.most_common(MOST_USELESS)]
+
+
+def _tested(bands: Bands | None) -> list[Tally]:
+    """What the test of the model in use found in each band, highest first."""
+    if bands is None:
+        return []
+    return [
+        Tally(
+            name=name,
+            changes=int(found["changes"] or 0),
+            expected=math.nan,
+            happened=int(found["failures"] or 0),
+        )
+        for name in BANDS[::-1]
+        if (found := bands.observed.get(name)) is not None
+    ]
 
 
 def _version(desk: Desk, store: Store, score_id: str) -> str | None:

@@ -18,8 +18,8 @@ from serving import queue
 from serving.pages.agenda import window_of
 from serving.pages.agenda_page import EVERYTHING
 from serving.pages.desk import Desk
-from serving.pages.session import issue
-from serving.pages.site import caller_of, page_of, with_query
+from serving.pages.feeds import feeds_of
+from serving.pages.site import caller_of, page_of
 from serving.queue import QueueEntry, Wanted
 
 DAYS = 28
@@ -47,6 +47,7 @@ def schedule(desk: Desk, request: Request) -> Response:
     service = request.query_params.get("service", "")[:300]
     with desk.store() as store:
         services = queue.services(store, now=desk.now)
+        found = feeds_of(desk, store, caller_of(request), service)
     days = [
         (day, list(group))
         for day, group in groupby(entries, lambda e: times.day(max(_start(e), desk.now)))
@@ -60,7 +61,7 @@ def schedule(desk: Desk, request: Request) -> Response:
         spans=_spans(calendar),
         service=service,
         services=services,
-        feeds={kind: _feed(desk, request, kind) for kind in ("ics", "atom", "json")},
+        feeds=found,
     )
 
 
@@ -78,14 +79,6 @@ def _spans(calendar: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in calendar
     ]
-
-
-def _feed(desk: Desk, request: Request, kind: str) -> str:
-    """An address that a calendar or reader may keep: it opens the schedule and nothing else."""
-    who = caller_of(request)
-    token = None if who is None else issue(desk.site.key, who.key_id, "feed", now=desk.now)
-    service = request.query_params.get("service")
-    return with_query(f"/schedule.{kind}", feed=token, service=service)
 
 
 def calendar(desk: Desk, request: Request) -> Response:

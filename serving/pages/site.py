@@ -106,6 +106,9 @@ def environment() -> Environment:
     made.filters.update(
         short=words.short,
         points=words.points,
+        role_of=words.role_of,
+        kept=words.kept,
+        sentence=lambda text: text[:1].upper() + text[1:],
         tenth=words.tenth,
         duration=words.duration,
         minutes=lambda minutes: words.duration(timedelta(minutes=minutes)),
@@ -154,15 +157,30 @@ class Site:
             "user": caller_of(request),
             "here": request.url.path,
             "times": self.times(),
-            "synthetic": self._synthetic(),
+            "part": False,
             **values,
         }
         body = environment().get_template(template).render(given)
         kept = {"Cache-Control": "no-store", "Vary": "Cookie, HX-Request", **(headers or {})}
         return Response(body, status, kept, "text/html; charset=utf-8")
 
-    def _synthetic(self) -> bool:
-        return False
+    def message(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+        **values: Any,
+    ) -> Response:
+        """A page that says why there is none; above the page that asked where it asked for a part.
+
+        What was typed into that page stays as it is.
+        """
+        part = swaps(request)
+        above = {"HX-Retarget": "#alert", "HX-Reswap": "innerHTML"} if part else {}
+        kept = {**above, **(headers or {})}
+        return self.render(request, template, status=status, headers=kept, part=part, **values)
 
 
 def caller_of(request: Request) -> Caller | None:
@@ -171,5 +189,9 @@ def caller_of(request: Request) -> Caller | None:
 
 
 def swaps(request: Request) -> bool:
-    """Whether a part of a page is asked for, to be put in place by htmx."""
-    return request.headers.get("hx-request") == "true"
+    """Whether a part of a page is asked for, to be put in place by htmx.
+
+    On the way back through the browser's history it asks for whole pages.
+    """
+    back = request.headers.get("hx-history-restore-request") == "true"
+    return request.headers.get("hx-request") == "true" and not back

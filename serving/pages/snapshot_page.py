@@ -28,7 +28,7 @@ MOST = 100
 
 COLUMNS = (
     "change_id", "title", "type", "service", "item", "planned_start", "planned_end",
-    "probability", "band", "route", "decision", "score_id", "revision", "scored_at",
+    "probability", "band", "route", "decision", "minutes", "score_id", "revision", "scored_at",
 )  # fmt: skip
 
 
@@ -42,16 +42,17 @@ def listed(desk: Desk, request: Request) -> Response:
 async def freeze(desk: Desk, request: Request) -> Response:
     """``POST /snapshots``: keep the agenda as it stands."""
     async with request.form(max_files=0, max_fields=10) as form:
-        days = str(form.get("days", ""))
+        asked = {name: str(form.get(name, "")) for name in ("days", "minutes")}
 
     def keep() -> str:
-        filters = Filters.of({"days": days}, desk.site.runtime.board.minutes)
+        filters = Filters.of(asked, desk.site.runtime.board.minutes)
         agenda = read_agenda(desk, filters)
         who, snapshot_id = caller_of(request), str(uuid.uuid4())
         registered = desk.registered
         body = {
             "agenda": {
                 "days": filters.days,
+                "minutes": filters.minutes,
                 "model_version": None if registered is None else registered.version,
                 "expected": agenda.summary.expected,
                 "items": [_item(row) for row in agenda.rows],
@@ -135,6 +136,7 @@ def _item(row: Row) -> dict[str, Any]:
         "band": entry.risk_band,
         "route": entry.route,
         "decision": entry.decision,
+        "minutes": row.minutes,
         "score_id": entry.score_id,
         "revision": entry.revision,
         "scored_at": entry.scored_at.isoformat(),
@@ -146,7 +148,7 @@ def _csv(items: Iterable[Mapping[str, Any]], name: str) -> Response:
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     for item in items:
-        writer.writerow([_cell(item[column]) for column in COLUMNS])
+        writer.writerow([_cell(item.get(column)) for column in COLUMNS])
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "no-store",

@@ -19,22 +19,44 @@ from serving.pages.change_page import score_of
 from serving.pages.desk import Desk, UnreadableError
 from serving.pages.site import swaps
 
-FIELDS = (
-    ("short_description", "Title", "text"),
-    ("change_type", "Type", "type"),
-    ("category", "Category", "text"),
-    ("ci", "Main item", "text"),
-    ("affected_cis", "Further items, one a line", "lines"),
-    ("service", "Service", "text"),
-    ("assignment_group", "Team", "text"),
-    ("planned_start", "Start", "moment"),
-    ("planned_end", "End", "moment"),
-    ("description", "Description", "area"),
-    ("implementation_plan", "Implementation plan", "area"),
-    ("backout_plan", "Backout plan", "area"),
-    ("test_plan", "Test plan", "area"),
+GROUPS = (
+    (
+        "What",
+        (
+            ("short_description", "Title", "wide"),
+            ("change_type", "Type", "type"),
+            ("category", "Category", "text"),
+        ),
+    ),
+    (
+        "Where",
+        (
+            ("ci", "Main item", "text"),
+            ("service", "Service", "text"),
+            ("assignment_group", "Team", "text"),
+            ("affected_cis", "Further items, one a line", "lines"),
+        ),
+    ),
+    (
+        "When",
+        (
+            ("planned_start", "Start", "moment"),
+            ("planned_end", "End", "moment"),
+        ),
+    ),
+    (
+        "Plans",
+        (
+            ("description", "Description", "area"),
+            ("implementation_plan", "Implementation plan", "area"),
+            ("backout_plan", "Backout plan", "area"),
+            ("test_plan", "Test plan", "area"),
+        ),
+    ),
 )
-"""Name, label and kind of every field of the form."""
+"""Name, label and kind of every field of the form, by what it asks for."""
+
+FIELDS = tuple(field for _, fields in GROUPS for field in fields)
 
 TYPES = ("normal", "standard", "emergency")
 
@@ -95,7 +117,7 @@ def _page(
         request,
         "_trial.html" if swaps(request) else "try.html",
         status=status,
-        fields=FIELDS,
+        groups=GROUPS,
         types=TYPES,
         said=said,
         result=result,

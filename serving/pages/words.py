@@ -30,6 +30,18 @@ LONGEST_TITLE = 160
 """Characters of a title shown in a list; its page shows all."""
 
 
+def role_of(role: str) -> str:
+    """Somebody of a role.
+
+    Examples
+    --------
+    >>> role_of("auditor"), role_of("requester")
+    ('an auditor', 'a requester')
+    """
+    word = ROLE_WORDS[role].lower()
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
 def figure(probability: float, band: str | None = None, bands: Bands | None = None) -> str:
     """A probability as a whole number in 100 that lies in the band the probability lies in.
 
@@ -150,16 +162,19 @@ class Times:
 
     def window(self, start: datetime | None, end: datetime | None) -> str:
         """``Wed 25 Nov 19:00–22:00``; over midnight ``Thu 26 Nov 21:00 – Fri 01:00``."""
-        if start is None:
-            return "No window yet"
+        return "No window yet" if start is None else f"{self.day(start)} {self.hours(start, end)}"
+
+    def hours(self, start: datetime, end: datetime | None) -> str:
+        """The same without its first day: ``19:00–22:00``, ``21:00 – Fri 01:00``."""
+        first = self.local(start)
         if end is None or end <= start:
-            return self.moment(start)
-        first, last = self.local(start), self.local(end)
+            return f"{first:%H:%M}"
+        last = self.local(end)
         if first.date() == last.date():
-            return f"{self.moment(start)}–{last:%H:%M}"
+            return f"{first:%H:%M}–{last:%H:%M}"
         if last - first < timedelta(days=6):
-            return f"{self.moment(start)} – {last:%a} {last:%H:%M}"
-        return f"{self.moment(start)} – {self.moment(end)}"
+            return f"{first:%H:%M} – {last:%a} {last:%H:%M}"
+        return f"{first:%H:%M} – {self.moment(end)}"
 
     def zone_name(self) -> str:
         """The zone's short name now."""
@@ -170,6 +185,11 @@ def short(text: str | None, longest: int = LONGEST_TITLE) -> str:
     """A text in one line, cut where it is too long."""
     line = " ".join((text or "").split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def kept(window: str) -> str:
+    """A window that breaks between its moments, not within them."""
+    return window.replace(" ", "\u00a0").replace("\u00a0–\u00a0", "\u00a0– ")
 
 
 def moment(text: object) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 from math import factorial
 
@@ -15,7 +16,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models import shapley
 from models.bundle import RiskModel
-from models.paths import DEEPEST, MOST_BITS, DepthError, take_apart
+from models.paths import DEEPEST, DepthError, take_apart
 from models.shapley import Tables
 from models.trees import Forest
 from training.rows import TrainingRows
@@ -90,6 +91,10 @@ def by_definition(forest: Forest, groups: list[str], row: Floats, background: Fl
                 gain = worth((*coalition, player)) - worth(coalition)
                 found[player] += weight * gain
     return found
+
+
+def mean(parts: Iterable[Floats]) -> Floats:
+    return np.asarray(np.mean(list(parts), axis=0), np.float64)
 
 
 SHAPES = st.tuples(
@@ -221,6 +226,53 @@ def test_another_background_another_base_the_same_score() -> None:
         assert np.abs(total - forest.margin(values)).max() <= EXACT
 
 
+@settings(max_examples=20, deadline=None)
+@given(SHAPES, st.integers(1, 3))
+def test_a_bag_is_explained_as_exactly_as_one(
+    shape: tuple[int, int, int, int], models: int
+) -> None:
+    """Its values are the mean of its members', whose margins are its own."""
+    seed, trees, columns, depth = shape
+    rng = np.random.default_rng(seed)
+    members = [random_forest(rng, trees, columns, depth) for _ in range(models)]
+    bag = Forest.averaged(members)
+    groups = [f"g{rng.integers(3)}" for _ in range(columns)]
+    background, asked = random_rows(rng, 30, columns), random_rows(rng, 20, columns)
+    assert np.abs(bag.margin(asked) - mean(f.margin(asked) for f in members)).max() <= EXACT
+    for against in (background, None):
+        tables = Tables.build(bag, groups, against)
+        alone = [Tables.build(forest, groups, against) for forest in members]
+        expected = mean(one.by_group(asked) for one in alone)
+        assert np.abs(tables.by_group(asked) - expected).max() <= EXACT * 10
+        total = tables.base + tables.by_group(asked).sum(axis=1)
+        assert np.abs(total - bag.margin(asked)).max() <= EXACT * 10
+
+
+def test_a_bag_of_none() -> None:
+    with pytest.raises(ValueError, match="at least one forest, got none"):
+        Forest.averaged([])
+
+
+@pytest.mark.parametrize("columns", [6, 8, 0])
+def test_rows_of_other_columns_are_refused(columns: int) -> None:
+    model, values = fitted(6, 0.0, max_depth=2)
+    tables = Tables.build(Forest.of(model), list("abcdefg"), values)
+    for asked in (tables.by_group, tables.by_column, tables.both):
+        with pytest.raises(ValueError, match=rf"rows of 7 columns, got shape \(2, {columns}\)"):
+            asked(np.zeros((2, columns)))
+
+
+def test_a_column_that_is_all_missing() -> None:
+    """Its splits send every row the way of what is missing, for shap as well."""
+    model, values = fitted(7, 0.3, max_depth=4)
+    asked = values[:40].copy()
+    asked[:, 0] = np.nan
+    tables = Tables.build(Forest.of(model), list("abcdefg"))
+    oracle = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")
+    expected = oracle.shap_values(asked, check_additivity=False)
+    assert np.abs(tables.by_column(asked) - expected).max() <= 1e-9
+
+
 def test_too_deep() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(3000, 2))
@@ -258,7 +310,7 @@ def test_pieces_stay_small() -> None:
     tests, pieces = take_apart(forest, 5)
     leaves = int((forest.left == np.arange(len(forest.left))).sum())
     assert sum(len(piece.leaves) for piece in pieces) == leaves
-    assert all(len(p.tests) <= MOST_BITS or len(p.leaves) == 1 for p in pieces)
+    assert all(len(p.tests) <= DEEPEST for p in pieces)
     assert tests.words(np.zeros((2, 5))).max() < 2**DEEPEST
 
 

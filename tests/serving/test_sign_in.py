@@ -171,6 +171,26 @@ def test_over_http(
     assert service.ask("GET", "/v1/model", role="admin").status_code == 200, "keys work beside it"
 
 
+def test_the_pages_know_the_providers_tokens(
+    serve: Any, home: Path, loaded: Any, oidc: dict[str, str], token: Any
+) -> None:
+    service = serve(home, kind=loaded, **oidc)
+    bearer = {"Authorization": f"Bearer {token()}"}
+    page = service.ask("GET", "/", role=None, headers=bearer)
+    assert (page.status_code, "CAB agenda" in page.text) == (200, True)
+    forged = {"Authorization": f"Bearer {token(iss='x')}"}
+    there = service.ask("GET", "/", role=None, headers=forged, follow_redirects=False)
+    assert there.status_code == 303
+    # A proxy adds the token to whatever a browser sends, forms from elsewhere too.
+    for site, status in (("cross-site", 403), ("same-origin", 303)):
+        headers = {**bearer, "Sec-Fetch-Site": site}
+        made = service.ask("POST", "/feeds", role=None, headers=headers, follow_redirects=False)
+        assert made.status_code == status
+    held = service.ask("GET", "/schedule", role=None, headers=bearer).text
+    feed = held.partition("/schedule.ics?")[2].partition('"')[0]
+    assert service.ask("GET", f"/schedule.ics?{feed}", role=None).status_code == 200
+
+
 # a proxy -----------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from starlette.testclient import TestClient
 
 from serving.board import Board
@@ -117,6 +117,8 @@ def said() -> Callable[[str], str]:
 # a real browser ----------------------------------------------------------------------------------
 
 CHROMIUM = Path("/usr/bin/chromium")
+
+expect.set_options(timeout=20_000)
 
 FLAGS = (
     "--no-sandbox",
@@ -229,3 +231,83 @@ def look(chromium: Any) -> Iterator[Callable[..., Tab]]:
     for context in contexts:
         context.close()
     assert [fault for tab in tabs for fault in tab.faults] == []
+
+
+WAYS = ("mouse", "keyboard", "no JavaScript")
+
+
+@dataclass
+class Hand:
+    """Uses a page by mouse, by keyboard alone, or by mouse where no script runs."""
+
+    tab: Tab
+    way: str
+
+    @property
+    def page(self) -> Any:
+        return self.tab.page
+
+    @property
+    def scripts(self) -> bool:
+        return self.way != "no JavaScript"
+
+    def press(self, target: Any) -> None:
+        if self.way != "keyboard":
+            target.click()
+            return
+        self.reach(target)
+        self.page.keyboard.press("Enter")
+
+    def tick(self, target: Any) -> None:
+        """Tick a box, or choose a radio button of its group."""
+        if self.way != "keyboard":
+            target.check()
+            return
+        if target.get_attribute("type") == "checkbox":
+            self.reach(target)
+            self.page.keyboard.press("Space")
+        else:
+            group = self.page.locator(f"input[name={target.get_attribute('name')}]")
+            self.reach(group)
+            self.page.keyboard.press("Space")
+            for _ in range(group.count()):
+                if target.is_checked():
+                    break
+                self.page.keyboard.press("ArrowDown")
+        assert target.is_checked()
+
+    def choose(self, target: Any, option: str) -> None:
+        if self.way != "keyboard":
+            target.select_option(label=option)
+            return
+        self.reach(target)
+        self.page.keyboard.type(option)
+
+    def write(self, target: Any, text: str) -> None:
+        if self.way != "keyboard":
+            target.fill(text)
+            return
+        self.reach(target)
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(text)
+
+    def reach(self, target: Any) -> None:
+        """Go on with the Tab key until the focus is on the target, or on one of several."""
+        target.first.wait_for()
+        focused = "all => all.includes(document.activeElement)"
+        for _ in range(200):
+            if target.evaluate_all(focused):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"the Tab key does not reach {target}")
+
+
+@pytest.fixture(params=WAYS)
+def hand_of(request: pytest.FixtureRequest, look: Callable[..., Tab]) -> Callable[..., Hand]:
+    """Gives somebody with a page, once by mouse, once by keyboard, once without JavaScript."""
+
+    def hand_of(site: Site, **given: Any) -> Hand:
+        way = request.param
+        return Hand(look(site, java_script_enabled=way != WAYS[2], **given), way)
+
+    return hand_of

@@ -76,8 +76,19 @@ def test_filters_are_in_the_address(approver: Any) -> None:
 
 def test_a_part_is_given_to_those_who_swap_it_in(approver: Any) -> None:
     part = approver.get("/?days=28", headers={"HX-Request": "true"})
-    assert part.text.lstrip().startswith('<div id="listing">')
+    assert part.text.lstrip().startswith('<div id="agenda">')
     assert "HX-Request" in part.headers["vary"]
+    back = {"HX-Request": "true", "HX-History-Restore-Request": "true"}
+    assert "<html" in approver.get("/?days=28", headers=back).text
+
+
+def test_everything_follows_the_filters(approver: Any) -> None:
+    part = approver.get("/?days=28&minutes=90&band=high", headers={"HX-Request": "true"}).text
+    assert "planned for the next 28 days" in part
+    assert "/agenda.csv?days=28&amp;band=high&amp;minutes=90" in part
+    assert "in 90 minutes" in part
+    every = approver.get("/?days=28&minutes=90").text
+    assert sum(map(int, re.findall(r">(\d+) min<", every))) == 90
 
 
 def test_no_match_says_so_and_leads_back(approver: Any) -> None:

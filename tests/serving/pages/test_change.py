@@ -94,9 +94,10 @@ def test_whatever_a_title_holds_is_text(
 def test_missing_fields_are_told(desk_of: Callable[..., Any], person: Callable[..., Any]) -> None:
     service = desk_of()
     service.score({"change_id": "BARE"})
-    html = person(service, "approver").get("/changes/BARE").text
+    someone = person(service, "approver")
+    html = someone.text("/changes/BARE")
     assert "The backout plan is missing" in html
-    assert "Without a title" in html
+    assert re.search(r"<h1><bdi>BARE<", someone.get("/changes/BARE").text)
     assert "No window yet" in html
 
 
@@ -153,3 +154,14 @@ def test_every_score_is_in_the_history_with_what_moved_it(
     assert "How the score moved" in said
     assert "first score" in said
     assert re.search(r"[+−]\d+(\.\d)? points", said) or "~0 points" in said
+    assert "Backout plan: 0 words before, 30 now" in said
+
+
+def test_a_score_that_repeats_the_last_one_is_told_once(
+    desk_of: Callable[..., Any], person: Callable[..., Any], ticket: Callable[..., Any]
+) -> None:
+    service = desk_of()
+    body = ticket(planned_start="2025-06-05T10:00:00Z")
+    for _ in range(3):
+        service.score(body)
+    assert "How the score moved" not in person(service, "approver").text(page_of(body["change_id"]))

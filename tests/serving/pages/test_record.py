@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.bands import BANDS
+from models.explanation import heading
+from serving import decisions
 from serving.pages.record import FEW, Past, caught, make_record, reliability_groups, tally
 from serving.pages.site import page_of
 
@@ -34,7 +37,7 @@ pasts = st.lists(
 
 @given(pasts, st.floats(0.01, 0.5))
 def test_every_part_adds_up_to_the_whole(past: list[Past], budget: float) -> None:
-    record = make_record(past, {}, undecided=0, late=0, budget=budget, linked=(0, 0))
+    record = make_record(past, {}, {}, undecided=0, late=0, budget=budget, linked=(0, 0))
     for parts in (record.bands, record.months, record.versions):
         assert sum(part.changes for part in parts) == len(past)
         assert sum(part.happened for part in parts) == sum(p.failed for p in past)
@@ -85,6 +88,15 @@ def test_what_was_scored_and_what_followed_are_joined(
     answers = [service.score(body) for body in asked]
     late = ticket(planned_start="2025-06-02T08:00:00Z")
     service.score(late)
+    board = person(service, "approver")
+    for body, answer in zip(asked[:2], answers, strict=False):
+        view = {"change_id": body["change_id"], "score_id": answer["score_id"], "expected": "high"}
+        assert board.post("/views", view).status_code == 303
+    etag = decisions.read(service.store, asked[0]["change_id"]).etag
+    reason, group = "Looked at with the team.", answers[0]["factors"][0]["group"]
+    data = {"change_id": asked[0]["change_id"], "etag": etag, "reason": reason,
+            "decision": "approve", "not_useful": group, "looks": "too_low"}  # fmt: skip
+    assert board.post("/decisions", data).status_code == 303
     for body in asked[:4]:
         incident = {
             "incident_id": f"INC-{body['change_id']}",
@@ -100,6 +112,10 @@ def test_what_was_scored_and_what_followed_are_joined(
     assert expected > 0
     assert "scored only after the start" in said
     assert "2025-06" in said
+    assert re.search(r"What approvers expected themselves .* High 2 \d\.\d 2 too few", said)
+    assert re.search(r"Too low 1 \d\.\d 1 too few", said)
+    assert re.search(r"Approved 1 \d\.\d 1 too few", said)
+    assert f"Factors called of no use {heading(group)} 1 time" in said
     led = person(service, "auditor").text(page_of(asked[0]["change_id"]))
     assert "It led to 1 incident" in led
 

@@ -14,7 +14,7 @@ ONLY = {
     "mlflow": {"models/registry.py"},
     "skops": {"models/registry.py"},
     "shap": set(),  # the oracle of the tests, and of notebooks
-    "numba": set(),
+    "numba": {"features/search.py"},
     "bentoml": {"serving/service.py"},
     "sqlalchemy": {"features/store"},
 }

@@ -105,6 +105,13 @@ class Asked:
     named: NDArray[np.bool_]
 
     @cached_property
+    def one_each(self) -> bool:
+        """Whether every change asks exactly once, so that its answer is its only one."""
+        if len(self.named) == 1:
+            return len(self.row) == 1
+        return len(self.row) == len(self.named) == len(self.first)
+
+    @cached_property
     def first(self) -> Ints:
         """Place of the first name of each change that asks anything."""
         new = np.ones(len(self.row), bool)
@@ -115,6 +122,8 @@ class Asked:
         """One answer a change from one an asked name; NaN for a change that names nothing, and
         ``nothing`` for one whose names stand for none.
         """
+        if self.one_each:
+            return found
         answers = np.where(self.named, nothing, np.nan)
         if len(found):
             function = {"max": np.fmax, "sum": np.add, "min": np.fmin}[across]
@@ -129,6 +138,8 @@ class Asked:
 
     def at(self, places: Ints, counts: Ints) -> Floats:
         """The counts at one place a change; NaN for a change that names nothing."""
+        if self.one_each:
+            return counts.astype(np.float64)
         answers = np.full(len(self.named), np.nan)
         answers[self.row[places]] = counts[places]
         return answers

@@ -91,13 +91,18 @@ class EventIndex:
     slots : sequence of (str, str)
         The streams and vocabularies, by their numbers.
     base : Segment
-        Its entities are those of :meth:`entities`.
+
+    Attributes
+    ----------
+    segments : list of Segment
+        Those that hold anything.
     """
 
     def __init__(self, slots: Sequence[Slot], base: Segment) -> None:
         self.slots = {slot: number for number, slot in enumerate(slots)}
         self.base = base
         self._tails: list[Segment] = []
+        self.segments = [base] if len(base) else []
         self._taken = np.zeros(0, np.int64)
 
     @classmethod
@@ -130,11 +135,7 @@ class EventIndex:
         taken = [tail.keys[tail.weights(np.arange(len(tail))) < 0] // tail.stride
                  for tail in self._tails]  # fmt: skip
         self._taken = distinct(np.concatenate(taken))
-
-    @property
-    def segments(self) -> list[Segment]:
-        """The segments that hold anything."""
-        return [segment for segment in (self.base, *self._tails) if len(segment)]
+        self.segments = [segment for segment in (self.base, *self._tails) if len(segment)]
 
     def stream(self, stream: str, vocabulary: str) -> StreamIndex:
         """The part of one stream and one kind of entity.

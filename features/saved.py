@@ -28,7 +28,7 @@ from features.columns import RECORD_TYPES
 from features.entities import ENTITIES, SavedNames, Vocabulary
 from features.facts import Facts, Lookup, doors_of
 from features.history import History
-from features.index import EventIndex
+from features.index import NO_WEIGHTS, EventIndex
 from features.mapped import read_table, write_table
 from features.overlap import OverlapIndex, Windows
 from features.place import NOWHERE, Place
@@ -37,6 +37,7 @@ from features.segment import Segment
 from features.state import FeatureState
 from features.store import Store
 from features.streams import SCHEDULED, SLOTS, Vocabularies
+from features.topology import STREAMS, Neighbours, Topology
 
 _log = logging.getLogger(__name__)
 
@@ -174,6 +175,7 @@ def _arrays_of(state: FeatureState) -> Iterator[tuple[str, Any]]:
     base = state.index.base
     for name in _SEGMENT:
         yield f"events.{name}", getattr(base, name)
+    yield from _arrays_of_topology(state.topology)
     for kind, indexes in state.schedules.items():
         [index] = indexes
         for name in ("axis", "keys", "longest"):
@@ -187,6 +189,15 @@ def _arrays_of(state: FeatureState) -> Iterator[tuple[str, Any]]:
         lookup = state.facts.lookup(door)
         yield f"lookup.{door[0].__name__}.{door[1]}.digests", lookup.digests
         yield f"lookup.{door[0].__name__}.{door[1]}.rows", lookup.rows
+
+
+def _arrays_of_topology(topology: Topology) -> Iterator[tuple[str, Any]]:
+    for name in (*_SEGMENT, "cumulated"):
+        array = getattr(topology.index.base, name)
+        yield f"topology.events.{name}", NO_WEIGHTS if array is None else array
+    for place, neighbours in enumerate((*topology.hops, topology.needed_by)):
+        for field in fields(Neighbours):
+            yield f"topology.{place}.{field.name}", getattr(neighbours, field.name)
 
 
 def _sum_of(path: Path) -> list[int]:
@@ -237,7 +248,17 @@ def load(place: Path, policy: LabelPolicy, source: Callable[[int], str]) -> Feat
     }
     base = Segment(cumulated=None, **_under(arrays, "events"))
     facts = Facts(History(tables, watermark), policy, lookups)
-    return FeatureState.of_parts(policy, facts, names, EventIndex(SLOTS, base), schedule)
+    return FeatureState.of_parts(
+        policy, facts, names, EventIndex(SLOTS, base), schedule, _topology_of(arrays)
+    )
+
+
+def _topology_of(arrays: Mapping[str, Any]) -> Topology:
+    part = _under(arrays, "topology.events")
+    part["cumulated"] = part["cumulated"] if len(part["cumulated"]) else None
+    index = EventIndex([(name, "ci") for name in STREAMS], Segment(**part))
+    *hops, dependents = (Neighbours(**_under(arrays, f"topology.{place}")) for place in range(3))
+    return Topology(hops, dependents, index)
 
 
 def _under(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:

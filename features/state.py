@@ -58,6 +58,7 @@ class FeatureState:
         schedule = {kind: [OverlapIndex.of(windows)] for kind, windows in planned.items()}
         index = _index_of(events)
         self._hold(policy, Facts(history, policy), names, index, schedule)
+        self._survey()
 
     @classmethod
     def of_parts(
@@ -67,10 +68,12 @@ class FeatureState:
         names: Vocabularies,
         index: EventIndex,
         schedules: dict[str, list[OverlapIndex]],
+        topology: Topology,
     ) -> FeatureState:
         """A state of parts that were made before."""
         state = cls.__new__(cls)
         state._hold(policy, facts, names, index, schedules)
+        state._lay_out(topology)
         return state
 
     def _hold(
@@ -88,14 +91,15 @@ class FeatureState:
         self.index = index
         self.schedules = schedules
         self.place = facts.parts[0].place
-        self._survey()
 
     def _survey(self) -> None:
-        """Lay out items, relations and calendar: they are few and seldom change."""
-        items, relations, entries = (
-            Columns.concatenate(self.tables(kind)) for kind in (Item, Relation, CalendarEntry)
-        )
-        self.topology = Topology(items, relations, self.names.by_kind)
+        """Lay out items, relations and calendar anew: they are few and seldom change."""
+        items, relations = (Columns.concatenate(self.tables(kind)) for kind in (Item, Relation))
+        self._lay_out(Topology.of(items, relations, self.names.by_kind))
+
+    def _lay_out(self, topology: Topology) -> None:
+        self.topology = topology
+        entries = Columns.concatenate(self.tables(CalendarEntry))
         self.calendar = Calendar(entries, self.names["scope"])
 
     @property

@@ -107,6 +107,8 @@ def build(
 
 def _joined(parts: list[Behind]) -> tuple[dict[str, tuple[Floats, Floats]], dict[str, Array]]:
     """What is behind the values of all parts, in their order."""
+    if len(parts) == 1:
+        return parts[0].counts, parts[0].words
     counts = {
         name: tuple(np.concatenate([part.counts[name][n] for part in parts]) for n in (0, 1))
         for name in parts[0].counts

@@ -9,7 +9,7 @@ of events like any other: one comes when a span begins, and goes when it ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,22 +114,49 @@ class Spans:
         )
 
 
+@dataclass(frozen=True)
 class Neighbours:
-    """Spans laid out by their left side, to be looked up for many items at once."""
+    """Spans laid out by their left side, to be looked up for many items at once.
 
-    def __init__(self, spans: Spans) -> None:
-        self._spans = spans.take(np.argsort(spans.left, kind="stable"))
+    Parameters
+    ----------
+    first : ndarray of int64
+        Where the spans of each item begin; at the end those of no item, none.
+    right, since, until : ndarray of int64
+        The spans.
+    """
+
+    first: Ints
+    right: Ints
+    since: Ints
+    until: Ints
+
+    @classmethod
+    def of(cls, spans: Spans) -> Neighbours:
+        """The given spans, in their order for each item."""
+        spans = spans.take(np.argsort(spans.left, kind="stable"))
         size = int(spans.left.max(initial=-1)) + 2
-        self._first = np.searchsorted(self._spans.left, np.arange(size + 1))
+        first = np.searchsorted(spans.left, np.arange(size + 1))
+        return cls(first, spans.right, spans.since, spans.until)
 
     def expand(self, codes: Ints, times: Ints) -> tuple[Ints, Ints]:
         """What each item is related to before each moment, as (place in ``codes``, item)."""
         # Codes that are unknown, or were learnt later, stand for the empty range at the end.
-        known = np.where((codes >= 0) & (codes < len(self._first) - 1), codes, len(self._first) - 2)
-        low = self._first[known]
-        row, at = spread(low, self._first[known + 1] - low)
-        holds = (self._spans.since[at] < times[row]) & (times[row] <= self._spans.until[at])
-        return row[holds], self._spans.right[at[holds]]
+        known = np.where((codes >= 0) & (codes < len(self.first) - 1), codes, len(self.first) - 2)
+        low = self.first[known]
+        row, at = spread(low, self.first[known + 1] - low)
+        holds = (self.since[at] < times[row]) & (times[row] <= self.until[at])
+        return row[holds], self.right[at[holds]]
+
+
+STREAMS = (
+    "dependents",
+    "dependent_services",
+    "dependent_criticality",
+    "criticality",
+    "items",
+)
+"""Streams of what items and relations say; see :class:`Topology`."""
 
 
 class Topology:
@@ -137,10 +164,12 @@ class Topology:
 
     Parameters
     ----------
-    items, relations : Columns
-        All facts known; each counts only for moments after it became known.
-    names : mapping of str to Vocabulary
-        Numbers of items (``ci``) and services (``service``), learnt along the way.
+    hops : sequence of Neighbours
+        By distance: what an item depends on and what depends on it; the same over one between.
+    dependents : Neighbours
+        What needs each item, directly or over one other.
+    index : EventIndex
+        The events of ``STREAMS``.
 
     Attributes
     ----------
@@ -152,7 +181,25 @@ class Topology:
         described.
     """
 
-    def __init__(self, items: Columns, relations: Columns, names: Mapping[str, Vocabulary]) -> None:
+    def __init__(
+        self, hops: Sequence[Neighbours], dependents: Neighbours, index: EventIndex
+    ) -> None:
+        self.hops = tuple(hops)
+        self.needed_by = dependents
+        self.index = index
+        self.events = {name: index.stream(name, "ci") for name in STREAMS}
+
+    @classmethod
+    def of(cls, items: Columns, relations: Columns, names: Mapping[str, Vocabulary]) -> Topology:
+        """What facts about items and relations say; each counts only once it was known.
+
+        Parameters
+        ----------
+        items, relations : Columns
+            All facts known.
+        names : mapping of str to Vocabulary
+            Numbers of items (``ci``) and services (``service``), learnt along the way.
+        """
         edges = _related(relations, names["ci"])
         item, described = _described(items, names["ci"])
         rank = _ranks(names["ci"])
@@ -160,21 +207,22 @@ class Topology:
         needed = edges.turned().first_known(rank)
         chains = needed.turned().joined(needs)
         beside, beyond = (spans.plus(spans.turned()).united() for spans in (edges, chains))
-        self._hops = [Neighbours(spans.first_known(rank)) for spans in (beside, beyond)]
         dependents = edges.turned().plus(chains.turned()).united()
-        self._dependents = Neighbours(dependents)
         level = _levels(items)
-        streams = {
-            "dependents": [dependents.events()],
-            "dependent_services": [_services(dependents, items, described, names["service"])],
-            "dependent_criticality": list(_criticality(dependents, described, level)),
-            "criticality": [described.events(level[described.right])],
-            "items": [_first_described(item, items.times("known_at"))],
-        }
-        index = EventIndex.of(
-            {(name, "ci"): Events.concatenate(events) for name, events in streams.items()}
+        events = (
+            [dependents.events()],
+            [_services(dependents, items, described, names["service"])],
+            list(_criticality(dependents, described, level)),
+            [described.events(level[described.right])],
+            [_first_described(item, items.times("known_at"))],
         )
-        self.events = {name: index.stream(name, "ci") for name in streams}
+        slots = [(name, "ci") for name in STREAMS]
+        joined = (Events.concatenate(parts) for parts in events)
+        return cls(
+            [Neighbours.of(spans.first_known(rank)) for spans in (beside, beyond)],
+            Neighbours.of(dependents),
+            EventIndex.of(dict(zip(slots, joined, strict=True))),
+        )
 
     def around(self, rows: Ints, codes: Ints, times: Ints, hops: int) -> tuple[Ints, Ints]:
         """Neighbours of the items of some changes, each once a change, as (change, item).
@@ -187,7 +235,7 @@ class Topology:
             1: what an item depends on, and what depends on it. 2: the same over one item between.
             Items that the change itself names are left out.
         """
-        query, other = self._hops[hops - 1].expand(codes, times)
+        query, other = self.hops[hops - 1].expand(codes, times)
         row = rows[query]
         several = np.bincount(rows, minlength=int(rows.max(initial=0)) + 1) > 1
         many = several[row]
@@ -207,7 +255,7 @@ class Topology:
 
     def dependents(self, codes: Ints, times: Ints) -> Ints:
         """Items that need any of some items, directly or over one other, each once."""
-        return distinct(self._dependents.expand(codes, times)[1])
+        return distinct(self.needed_by.expand(codes, times)[1])
 
 
 def _related(relations: Columns, items: Vocabulary) -> Spans:

@@ -6,6 +6,7 @@ Absolute times are of this machine and this moment; quote the ratios.
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +27,7 @@ from features.table import build
 from models.registry import Registered
 from serving.contract import ChangeIn, neutral
 from serving.scorer import Scorer
-from tests.benchmarks import engine, explanations
+from tests.benchmarks import engine, explanations, featuretools_peer
 from training.fit import train
 
 UNTIL = datetime(2026, 11, 22, tzinfo=UTC)
@@ -60,6 +61,10 @@ def main() -> None:
     """Run every measurement."""
     made = organisation(seed=7, until=UNTIL)
     engine.compare(engine.sizes())
+    try:
+        featuretools_peer.main()
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.stdout.write(f"featuretools could not be asked: {error}\n")
     history = History.from_records(made.records)
     policy = POLICIES["incident"]
     states: list[FeatureState] = []

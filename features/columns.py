@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
@@ -41,6 +41,11 @@ RECORD_TYPES: tuple[type, ...] = (
     CalendarEntry,
 )
 """Every kind of fact a history holds."""
+
+Made = typing.TypeVar("Made")
+
+MANY = 256
+"""Rows from which on looking for equal values first saves time."""
 
 Array = NDArray[Any]
 
@@ -129,6 +134,16 @@ def _rows_of(data: Mapping[str, Array], name: str, rows: NDArray[np.int64]) -> A
     return data[name][rows] if by_row is None else typing.cast(Array, by_row(name, rows))
 
 
+def _once_each(values: Array) -> tuple[NDArray[np.int64], list[typing.Any]]:
+    if len(values) < MANY:
+        held = values.tolist()
+        place = np.arange(len(held))
+        place[[value is None for value in held]] = -1
+        return place, held
+    place, distinct = pd.factorize(values)
+    return place, distinct.tolist()
+
+
 class Columns:
     """A table of records of one kind.
 
@@ -152,6 +167,7 @@ class Columns:
         self.record_type = record_type
         self.data: Mapping[str, Array] = dict(data)
         self._length = lengths.pop()
+        self._derived: dict[str, typing.Any] = {}
 
     @classmethod
     def of(cls, record_type: type, data: Mapping[str, Array], length: int) -> Columns:
@@ -166,6 +182,7 @@ class Columns:
         """
         made = cls.__new__(cls)
         made.record_type, made.data, made._length = record_type, data, length
+        made._derived = {}
         return made
 
     @classmethod
@@ -199,6 +216,20 @@ class Columns:
 
     def __getitem__(self, name: str) -> Array:
         return self.data[name]
+
+    def derived(self, name: str, make: Callable[[Columns], Made]) -> Made:
+        """What is worked out from these rows, the first time it is asked for."""
+        if name not in self._derived:
+            self._derived[name] = make(self)
+        return typing.cast(Made, self._derived[name])
+
+    def once_each(self, name: str) -> tuple[NDArray[np.int64], list[typing.Any]]:
+        """The values of a field, most of them once, and which of them every row has.
+
+        Of a million rows many say the same, and what is read off a value is read once. None has
+        no place, -1.
+        """
+        return self.derived(f"once {name}", lambda table: _once_each(table[name]))
 
     def times(self, name: str) -> NDArray[np.int64]:
         """A field's moments, microseconds, ``instants.MISSING`` where empty."""

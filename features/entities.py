@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.util import hash_array
 
-from features.columns import Columns, array_of
+from features.columns import MANY, Columns, array_of
 from features.instants import MISSING
 from features.segment import Ints, spread
 
@@ -40,9 +40,6 @@ _SPACE = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\d+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-
-_MANY = 256
-"""Rows from which on looking for equal ones first saves time."""
 
 TEXT_WORDS = 4
 """Fewest words of a plan that is compared with others; "no backout possible" is nobody's text."""
@@ -69,7 +66,7 @@ class Named:
     @classmethod
     def of(cls, row: Ints, names: NDArray[np.object_]) -> Named:
         """Names one by one."""
-        if len(names) < _MANY:
+        if len(names) < MANY:
             return cls(row, names, np.arange(len(names)))
         place, distinct = pd.factorize(names)
         return cls(row, distinct, place)
@@ -254,20 +251,9 @@ def text_key(text: str | None) -> str | None:
     return hashlib.blake2b(" ".join(words).encode(), digest_size=12).hexdigest()
 
 
-def once_each(values: NDArray[np.object_]) -> tuple[Ints, list[Any]]:
-    """Values, each once, and which of them every row has; None has no place, -1."""
-    if len(values) < _MANY:
-        held = values.tolist()
-        place = np.arange(len(held))
-        place[[value is None for value in held]] = -1
-        return place, held
-    place, distinct = pd.factorize(values)
-    return place, distinct.tolist()
-
-
 def _text(field: str) -> Callable[[Columns], Named]:
     def read(changes: Columns) -> Named:
-        place, texts = once_each(changes[field])
+        place, texts = changes.once_each(field)
         return _each_has(place, [text_key(text) for text in texts])
 
     return read
@@ -275,7 +261,7 @@ def _text(field: str) -> Callable[[Columns], Named]:
 
 def _single(field: str) -> Callable[[Columns], Named]:
     def read(changes: Columns) -> Named:
-        place, values = once_each(changes[field])
+        place, values = changes.once_each(field)
         return _each_has(place, [value or None for value in values])
 
     return read
@@ -310,6 +296,11 @@ def affected_cis(changes: Columns, row: int) -> tuple[str, ...]:
 
 def affected_by_row(changes: Columns) -> list[tuple[str, ...]]:
     """The same for every change."""
+    return changes.derived("affected", affected_in)
+
+
+def affected_in(changes: Columns) -> list[tuple[str, ...]]:
+    """The same, for a table too large to keep it with."""
     pairs = zip(changes["ci"].tolist(), changes["affected_cis"].tolist(), strict=True)
     return [_affected(first, rest) for first, rest in pairs]
 
@@ -333,7 +324,7 @@ def _untemplated(title: str | None) -> str | None:
 
 def _change_models(changes: Columns) -> Named:
     models = changes["change_model"].tolist()
-    place, titles = once_each(changes["short_description"])
+    place, titles = changes.once_each("short_description")
     masked = [_untemplated(title) for title in titles] + [None]
     named = [model or masked[at] for model, at in zip(models, place.tolist(), strict=True)]
     row = np.flatnonzero([name is not None for name in named])
@@ -372,12 +363,12 @@ def title_words(title: str | None) -> tuple[str, ...]:
 
 
 def _actions(changes: Columns) -> Named:
-    place, titles = once_each(changes["short_description"])
+    place, titles = changes.once_each("short_description")
     return _each_has(place, [action(title) for title in titles])
 
 
 def _title_words(changes: Columns) -> Named:
-    place, titles = once_each(changes["short_description"])
+    place, titles = changes.once_each("short_description")
     lists = [*(title_words(title) for title in titles), ()]
     ends = np.cumsum([len(words) for words in lists])
     count = np.diff(ends, prepend=0)[place]

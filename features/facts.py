@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import RECORD_TYPES, Columns
-from features.entities import affected_by_row, digests_of
+from features.entities import affected_in, digests_of
 from features.history import History
 from features.policy import LabelPolicy
 from features.records import Change, ChangeEvent, Incident, Link
@@ -40,7 +40,7 @@ def _field(name: str) -> Callable[[Columns], Names]:
 def _affected(table: Columns) -> Names:
     for low in range(0, len(table), _AT_ONCE):
         part = table.take(np.arange(low, min(low + _AT_ONCE, len(table))))
-        lists = affected_by_row(part)
+        lists = affected_in(part)
         rows = np.repeat(np.arange(low, low + len(lists)), [len(names) for names in lists])
         yield rows, [name for names in lists for name in names]
 
@@ -186,7 +186,7 @@ class Facts:
         if "text" in sources:
             incidents.update(self.of(Incident, "mentioned", names, parts)["incident_id"])
         if "same_item" in sources:
-            items = {ci for cis in affected_by_row(changes) for ci in cis}
+            items = {ci for cis in affected_in(changes) for ci in cis}
             incidents.update(self.of(Incident, "ci", items, parts)["incident_id"])
         events = self.of(ChangeEvent, "change_id", names, parts)
         return history_of(

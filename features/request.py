@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from features import instants
 from features.columns import Columns
-from features.entities import affected_by_row, once_each, text_key
+from features.entities import affected_by_row, text_key
 from features.instants import MISSING
 from features.place import Place
 
@@ -145,7 +145,7 @@ def end(changes: Columns) -> NDArray[np.int64]:
 def _each(field: str, function: Callable[[str | None], float]) -> Reader:
     def read(changes: Columns) -> Floats:
         # Of a million plans many are one text: each is read once.
-        place, values = once_each(changes[field])
+        place, values = changes.once_each(field)
         return np.array([*(function(value) for value in values), function(None)])[place]
 
     return read
@@ -200,7 +200,7 @@ def _missing(changes: Columns) -> Floats:
         if name.startswith("planned"):
             total += values == MISSING
         else:
-            place, said = once_each(values)
+            place, said = changes.once_each(name)
             total += np.array([*(not value for value in said), True], bool)[place]
     return total
 
@@ -211,7 +211,7 @@ def _filled(*names: str) -> Reader:
     def holds(changes: Columns, name: str) -> NDArray[np.bool_]:
         if name == "cab_required":
             return ~np.isnan(changes.numbers(name))
-        place, values = once_each(changes[name])
+        place, values = changes.once_each(name)
         texts = name in PLANS
         held = [bool(value) and (not texts or _says(value)) for value in values]
         return np.array([*held, False], bool)[place]
@@ -223,7 +223,7 @@ def _copied(changes: Columns) -> Floats:
     """Whether the backout plan repeats the implementation plan; NaN without both."""
     keys = []
     for name in ("implementation_plan", "backout_plan"):
-        place, texts = once_each(changes[name])
+        place, texts = changes.once_each(name)
         found = [*(text_key(text) for text in texts), None]
         keys.append([found[at] for at in place.tolist()])
     return np.array(

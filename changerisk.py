@@ -17,6 +17,7 @@ try:
     import serving.commands
     import training.commands
     import training.model_commands
+    import training.policy_commands
     from features.console import err
     from features.errors import ChangeRiskError
     from features.settings import Settings
@@ -87,6 +88,7 @@ for command in (
     *features.commands.COMMANDS,
     *training.commands.COMMANDS,
     *training.model_commands.COMMANDS,
+    *training.policy_commands.COMMANDS,
     *serving.commands.COMMANDS,
 ):
     cli.add_command(command)

@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from features.errors import ChangeRiskError
 from features.settings import Settings
 from models.bundle import BundleError, RiskModel
+from models.policy_file import load as load_policy
+from models.routing import RoutingPolicy
 from models.shapley import Tables
 from models.shapley_arrays import TablesError, from_bytes, to_bytes
 
@@ -58,11 +60,27 @@ class RegistryUnavailableError(ChangeRiskError):
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """A bundle and where it came from."""
+    """A bundle, where it came from, and the policy it scores under.
+
+    Parameters
+    ----------
+    routing : RoutingPolicy or None
+        Which way changes may take; None where the organisation's own cannot be read.
+    """
 
     model: RiskModel
     name: str
     version: str
+    routing: RoutingPolicy | None = field(default_factory=load_policy)
+
+    def under(self, routing: RoutingPolicy | None) -> Registered:
+        """The same model under a policy, with the bands as that cuts them."""
+        if routing is None:
+            return replace(self, routing=None)
+        bands = routing.bands_of(self.model)
+        same = bands is self.model.bands
+        model = self.model if same else replace(self.model, bands=bands)
+        return replace(self, model=model, routing=routing)
 
 
 @dataclass(frozen=True, kw_only=True)

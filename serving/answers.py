@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+import numpy as np
+from numpy.typing import NDArray
+
 from features import instants
 from features.catalogue import BY_NAME
 from features.columns import Columns
@@ -19,6 +22,7 @@ from features.table import FeatureTable
 from models.bundle import RiskModel
 from models.explanation import Factor, heading
 from models.registry import Registered
+from models.routing import Case
 from serving.contract import (
     Answer,
     CollisionOut,
@@ -30,7 +34,9 @@ from serving.contract import (
 )
 from serving.journal import digest
 from serving.levers import levers
-from serving.policy import recommend
+from serving.policy import UNREADABLE, recommend
+
+Floats = NDArray[np.float64]
 
 FEWEST_PRECEDENTS = 3
 """Similar changes an answer names; a high one says so where there are fewer."""
@@ -73,6 +79,7 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
     return with_number(
         asked,
         probability,
+        scored.table.values[0],
         _degrading(scored.table, model),
         registered,
         _telling(model.bands.of(probability), scored.factors, len(similar)),
@@ -92,6 +99,7 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
 def with_number(
     asked: Asked,
     probability: float,
+    row: Floats,
     missing: Sequence[Warned],
     registered: Registered,
     telling: Sequence[Warned] = (),
@@ -101,13 +109,26 @@ def with_number(
 
     Parameters
     ----------
+    row : ndarray, shape (features,)
+        The change's row of the feature table.
     missing : sequence of Warned
         Factor groups of which nothing is known, though most changes have them.
     telling : sequence of Warned, optional
         What else its reader should know.
     """
-    model = registered.model
+    model, policy = registered.model, registered.routing
     band = model.bands.of(probability)
+    told, tried = None, None
+    if policy is not None:
+        case = Case(
+            change=asked.record,
+            band=band,
+            probability=probability,
+            degraded=bool(missing),
+            row=row,
+        )
+        told, tried = recommend(policy, case, model.bands)
+    unreadable = [UNREADABLE] if policy is None else []
     return _answer(
         asked,
         registered,
@@ -119,10 +140,10 @@ def with_number(
         percentile=model.percentile(probability),
         summary=f"About {within(probability, model.bands.cuts)} in 100 changes like this one "
         f"{model.policy.means}; usual: {per_hundred(model.base_rate)} in 100.",
-        recommendation=recommend(asked.record, band, model.bands, missing=bool(missing)),
-        warnings=[*asked.warnings, *missing, *telling],
+        recommendation=told,
+        warnings=[*asked.warnings, *missing, *telling, *unreadable],
         **reasons,
-    )
+    ).beside(tried)
 
 
 def without_score(asked: Asked, registered: Registered | None, *because: Warned) -> Answer:

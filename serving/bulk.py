@@ -21,7 +21,7 @@ from models.registry import Registered
 from serving.answers import Asked, unknown_factor, with_number, without_score
 from serving.contract import Answer, ChangeIn, Warned, plain
 from serving.moment import moment_of
-from serving.queue import keep_all
+from serving.queue import keep_all, shadowed
 from serving.scorer import Scorer, revised
 
 _log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def _answers(asked: Sequence[Asked], table: FeatureTable, registered: Registered
     answers = []
     for row, (one, probability) in enumerate(zip(asked, probabilities, strict=True)):
         missing = [unknown_factor(group) for group, rows in unknown.items() if rows[row]]
-        answers.append(with_number(one, probability, missing, registered))
+        answers.append(with_number(one, probability, table.values[row], missing, registered))
     return answers
 
 
@@ -136,6 +136,7 @@ def _record(
                 "explain": "none",
                 "features": values,
                 "answer": plain(answer),
+                **shadowed(answer),
             },
         )
         for change, one, values, answer in zip(

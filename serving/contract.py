@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from features.records import FORBIDDEN_FIELDS, LIST_FIELDS, TEXT_FIELDS, Change
 from features.request import ATTRIBUTES, DESCRIBED_BY
@@ -262,10 +262,16 @@ class CollisionOut(BaseModel):
 
 
 class Recommendation(BaseModel):
-    """The route the score suggests; people decide."""
+    """The route the policy suggests; people decide. An answer has none without a score, while the
+    policy is in shadow mode or where it cannot be read.
+    """
 
     route: Literal["pre_approved", "delegated_approver", "cab", "ecab"]
     reasons: list[str]
+    rule: str | None = Field(
+        default=None, description="The rule of the policy that decided; null where none fitted."
+    )
+    policy: str | None = Field(default=None, description="The policy's version.")
 
 
 class ModelOut(BaseModel):
@@ -305,6 +311,18 @@ class Answer(BaseModel):
     scored_at: datetime
     input_hash: str
     links: dict[str, str] = {}
+    # What a policy in shadow would have suggested: kept and shown to people, in no answer.
+    _shadow: Recommendation | None = PrivateAttr(default=None)
+
+    @property
+    def shadow(self) -> Recommendation | None:
+        """The route that would have been suggested; None where nothing is tried in shadow."""
+        return self._shadow
+
+    def beside(self, shadow: Recommendation | None) -> Answer:
+        """The same answer, with what would have been suggested noted outside of its content."""
+        self._shadow = shadow
+        return self
 
 
 def plain(answer: Answer) -> Mapping[str, Any]:

@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from features.records import Change
+import logging
+from collections.abc import Sequence
+
+from features.store import Store, StoreError
 from models.bands import Bands
-from serving.contract import Recommendation
+from models.policy_file import kept_as
+from models.routing import Case, Routed, RoutingPolicy
+from serving.contract import Recommendation, Warned
+
+_log = logging.getLogger(__name__)
 
 _WORDS = {"low": "low", "moderate": "moderate", "high": "high", "very_high": "very high"}
 
+UNREADABLE = Warned(
+    code="policy_unreadable", text="The policy could not be read: no route is suggested."
+)
 
-def recommend(change: Change, band: str, bands: Bands, *, missing: bool) -> Recommendation:
-    """Who might decide about a change of this band.
 
-    Low standard changes may go ahead as pre-approved, other low and moderate ones to a delegated
-    approver, high ones to the board, emergencies to its emergency subset. A degraded score never
-    shortens the way.
+def keep_policy(store: Store, policy: RoutingPolicy | None) -> None:
+    """Keep what a policy says under its digest: answers name their policy by its version."""
+    if policy is None:
+        return
+    try:
+        if store.setting(kept_as(policy.version)) is None:
+            store.set_setting(kept_as(policy.version), policy.content)
+    except StoreError as error:
+        _log.error("the policy in force could not be kept: %s", error)
+
+
+def recommend(
+    policy: RoutingPolicy, case: Case, bands: Bands
+) -> tuple[Recommendation | None, Recommendation | None]:
+    """Who might decide about a change, and who would have been suggested in shadow.
+
+    See ``models/policy.toml`` for the rules.
     """
-    kind = (change.change_type or "").strip().lower()
-    reasons = [f"The score is {_WORDS[band]}" + _observed(band, bands)]
-    urgent = kind == "emergency"
-    if band in ("high", "very_high"):
-        route = "ecab" if urgent else "cab"
-    elif missing:
-        reasons.append("Part of what the score usually rests on is missing")
-        route = "ecab" if urgent else "cab"
-    elif band == "low" and kind == "standard":
-        reasons.append("It is a standard change")
-        route = "pre_approved"
-    else:
-        route = "delegated_approver"
-    if urgent:
-        reasons.append("It is an emergency change")
-    return Recommendation(route=route, reasons=reasons)  # type: ignore[arg-type]
+    told, tried = policy.route(case)
+    return _worded(policy, told, case, bands), _worded(policy, tried, case, bands)
 
 
-def _observed(band: str, bands: Bands) -> str:
-    seen = bands.observed.get(band)
-    if not seen or not seen.get("changes"):
-        return ""
-    return f": in the test window {seen['failures']} of {seen['changes']} such changes failed"
+def _worded(
+    policy: RoutingPolicy, routed: Routed | None, case: Case, bands: Bands
+) -> Recommendation | None:
+    if routed is None:
+        return None
+    return Recommendation(
+        route=routed.route,  # type: ignore[arg-type]
+        reasons=[*_score(case, bands), *routed.reasons],
+        rule=routed.rule,
+        policy=policy.version,
+    )
+
+
+def _score(case: Case, bands: Bands) -> Sequence[str]:
+    """What the score says, and how often it was so."""
+    said, seen = f"The score is {_WORDS[case.band]}", bands.observed.get(case.band)
+    if seen and seen.get("changes"):
+        said += f": in the test window {seen['failures']} of {seen['changes']} such changes failed"
+    return [said]

@@ -14,14 +14,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from features import instants
 from features.records import Change
 from features.store import Store
 from features.store.database import Writer
 from features.store.review import Selection
-from serving.contract import Answer, ChangeIn
+from serving.contract import Answer, ChangeIn, Recommendation
 from serving.problems import RefusedError
 
 MOST = 200
@@ -64,6 +64,9 @@ class QueueEntry(BaseModel):
     collisions: list[Clash]
     collisions_count: int
     route: str | None
+    shadow_route: str | None = Field(
+        default=None, description="What a policy in shadow mode would have suggested."
+    )
     warnings: list[str]
     decision: str | None
     score_id: str
@@ -182,12 +185,24 @@ def catch_up(store: Store, *, now: datetime) -> int:
     with store.write("queue", now=now) as writer:
         for found in store.journal_entries():
             if found.kind == "score" and found.seq > held:
-                answer = Answer.model_validate(found.body["answer"])
+                answer = answer_of(found.body)
                 asked = ChangeIn.model_validate(found.body["payload"])
                 record = asked.to_record(revision=answer.revision, known_at=found.written_at)
                 keep(writer, found.seq, answer, record)
                 count += 1
     return count
+
+
+def shadowed(answer: Answer) -> dict[str, Any]:
+    """What a journal entry keeps of a policy in shadow; nothing where none is tried."""
+    return {} if answer.shadow is None else {"shadow": answer.shadow.model_dump(mode="json")}
+
+
+def answer_of(body: Mapping[str, Any]) -> Answer:
+    """The answer of a score's journal entry, with what it keeps beside it."""
+    shadow = body.get("shadow")
+    kept = None if shadow is None else Recommendation.model_validate(shadow)
+    return Answer.model_validate(body["answer"]).beside(kept)
 
 
 def _state(seq: int, answer: Answer, record: Change) -> dict[str, Any]:
@@ -204,6 +219,7 @@ def _state(seq: int, answer: Answer, record: Change) -> dict[str, Any]:
         ],
         "collisions_count": len(answer.collisions),
         "route": None if answer.recommendation is None else answer.recommendation.route,
+        "shadow_route": None if answer.shadow is None else answer.shadow.route,
         "warnings": sorted({warning.code for warning in answer.warnings}),
         "links": answer.links,
     }

@@ -11,12 +11,16 @@ from datetime import UTC, datetime
 from features.settings import Settings
 from features.store import Store, StoreError
 from models.bundle import BundleError
+from models.policy_file import PolicyError
+from models.policy_file import load as load_policy
 from models.registry import Registered, Registry, RegistryError
+from models.routing import RoutingPolicy
 from serving.answers import Asked, without_score
 from serving.board import Board
 from serving.bulk import score_many
 from serving.contract import Answer, ChangeIn, Warned
 from serving.moment import InputError, moment_of
+from serving.policy import keep_policy
 from serving.queue import catch_up
 from serving.scorer import Scorer
 
@@ -66,6 +70,8 @@ class Runtime:
         self._opened = False
         self._retry_at = 0.0
         self._follow_at = float("inf")
+        self._loaded: Registered | None = None
+        self._routing: RoutingPolicy | None = None
 
     def scorer(self) -> Scorer | None:
         """The scorer; None while there is no store.
@@ -93,6 +99,8 @@ class Runtime:
         try:
             store = self._scorer.store if self._scorer else self._store()
             registered, reason = self._model()
+            self._loaded, self._routing = registered, self._policy()
+            keep_policy(store, self._routing)
             scorer, reason = self._made(store, registered, reason)
             self._scorer, self._reason = scorer, reason
         except StoreError as error:
@@ -108,23 +116,53 @@ class Runtime:
     def _follow(self) -> None:
         """Take up another champion beside the work; answers under way keep the old one.
 
-        A model that cannot be used does not replace one that can.
+        A model or a policy that cannot be used does not replace one that can.
         """
         try:
-            old = self._scorer
+            old, loaded = self._scorer, self._loaded
+            if old is None or loaded is None:
+                return
+            routing = self._newer_policy()
+            if routing is not self._routing:
+                self._succeed(old, loaded, routing)
+                _log.info("policy %s routes from now on", routing and routing.version)
             version = self._registry().version_of(self._alias)
-            if old is None or old.registered is None or version in (None, old.registered.version):
+            if version in (None, loaded.version):
                 return
             registered, reason = self._model()
             if registered is None:
                 _log.error("version %s does not take over: %s", version, reason)
                 return
-            self._scorer = old.successor(registered)
+            self._succeed(self._scorer or old, registered, routing)
             _log.info("version %s scores from now on", registered.version)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, the present model scores on
             _log.exception("whether there is another champion could not be found out")
         finally:
             self._follow_at = time.monotonic() + FOLLOW_SECONDS
+
+    def _succeed(self, old: Scorer, loaded: Registered, routing: RoutingPolicy | None) -> None:
+        """Put a scorer of another model or policy in the place of the present one."""
+        keep_policy(old.store, routing)
+        self._scorer = old.successor(loaded.under(routing))
+        self._loaded, self._routing = loaded, routing
+
+    def _policy(self) -> RoutingPolicy | None:
+        """The organisation's policy; None where its file cannot be used: changes are scored still,
+        without a route.
+        """
+        try:
+            return load_policy(self.settings.home)
+        except PolicyError as error:
+            _log.error("no route is suggested: %s", error)
+            return None
+
+    def _newer_policy(self) -> RoutingPolicy | None:
+        """The policy as its file stands, or the present one where that says the same or nothing."""
+        found = self._policy()
+        present = self._routing
+        if found is None or (present is not None and found.digest == present.digest):
+            return present
+        return found
 
     def _registry(self) -> Registry:
         return Registry(self.settings.mlflow_uri, self.settings.artifacts)
@@ -138,7 +176,8 @@ class Runtime:
     def _made(self, store: Store, registered: Registered | None, reason: str) -> tuple[Scorer, str]:
         """A scorer of the model, or one without where it cannot be used."""
         try:
-            return Scorer(store, registered, reason, indexes=self.settings.indexes), reason
+            ruled = None if registered is None else registered.under(self._routing)
+            return Scorer(store, ruled, reason, indexes=self.settings.indexes), reason
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the service stays up

@@ -24,7 +24,7 @@ from models.registry import Registered
 from serving.answers import Asked, Scored, with_score, without_score
 from serving.contract import Answer, ChangeIn, Warned, plain
 from serving.moment import moment_of
-from serving.queue import keep
+from serving.queue import keep, shadowed
 
 _log = logging.getLogger(__name__)
 
@@ -221,6 +221,7 @@ class Scorer:
             "watermark": self.watermark,
             "features": None if scored is None else scored.table.values[0].tolist(),
             "answer": plain(answer),
+            **shadowed(answer),
         }
         try:
             with self.store.write("score", now=asked.now) as writer:

@@ -10,7 +10,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from models.bands import BANDS, Bands
+from models.bands import BANDS, BOARD, Bands
+from models.routing import BOARD_ROUTES
 from serving.pages.facts import Freeze
 from serving.pages.plans import Axis, Bar, Span, plan
 from serving.pages.site import page_of, with_query
@@ -27,8 +28,6 @@ PAGE = 50
 
 MOST_ROWS = 15
 """Services in the plan of the week, riskiest first."""
-
-BOARD_ROUTES = ("cab", "ecab")
 
 LEAST_MINUTES = 2
 
@@ -222,9 +221,16 @@ def _row(entry: QueueEntry, freezes: Sequence[Freeze], times: Times, bands: Band
         reasons=[_said(text) for text in entry.reasons],
         collisions=_collisions(entry),
         freeze=any(freeze.holds(names, start, end) for freeze in freezes),
-        board=entry.route is None or entry.route in BOARD_ROUTES,
+        board=_for_board(entry),
         decision=None if entry.decision is None else DECIDED[entry.decision],
     )
+
+
+def _for_board(entry: QueueEntry) -> bool:
+    """Whether the board must talk about a change: by its route, without one by its band."""
+    if entry.route is not None:
+        return entry.route in BOARD_ROUTES
+    return entry.risk_band is None or entry.risk_band in BOARD
 
 
 def _collisions(entry: QueueEntry) -> int:

@@ -148,6 +148,7 @@ def _shown(
         "title": payload.get("short_description"),
         "facts": parts.heading_facts(payload, clock),
         "answer": answer,
+        "shadow": (last if given is None else given).body.get("shadow"),
         "means": desk.means(label),
         "score": score_of(answer, desk),
         "factors": parts.factor_table(answer, facts),

@@ -98,6 +98,7 @@ def environment() -> Environment:
         meters=charts.meters,
         band_words=words.BAND_WORDS,
         route_words=words.ROUTE_WORDS,
+        shadow_words=words.SHADOW_WORDS,
         role_words=words.ROLE_WORDS,
         counted=words.counted,
         listed=words.listed,

@@ -20,6 +20,7 @@ from serving.pages.agenda_page import read_agenda
 from serving.pages.desk import Desk
 from serving.pages.site import caller_of
 from serving.pages.words import figure, moment
+from serving.spreadsheet import cell
 
 KEPT = "agenda_snapshots"
 """Setting that names the snapshots, newest first."""
@@ -148,19 +149,12 @@ def _csv(items: Iterable[Mapping[str, Any]], name: str) -> Response:
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     for item in items:
-        writer.writerow([_cell(item.get(column)) for column in COLUMNS])
+        writer.writerow([cell(item.get(column)) for column in COLUMNS])
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "no-store",
     }
     return Response(file.getvalue(), headers=headers, media_type="text/csv")
-
-
-def _cell(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return "" if value is None else value
 
 
 def _kept(store: Store) -> Sequence[str]:

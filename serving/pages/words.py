@@ -17,6 +17,14 @@ ROUTE_WORDS = {
     "ecab": "The emergency board decides.",
 }
 
+SHADOW_WORDS = {
+    "pre_approved": "go ahead as pre-approved",
+    "delegated_approver": "go to a delegated approver",
+    "cab": "go to the board",
+    "ecab": "go to the emergency board",
+}
+"""Routes that are only rehearsed, after "in shadow it would"."""
+
 ROLE_WORDS = {
     "requester": "Requester",
     "approver": "Approver",

@@ -314,3 +314,22 @@ def eventually() -> Callable[..., Any]:
         return value
 
     return eventually
+
+
+@pytest.fixture
+def person_of() -> Callable[..., Callable[[str], str]]:
+    """Gives what somebody of a role reads on the pages of a service."""
+    from serving.pages.session import COOKIE, issue, secret
+
+    def person_of(service: Service, role: str) -> Callable[[str], str]:
+        ids = {row["role"]: row["key_id"] for row in service.store.api_keys()}
+        token = issue(secret(service.home), ids[role], "session", now=service.clock.now)
+
+        def read(path: str) -> str:
+            response = service.ask("GET", path, role=None, headers={"Cookie": f"{COOKIE}={token}"})
+            assert response.status_code == 200, response.text
+            return str(response.text)
+
+        return read
+
+    return person_of

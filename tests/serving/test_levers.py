@@ -18,11 +18,9 @@ from features.policy import POLICIES
 from features.records import Change
 from features.state import FeatureState
 from features.table import build
-from models.bands import BANDS, Bands
+from models.bands import BANDS
 from models.registry import Registered
-from serving.contract import ChangeIn
 from serving.levers import DAYS_AHEAD, LEAST_GAIN, MOST, levers
-from serving.policy import recommend
 
 PLANS = {"backout_plan", "test_plan", "implementation_plan", "justification", "description"}
 WINDOW = {"planned_start", "planned_end"}
@@ -187,65 +185,3 @@ def test_an_impossible_window_is_not_moved_along(
         odd = replace(change, planned_end=change.planned_start - timedelta(hours=3))
         for lever in levers(odd, as_of, 1.0, registered.model, state):
             assert "planned_end" not in lever.change
-
-
-# the route ---------------------------------------------------------------------------------------
-
-ROUTES = {
-    ("low", "standard"): "pre_approved",
-    ("low", "normal"): "delegated_approver",
-    ("low", "emergency"): "delegated_approver",
-    ("low", None): "delegated_approver",
-    ("moderate", "standard"): "delegated_approver",
-    ("moderate", "normal"): "delegated_approver",
-    ("moderate", "emergency"): "delegated_approver",
-    ("high", "standard"): "cab",
-    ("high", "normal"): "cab",
-    ("high", "emergency"): "ecab",
-    ("very_high", " Emergency "): "ecab",
-    ("very_high", None): "cab",
-}
-
-
-def change_of(kind: str | None) -> Change:
-    body = {"change_id": "C1", "change_type": kind}
-    return ChangeIn.model_validate(body).to_record(
-        revision="1",
-        known_at=instants.from_micros(0),  # type: ignore[arg-type]
-    )
-
-
-def bands(**observed: dict[str, float | None]) -> Bands:
-    return Bands(moderate=0.1, high=0.2, very_high=0.3, review_budget=0.1, observed=observed)
-
-
-@pytest.mark.parametrize(("band", "kind"), ROUTES)
-def test_the_route_of_a_band(band: str, kind: str | None) -> None:
-    found = recommend(change_of(kind), band, bands(), missing=False)
-    assert found.route == ROUTES[band, kind]
-    assert found.reasons[0] == f"The score is {band.replace('_', ' ')}"
-    assert ("It is an emergency change" in found.reasons) == (
-        (kind or "").strip().lower() == "emergency"
-    )
-
-
-@pytest.mark.parametrize("band", BANDS)
-@pytest.mark.parametrize("kind", ["standard", "normal", "emergency", None])
-def test_a_degraded_score_never_shortens_the_way(band: str, kind: str | None) -> None:
-    ways = ["pre_approved", "delegated_approver", "cab", "ecab"]
-    full = recommend(change_of(kind), band, bands(), missing=False)
-    found = recommend(change_of(kind), band, bands(), missing=True)
-    assert ways.index(found.route) >= ways.index(full.route)
-    assert found.route == ("ecab" if kind == "emergency" else "cab")
-
-
-def test_the_reason_says_what_was_seen() -> None:
-    seen = bands(
-        high={"changes": 40, "failures": 9, "rate": 0.225},
-        low={"changes": 0, "failures": 0, "rate": None},
-    )
-    found = recommend(change_of("normal"), "high", seen, missing=False)
-    assert found.reasons == ["The score is high: in the test window 9 of 40 such changes failed"]
-    assert recommend(change_of("normal"), "low", seen, missing=False).reasons == [
-        "The score is low"
-    ]

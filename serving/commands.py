@@ -12,6 +12,8 @@ import rich_click as click
 from features.console import err, pairs, progress_bars, show, tell
 from features.options import JSON, MOMENT, aware, now, store_of
 from features.settings import Settings
+from serving.audit_commands import audit
+from serving.webhook_commands import webhooks
 
 
 @click.command()
@@ -229,43 +231,6 @@ def keys_revoke(settings: Settings, key_id: str, as_json: bool) -> None:
 
 
 @click.group()
-def audit() -> None:
-    """The journal of every answer given."""
-
-
-@audit.command("verify")
-@JSON
-@click.pass_obj
-def audit_verify(settings: Settings, as_json: bool) -> None:
-    """Recompute the journal's chain of hashes."""
-    from serving.journal import verify
-
-    found = verify(store_of(settings))
-    word = f"broken: {found.fault}" if found.fault else "the chain holds"
-    show(vars(found), as_json, [f"{found.entries} entries, {word}; head {found.head}"])
-    if found.fault:
-        raise SystemExit(1)
-
-
-@audit.command("replay")
-@click.argument("score_id")
-@JSON
-@click.pass_obj
-def audit_replay(settings: Settings, score_id: str, as_json: bool) -> None:
-    """Compute a past answer again from the history and the model of its time, bit for bit."""
-    from models.registry import reached
-    from serving.replay import replay
-
-    store = store_of(settings)
-    with reached(settings) as registry:
-        found = replay(store, registry, score_id)
-    word = "equal, bit for bit" if found.equal else f"differs in {', '.join(found.differences)}"
-    show(vars(found), as_json, [f"{score_id}: {word}"])
-    if not found.equal:
-        raise SystemExit(1)
-
-
-@click.group()
 def sync() -> None:
     """Read an ITSM from where the last run ended, and write scores back to it.
 
@@ -381,4 +346,4 @@ def doctor(settings: Settings, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-COMMANDS = (demo, score, serve, openapi, keys, audit, sync, doctor)
+COMMANDS = (demo, score, serve, openapi, keys, audit, sync, webhooks, doctor)

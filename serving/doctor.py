@@ -18,8 +18,12 @@ from features.policy import policy_from
 from features.records import Change, Incident, Link
 from features.settings import Settings
 from features.store import Store
+from models.policy_file import PolicyError
+from models.policy_file import load as load_policy
 from models.registry import Registered, reached
 from serving.journal import verify
+from serving.subscriptions import SubscriptionError
+from serving.subscriptions import load as load_endpoints
 
 LEAST_FREE = 1 << 30
 """Bytes of disk below which a store can no longer be counted on."""
@@ -29,6 +33,9 @@ STALE = timedelta(days=7)
 
 OLD = timedelta(days=180)
 """Age of a model from which it should be trained again."""
+
+LATE = timedelta(hours=1)
+"""Age of a webhook that waits from which something is amiss."""
 
 LEAST_LINKED = 0.005
 """Share of incidents that name a change below which links are probably not recorded."""
@@ -44,8 +51,8 @@ class Finding:
     Parameters
     ----------
     check : str
-        ``environment``, ``store``, ``keys``, ``history``, ``links``, ``label``, ``registry``,
-        ``model``, ``journal``.
+        ``environment``, ``policy``, ``store``, ``keys``, ``history``, ``links``, ``label``,
+        ``journal``, ``webhooks``, ``registry``, ``model``.
     outcome : str
         ``ok``, ``warning`` or ``failure``.
     text : str
@@ -71,7 +78,7 @@ def examine(settings: Settings, *, now: datetime) -> list[Finding]:
     now : datetime
         The moment against which ages are told.
     """
-    findings = [*_environment(settings)]
+    findings = [*_environment(settings), *_policy(settings)]
     try:
         store = Store(settings.store_url)
     except ChangeRiskError as error:
@@ -80,6 +87,7 @@ def examine(settings: Settings, *, now: datetime) -> list[Finding]:
     try:
         for check in (_store, _keys, _history, _journal):
             findings += _safely(check.__name__.strip("_"), check, store, now)
+        findings += _safely("webhooks", lambda *_: _webhooks(settings, store, now), store, now)
         findings += _safely("registry", lambda *_: _model(settings, store, now), store, now)
     finally:
         store.close()
@@ -116,6 +124,20 @@ def _environment(settings: Settings) -> Found:
             text=f"{free / 2**20:,.0f} MiB are free where the store is",
             todo="make room: a full disk stops the journal, and with it the scores",
         )
+
+
+def _policy(settings: Settings) -> Found:
+    try:
+        policy = load_policy(settings.home)
+    except PolicyError as error:
+        todo = "mend the file (docs/policy.md); changes are scored without a route meanwhile"
+        yield Finding(check="policy", outcome="failure", text=str(error), todo=todo)
+        return
+    text = f"version {policy.version} ({policy.source}), mode {policy.mode}"
+    yield Finding(check="policy", outcome="ok", text=text)
+    for oddity in policy.oddities():
+        todo = "see `changerisk policy show` and docs/policy.md"
+        yield Finding(check="policy", outcome="warning", text=oddity, todo=todo)
 
 
 def _store(store: Store, _: datetime) -> Found:
@@ -225,6 +247,38 @@ def _label(store: Store, history: History, now: datetime) -> Found:
         if few
         else "",
     )
+
+
+def _webhooks(settings: Settings, store: Store, now: datetime) -> Found:
+    try:
+        endpoints = load_endpoints(settings.home, os.environ)
+    except SubscriptionError as error:
+        todo = "mend the file or set the secret (docs/webhooks-out.md); nothing is sent meanwhile"
+        yield Finding(check="webhooks", outcome="failure", text=str(error), todo=todo)
+        return
+    with store.outbox() as outbox:
+        counts, oldest = outbox.counts(), outbox.oldest_waiting()
+    if not endpoints and not counts:
+        return
+    dead = sum(one["dead"] for one in counts.values())
+    late = now - (instants.from_micros(min(oldest.values())) or now) if oldest else timedelta(0)
+    if dead:
+        yield Finding(
+            check="webhooks",
+            outcome="warning",
+            text=f"{dead:,} webhooks were given up",
+            todo="`changerisk webhooks dead`, and `changerisk webhooks retry` when it is mended",
+        )
+    if late > LATE:
+        yield Finding(
+            check="webhooks",
+            outcome="warning",
+            text=f"the oldest webhook that waits was made {_ago(late)}",
+            todo="`changerisk webhooks list`; the service sends them while it runs",
+        )
+    if not dead and late <= LATE:
+        text = f"{len(endpoints)} endpoints, nothing given up"
+        yield Finding(check="webhooks", outcome="ok", text=text)
 
 
 def _journal(store: Store, _: datetime) -> Found:

@@ -20,10 +20,12 @@ from typing import Any
 
 from features.settings import Settings
 from features.store import Store
+from models.policy_file import load as load_policy
 from serving.board import Board
 from serving.keys import caller, create
 from serving.pages.session import issue, secret
 from serving.runtime import wall_clock
+from serving.subscriptions import load as load_endpoints
 
 START_SECONDS = 120
 
@@ -46,7 +48,10 @@ def launch(
     tell : callable
         Prints a line for people.
     """
-    Board.from_environment(os.environ)  # what cannot be read is said here, not by the child
+    # What cannot be read is said here, not by the child.
+    Board.from_environment(os.environ)
+    load_policy(settings.home)
+    load_endpoints(settings.home, os.environ)
     environment = {
         **os.environ,
         "CHANGERISK_HOME": str(settings.home),

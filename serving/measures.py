@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from features.store import StoreError
 from serving.contract import Answer, ChangeIn
 from serving.runtime import Runtime
 
@@ -37,6 +39,12 @@ class Measures:
         self._warnings = Counter(
             "changerisk_warnings", "Warnings by code", ["code"], registry=self.registry
         )
+        self._webhooks = Gauge(
+            "changerisk_webhooks",
+            "Webhooks by endpoint and status: waiting, delivered in the last days, dead",
+            ["endpoint", "status"],
+            registry=self.registry,
+        )
         self._ready = Gauge("changerisk_ready", "1 if scores can be given", registry=self.registry)
 
     def answered(self, give: Callable[[ChangeIn], Answer], change: ChangeIn) -> Answer:
@@ -63,3 +71,10 @@ class Measures:
     def observe(self, runtime: Runtime) -> None:
         """Take the readings that are taken when asked for."""
         self._ready.set(1 if runtime.ready()[0] else 0)
+        scorer = runtime.scorer()
+        if scorer is None:
+            return
+        with suppress(StoreError), scorer.store.outbox() as outbox:
+            for endpoint, counts in outbox.counts().items():
+                for status, count in counts.items():
+                    self._webhooks.labels(endpoint, status).set(count)

@@ -24,6 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from features.settings import Settings
 from serving.board import Board
 from serving.contract import Answer, ChangeIn
+from serving.courier import Couriers
 from serving.front import create_front
 from serving.gate import Gate
 from serving.measures import Measures
@@ -53,6 +54,13 @@ def create_service(runtime: Runtime) -> bentoml.Service:
 
         def __init__(self) -> None:
             runtime.scorer()
+            self._couriers = Couriers.of(runtime, os.environ)
+            self._couriers.start()
+
+        @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+        def end(self) -> None:
+            """End what runs beside the answers."""
+            self._couriers.stop()
 
         @bentoml.api(route="/score")  # type: ignore[untyped-decorator]
         async def score(self, change: ChangeIn, /) -> Answer:

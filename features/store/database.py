@@ -27,8 +27,10 @@ from features.records import Change, Record
 from features.store import migrations
 from features.store.dialects import insert_into
 from features.store.news import news
+from features.store.outbox import Outbox
 from features.store.references import References
 from features.store.requests import Requests
+from features.store.retention import Anchor, Retention
 from features.store.review import Review, Values
 from features.store.rows import Row, to_columns, to_row
 from features.store.schema import TABLE_NAMES, api_key, batch, journal, record_tables, setting
@@ -279,6 +281,22 @@ class Store:
             for row in connection.execution_options(yield_per=1_000).execute(query):
                 yield _journal_entry(row)
 
+    def anchors(self) -> list[Anchor]:
+        """What stands in the journal where entries were removed, in order."""
+        with self._reading() as connection:
+            return Retention(connection).anchors()
+
+    def checkpoint(self) -> None:
+        """Let the database's file hold all that was written, and its log nothing that was removed.
+
+        A database server does so by itself.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with self._guarded(), self.engine.connect() as connection:
+                raw = connection.connection.cursor()
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                raw.close()
+
     @contextlib.contextmanager
     def references(self) -> Iterator[References]:
         """The names of an ITSM's ids, to read."""
@@ -296,6 +314,16 @@ class Store:
         """Requests with keys of their own, in a transaction."""
         with self._guarded(), self.engine.begin() as connection:
             yield Requests(connection)
+
+    @contextlib.contextmanager
+    def outbox(self, *, writing: bool = False) -> Iterator[Outbox]:
+        """Webhooks on their way, to read, or in a transaction of their own."""
+        if not writing:
+            with self._reading() as connection:
+                yield Outbox(connection)
+            return
+        with self._guarded(), self.engine.begin() as connection:
+            yield Outbox(connection)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
@@ -322,6 +350,7 @@ class Writer:
         self.now = now
         self.rows_written = 0
         self.review = Review(connection)
+        self.retention = Retention(connection)
         self.references = References(connection)
 
     def add_news(self, records: Sequence[Record]) -> dict[str, int]:

@@ -54,11 +54,6 @@ def texts(found: Any) -> Iterator[str]:
                 yield from texts(value)
 
 
-def names_of(body: dict[str, Any]) -> list[str]:
-    values = [value if isinstance(value, list) else [value] for value in body.values()]
-    return [" ".join(str(one).split()) for value in values for one in value]
-
-
 @pytest.mark.parametrize("value", [0.0, 1.0, 2.0, 3.5, 60.0, np.nan])
 def test_every_feature(invented: None, value: float) -> None:
     """For a change that has everything, and for one that has nothing."""
@@ -87,34 +82,6 @@ def test_every_feature(invented: None, value: float) -> None:
 def test_headings(invented: None) -> None:
     told = [*map(heading, [*GROUPS, "other"]), others(1), others(4)]
     assert [text for text in told if ENGLISH.search(text)] == []
-
-
-def test_answers_contrasts_and_revisions(
-    service: Any, ticket: Callable[..., Any], invented: None
-) -> None:
-    seen: set[str] = set()
-    english = []
-    for number in range(2):
-        body = ticket(change_id=f"900{number}")
-        if number % 2:
-            body.update(backout_plan=None, test_plan="1", affected_cis=["1", "2"])
-        other = {**body, "change_type": "emergency", "backout_plan": "1 " * 40, "urgency": "1"}
-        names = names_of(body) + names_of(other)
-        shown = [service.score(body), service.score(other)]
-        names += [one["change_id"] for answer in shown for one in answer["similar_changes"]]
-        path = f"/v1/changes/{body['change_id']}"
-        shown.append(service.ask("GET", path).json()["revisions"])
-        for against in ("average", "revision", "similar"):
-            found = service.ask("GET", f"{path}/contrast?against={against}")
-            if found.status_code == 200:
-                shown.append(found.json())
-                names.append(str(found.json()["other"]["change_id"]))
-        for text in texts(shown):
-            seen.add(text)
-            english.append(left(text, names))
-    assert len(seen) > 25
-    assert any("⟦" in text for text in seen)
-    assert [text for text in english if text] == []
 
 
 def test_nothing_known(service: Any, invented: None) -> None:

@@ -20,6 +20,7 @@ try:
     import training.policy_commands
     from features.console import err
     from features.errors import ChangeRiskError
+    from features.language import catalogue_from, speak
     from features.settings import Settings
 except KeyboardInterrupt:  # the imports take a second or two
     sys.exit(130)
@@ -82,6 +83,7 @@ def cli(context: click.Context) -> None:
     Everything lives in the folder CHANGERISK_HOME (default ./var): one folder, one organisation.
     """  # noqa: D301 - \b keeps the lines as they are
     context.obj = Settings.from_environment(os.environ)
+    speak(catalogue_from(context.obj.messages))
 
 
 for command in (

@@ -12,15 +12,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
 
 from features.catalogue import Feature
 from features.columns import Columns
 from features.entities import action, affected_cis, title_words
+from features.language import digits, say, say_count
 from features.topology import LEAST_CRITICAL
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _NAMED = {
     "team": "assignment_group",
@@ -38,7 +43,7 @@ _NAMED = {
     },
 }
 
-_UNNAMED = {
+UNNAMED = {
     "ci": "No item is named",
     "affected": "No item is named",
     "service": "No service is named",
@@ -72,8 +77,8 @@ ZERO_IS_NONE = frozenset(
 )
 """Features whose 0 means that there is none."""
 
-_SINGULAR = ("is", "depends", "belongs")
-"""Verbs that go with one thing only."""
+FORMS = ("hours", "clock", "weekday", "percent", "criticality")
+"""How a value is told that is not a count."""
 
 LONGEST_NAME = 60
 """Characters of a name shown in a sentence."""
@@ -104,41 +109,77 @@ def sentence(
     means : str
         What the label calls a failure, after "changes that …".
     """
-    words = _words(change, row)
+    names = _words(change, row)
+    words = {**dict.fromkeys((*_NAMED, "action"), say("it")), **names}
     if math.isnan(value) or (value == 0 and feature.name in ZERO_IS_NONE):
-        unnamed = _UNNAMED.get(feature.entity)
+        unnamed = UNNAMED.get(feature.entity)
         by_items = dict.fromkeys(("affected", "neighbour", "second_neighbour"), affected_cis)
         read = {**by_items, "title_word": _titled}.get(feature.entity)
         named = read is not None and read(change, row)
-        if unnamed is not None and feature.entity not in words and not named:
-            return unnamed
-        return _filled(feature.missing, words)
+        if unnamed is not None and feature.entity not in names and not named:
+            return _begun(say(unnamed))
+        return _begun(say(feature.missing, **words))
     words["window"] = _window(feature.window_days)
-    words["means"] = means
     if feature.aggregate in ("rate", "evidence"):
-        words["word"] = word or "such words"
+        words["word"] = word or say("such words")
         failed, decided = support or (0.0, 0.0)
         if not decided > 0:
-            return _filled(feature.missing, words)
-        words["share"] = f"{number(failed)} of {counted(decided, 'change')}"
-    return _filled(feature.sentence, words, value)
+            return _begun(say(feature.missing, **words))
+        words.update(failed=number(failed), decided=number(decided))
+        words["means"] = _means(means, one=1.0 in (failed, decided))
+        return _begun(say_count(*forms(feature.sentence), decided, **words))
+    words["means"] = _means(means, one=value == 1)
+    return _begun(_told(feature.sentence, value, words))
+
+
+def forms(template: str) -> tuple[str, str]:
+    """A declaration's sentence as two messages: for one and for many, or for yes and for no.
+
+    Examples
+    --------
+    >>> forms("{value:field} of the form {value:is|are} empty")
+    ('{value} field of the form is empty', '{value} fields of the form are empty')
+    >>> forms("It starts on a {value:weekday}")
+    ('It starts on a {weekday}', 'It starts on a {weekday}')
+    """
+
+    def form(slot: re.Match[str], many: int) -> str:
+        name, _, spec = slot.group(1).partition(":")
+        if name == "share":
+            return f"{{failed}} of {{decided}} {plural('change') if many else 'change'}"
+        if name != "value":
+            return slot.group(0)
+        if "|" in spec:
+            return spec.split("|")[many]
+        if spec in FORMS:
+            return f"{{{spec}}}"
+        return f"{{value}} {plural(spec) if many else spec}"
+
+    return _SLOT.sub(partial(form, many=0), template), _SLOT.sub(partial(form, many=1), template)
 
 
 def reference_words(feature: Feature, value: float) -> str:
     """A value on its own, in the feature's unit, for a comparison: "usual: 3 changes"."""
-    forms = (slot.partition(":") for slot in _SLOT.findall(feature.sentence))
-    spec = next((form for name, _, form in forms if name == "value"), "")
     if feature.aggregate == "rate":
-        return f"{per_hundred(value)} in 100"
-    return _value(value, spec) if spec else number(value)
+        return say("{share} in 100", share=per_hundred(value))
+    specs = (slot.partition(":") for slot in _SLOT.findall(feature.sentence))
+    spec = next((form for name, _, form in specs if name == "value"), "")
+    if "|" in spec:
+        return say("yes") if value > 0 else say("no")
+    return _told(f"{{value:{spec}}}", value, {}) if spec else number(value)
 
 
 def per_hundred(probability: float) -> str:
     """A share as a natural frequency, "7" or "0.4"; never rounded to a bare 0."""
+    shown = _hundredth(probability)
+    return digits(shown) if shown != "0" else say("fewer than {share}", share=digits("0.1"))
+
+
+def _hundredth(probability: float) -> str:
     hundred = 100 * probability
     if hundred >= 9.5:
         return f"{hundred:.0f}"
-    return f"{hundred:.1f}".removesuffix(".0") if hundred >= 0.05 else "fewer than 0.1"
+    return f"{hundred:.1f}".removesuffix(".0") if hundred >= 0.05 else "0"
 
 
 def within(probability: float, edges: Sequence[float]) -> str:
@@ -149,20 +190,21 @@ def within(probability: float, edges: Sequence[float]) -> str:
     >>> within(0.0496, ()), within(0.0496, [0.0498]), within(0.04996, [0.05])
     ('5', '4.96', '4.996')
     """
-    text = per_hundred(probability)
-    for digits in range(1, 13):
-        shown = float(text.rpartition(" ")[2].replace(",", "")) / 100
+    text, told = _hundredth(probability), per_hundred(probability)
+    for decimals in range(1, 13):
+        shown = (float(text) or 0.1) / 100  # "fewer than 0.1"
         if all((shown >= edge) == (probability >= edge) for edge in edges):
-            return text
-        text = f"{100 * probability:.{digits}f}"
-    return text
+            return told
+        text = f"{100 * probability:.{decimals}f}"
+        told = digits(text)
+    return told
 
 
 def number(value: float) -> str:
     """A number without needless digits."""
     if abs(value - round(value)) < 1e-9:
-        return f"{round(value):,}"
-    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+        return digits(f"{round(value):,}")
+    return digits(f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}")
 
 
 def counted(value: float, noun: str) -> str:
@@ -173,26 +215,39 @@ def counted(value: float, noun: str) -> str:
     >>> counted(1, "change"), counted(3, "open incident"), counted(2, "change that failed")
     ('1 change', '3 open incidents', '2 changes that failed')
     """
-    if value == 1:
-        return f"1 {noun}"
+    return say_count(f"{{value}} {noun}", f"{{value}} {plural(noun)}", value, value=number(value))
+
+
+def plural(noun: str) -> str:
+    """A noun for many.
+
+    Examples
+    --------
+    >>> plural("business"), plural("change that failed")
+    ('businesses', 'changes that failed')
+    """
     head, _, tail = noun.partition(" that ")
-    plural = f"{head}es" if head.endswith("s") else f"{head}s"
-    return f"{number(value)} {plural}{f' that {tail}' if tail else ''}"
+    return f"{head}{'es' if head.endswith('s') else 's'}{f' that {tail}' if tail else ''}"
 
 
-def _filled(template: str, words: Mapping[str, str], value: float = math.nan) -> str:
-    def fill(slot: re.Match[str]) -> str:
-        name, _, form = slot.group(1).partition(":")
-        return _value(value, form) if name == "value" else words.get(name, "it")
+def _told(template: str, value: float, words: Mapping[str, str]) -> str:
+    """A sentence about a value."""
+    one, many = forms(template)
+    specs = [form for name, _, form in map(_parted, _SLOT.findall(template)) if name == "value"]
+    noun = next((spec for spec in specs if spec not in FORMS and "|" not in spec), None)
+    if noun is not None:
+        shown = round(value) if noun == "day" and value >= 10 else round(value, 1)
+        return say_count(one, many, shown, **words, value=number(shown))
+    if specs and "|" in specs[0]:
+        return say(one if value > 0 else many, **words)
+    return say(one, **words, **{spec: _formed(value, spec) for spec in specs})
 
-    text = _SLOT.sub(fill, template)
-    return text[:1].upper() + text[1:]
+
+def _parted(slot: str) -> tuple[str, str, str]:
+    return slot.partition(":")
 
 
-def _value(value: float, form: str) -> str:
-    if "|" in form:
-        yes, no = form.split("|")
-        return yes if (value == 1 if yes in _SINGULAR else value > 0) else no
+def _formed(value: float, form: str) -> str:
     if form == "hours":
         return _hours(value)
     if form == "clock":
@@ -201,14 +256,12 @@ def _value(value: float, form: str) -> str:
         return f"{100 * value:.0f} %"
     if form == "criticality":
         return str(LEAST_CRITICAL + 1 - round(value))
-    if form == "weekday":
-        return _WEEKDAYS[int(value) % 7]
-    return counted(round(value) if form == "day" and value >= 10 else round(value, 1), form)
+    return say(WEEKDAYS[int(value) % 7])
 
 
 def _hours(value: float) -> str:
     if value < 0:
-        return f"minus {_hours(-value)}"
+        return say("minus {time}", time=_hours(-value))
     if value < 1:
         return counted(round(60 * value), "minute")
     if value < 48:
@@ -216,10 +269,54 @@ def _hours(value: float) -> str:
     return counted(round(value / 24, 1), "day")
 
 
+def spoken_moment(moment: datetime) -> str:
+    """A moment to the minute, on the clock it is given in.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> spoken_moment(datetime(2026, 12, 3, 9, 5, tzinfo=UTC))
+    'Thu 03 Dec 2026, 09:05 UTC'
+    """
+    return say(
+        "{weekday} {day} {month} {year}, {time} {zone}",
+        weekday=say(WEEKDAYS[moment.weekday()][:3]),
+        day=f"{moment:%d}",
+        month=say(MONTHS[moment.month - 1]),
+        year=f"{moment:%Y}",
+        time=f"{moment:%H:%M}",
+        zone=f"{moment:%Z}",
+    )
+
+
 def _window(days: int | None) -> str:
     if days is None:
-        return "all the time on record"
-    return "the last year" if days == 365 else f"the last {days} days"
+        return say("all the time on record")
+    if days == 365:
+        return say("the last year")
+    return say_count("the last {days} day", "the last {days} days", days, days=str(days))
+
+
+def _means(means: str, *, one: bool) -> str:
+    """What the label calls a failure, of one change or of several."""
+    return say(of_one(means) if one else means)
+
+
+def of_one(means: str) -> str:
+    """What the label calls a failure, said of one change.
+
+    Examples
+    --------
+    >>> of_one("were backed out"), of_one("led to an incident")
+    ('was backed out', 'led to an incident')
+    """
+    if not means.startswith("were "):
+        return means
+    return f"was {means.removeprefix('were ').replace(' their ', ' its ')}"
+
+
+def _begun(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _titled(change: Columns, row: int) -> tuple[str, ...]:

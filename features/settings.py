@@ -51,6 +51,9 @@ class Settings:
     proxy_peers : tuple of networks
         ``CHANGERISK_PROXY_PEERS``: addresses or networks, with commas, whose ``X-Remote-User`` and
         ``X-Remote-Roles`` are believed. Default none.
+    messages : Path or None
+        ``CHANGERISK_MESSAGES``: compiled gettext catalogue of the language explanations are told
+        in. Default none: English.
     """
 
     home: Path
@@ -66,6 +69,7 @@ class Settings:
     oidc_audience: str | None = None
     oidc_roles: str = "roles"
     proxy_peers: tuple[Network, ...] = ()
+    messages: Path | None = None
 
     @property
     def indexes(self) -> Path:
@@ -104,6 +108,7 @@ class Settings:
             rate_limit=environment.get("CHANGERISK_RATE_LIMIT") or None,
             **_oidc(environment),
             proxy_peers=_networks(environment, "CHANGERISK_PROXY_PEERS"),
+            messages=Path(path) if (path := environment.get("CHANGERISK_MESSAGES")) else None,
         )
 
 

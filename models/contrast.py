@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
-from features.catalogue import BY_NAME
+from features.catalogue import BY_NAME, Feature
 from features.columns import Columns
 from features.table import FeatureTable
 from models.bundle import RiskModel
-from models.explanation import SHOWN, Explainer, points_per_log_odds, told
+from models.explanation import SHOWN, Explainer, others, points_per_log_odds, told
 from models.shapley import Tables
+
+Floats = NDArray[np.float64]
 
 LEAST = 1e-9
 """Log-odds below which a group makes no difference."""
@@ -80,15 +83,12 @@ def contrast(model: RiskModel, this: Row, other: Row) -> Contrast:
     for group, log_odds in zip(explainer.groups, parts.groups[0].tolist(), strict=True):
         if abs(log_odds) <= LEAST:
             continue
-        weight = np.where(
-            [of == group for of in model.groups], parts.columns[0] * np.sign(log_odds), -np.inf
-        )
-        feature = BY_NAME[model.columns[int(weight.argmax())]]
+        text, other_text, feature = _fact(model, group, parts.columns[0] * log_odds, this, other)
         found.append(
             Difference(
                 group=group,
-                text=told(model, feature, this.table, this.changes, this.row),
-                other_text=told(model, feature, other.table, other.changes, other.row),
+                text=text,
+                other_text=other_text,
                 feature=feature.name,
                 log_odds=log_odds,
                 points=log_odds * per_log_odds,
@@ -102,16 +102,36 @@ def contrast(model: RiskModel, this: Row, other: Row) -> Contrast:
     )
 
 
+def _fact(
+    model: RiskModel, group: str, weights: Floats, this: Row, other: Row
+) -> tuple[str, str, Feature]:
+    """The strongest fact of a group that is told differently of both, else the strongest."""
+    members = [n for n, of in enumerate(model.groups) if of == group]
+    strongest = sorted(members, key=lambda column: -weights[column])
+    found: list[tuple[str, str, Feature]] = []
+    for column in strongest:
+        if found and weights[column] <= 0:
+            break
+        feature = BY_NAME[model.columns[column]]
+        text, other_text = (
+            told(model, feature, each.table, each.changes, each.row) for each in (this, other)
+        )
+        found.append((text, other_text, feature))
+        if text != other_text:
+            return found[-1]
+    return found[0]
+
+
 def _with_others(differences: list[Difference]) -> list[Difference]:
     if len(differences) <= SHOWN:
         return differences
     rest = differences[SHOWN:]
-    others = Difference(
+    summed = Difference(
         group="other",
-        text=f"{len(rest)} other factors together",
+        text=others(len(rest)),
         other_text="",
         feature=None,
         log_odds=sum(difference.log_odds for difference in rest),
         points=sum(difference.points for difference in rest),
     )
-    return [*differences[:SHOWN], others]
+    return [*differences[:SHOWN], summed]

@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from features.catalogue import BY_NAME, GROUPS, NAMES, Feature
 from features.columns import Columns
+from features.language import say, say_count
 from features.sentences import reference_words, sentence
 from features.table import FeatureTable
 from models.bundle import RiskModel
@@ -48,7 +49,9 @@ class Factor:
     group : str
         Key of the factor group; ``other`` for the rest summed.
     text : str
-        The fact behind it, from its strongest feature.
+        The fact behind it, from its strongest feature, and how it compares with the usual.
+    compared : str
+        The end of the text that compares; empty where there is nothing to compare.
     feature : str or None
         That feature.
     value, reference : float or None
@@ -69,6 +72,7 @@ class Factor:
     log_odds: float
     points: float
     changeable: bool
+    compared: str = ""
 
     @property
     def direction(self) -> str:
@@ -165,9 +169,11 @@ class Explainer:
         value = float(values[strongest])
         reference = self._model.reference.get(feature.name)
         text = told(self._model, feature, table, changes, row)
+        compared = comparison(feature, value, reference)
         return Factor(
             group=group,
-            text=text + comparison(feature, value, reference),
+            text=text + compared,
+            compared=compared,
             feature=feature.name,
             value=None if np.isnan(value) else value,
             reference=reference,
@@ -212,16 +218,19 @@ def comparison(feature: Feature, value: float, reference: float | None) -> str:
     ratio = value / reference if reference else np.inf
     if 1 / ALMOST_ALL_SAME <= ratio <= ALMOST_ALL_SAME:
         return ""
-    return f"; usual: {reference_words(feature, reference)}"
+    usual = reference_words(feature, reference)
+    if usual == reference_words(feature, value):
+        return ""
+    return say("; usual: {usual}", usual=usual)
 
 
 def _with_others(factors: list[Factor]) -> list[Factor]:
     if len(factors) <= SHOWN:
         return factors
     rest = factors[SHOWN:]
-    others = Factor(
+    summed = Factor(
         group="other",
-        text=f"{len(rest)} other factors together",
+        text=others(len(rest)),
         feature=None,
         value=None,
         reference=None,
@@ -229,9 +238,17 @@ def _with_others(factors: list[Factor]) -> list[Factor]:
         points=sum(factor.points for factor in rest),
         changeable=False,
     )
-    return [*factors[:SHOWN], others]
+    return [*factors[:SHOWN], summed]
+
+
+def others(number: int) -> str:
+    """What is said of factors that are not shown one by one."""
+    shown = str(number)
+    return say_count(
+        "{number} other factor", "{number} other factors together", number, number=shown
+    )
 
 
 def heading(group: str) -> str:
     """A factor group's heading for people."""
-    return GROUPS.get(group, "Other factors")
+    return say(GROUPS[group]) if group in GROUPS else say("Other factors")

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.catalogue import BY_NAME, NAMES
+from features.language import say
 from features.sentences import reference_words
 from models.bundle import RiskModel
 from models.explanation import Explainer, heading
@@ -152,7 +153,7 @@ def dependence(model: RiskModel, values: Floats, feature: str) -> Dependence:
     for chosen in _steps(asked):
         low, middle, high = np.quantile(parts[chosen], [0.25, 0.5, 0.75])
         value = float(np.median(asked[chosen]))
-        words = "not known" if np.isnan(value) else reference_words(declared, value)
+        words = say("not known") if np.isnan(value) else reference_words(declared, value)
         rows.append((value, words, int(chosen.sum()), low, middle, high))
     columns = ["value", "words", "rows", "low", "middle", "high"]
     return Dependence(feature, declared.unit, pd.DataFrame(rows, columns=columns))

@@ -15,10 +15,12 @@ from features import instants
 from features.catalogue import BY_NAME
 from features.columns import Columns
 from features.evidence import Question, collisions, records_behind, similar_changes
+from features.language import say, say_count
 from features.records import Change
 from features.sentences import per_hundred, within
 from features.state import FeatureState
 from features.table import FeatureTable
+from models.bands import BOARD
 from models.bundle import RiskModel
 from models.explanation import Factor, heading
 from models.registry import Registered
@@ -138,8 +140,12 @@ def with_number(
         times_base_rate=probability / model.base_rate,
         risk_band=band,
         percentile=model.percentile(probability),
-        summary=f"About {within(probability, model.bands.cuts)} in 100 changes like this one "
-        f"{model.policy.means}; usual: {per_hundred(model.base_rate)} in 100.",
+        summary=say(
+            "About {share} in 100 changes like this one {means}; usual: {usual} in 100.",
+            share=within(probability, model.bands.cuts),
+            means=say(model.policy.means),
+            usual=per_hundred(model.base_rate),
+        ),
         recommendation=told,
         warnings=[*asked.warnings, *missing, *telling, *unreadable],
         **reasons,
@@ -152,7 +158,7 @@ def without_score(asked: Asked, registered: Registered | None, *because: Warned)
         asked,
         registered,
         status="not_scored",
-        summary="This change was not scored; decide without a score.",
+        summary=say("This change was not scored; decide without a score."),
         warnings=[*asked.warnings, *because],
     )
 
@@ -177,8 +183,11 @@ def unknown_factor(group: str) -> Warned:
     return Warned(
         code="missing_factor",
         field=group,
-        text=f"Nothing is known of “{heading(group)}”, which most changes have on record; "
-        "it was taken as usual",
+        text=say(
+            "Nothing is known of “{factor}”, which most changes have on record; "
+            "it was taken as usual",
+            factor=heading(group),
+        ),
     )
 
 
@@ -189,16 +198,21 @@ def _degrading(table: FeatureTable, model: RiskModel) -> list[Warned]:
 
 def _telling(band: str, factors: Sequence[Factor], precedents: int) -> list[Warned]:
     """What a high answer lacks to act upon: something to change, and changes to compare it with."""
-    if band not in ("high", "very_high"):
+    if band not in BOARD:
         return []
     found = []
     if not any(factor.changeable for factor in factors):
-        text = "None of the facts behind this score is one that the requester can change"
+        text = say("None of the facts behind this score is one that the requester can change")
         found.append(Warned(code="nothing_changeable", text=text))
     if precedents < FEWEST_PRECEDENTS:
-        count = f"Only {precedents}" if precedents else "No"
-        noun = "change" if precedents == 1 else "changes"
-        text = f"{count} earlier {noun} like this one with a known outcome on record"
+        text = say_count(
+            "Only {number} earlier change like this one with a known outcome on record",
+            "Only {number} earlier changes like this one with a known outcome on record",
+            precedents,
+            number=str(precedents),
+        )
+        if not precedents:
+            text = say("No earlier change like this one with a known outcome on record")
         found.append(Warned(code="few_precedents", text=text))
     return found
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from features import instants
 from features.columns import Columns
+from features.language import say
 from features.records import Change
 from features.store import StoreError
 from features.table import FeatureTable, build
+from models.bands import BOARD
 from models.registry import Registered
 from serving.answers import Asked, unknown_factor, with_number, without_score
 from serving.contract import Answer, ChangeIn, Warned, plain
@@ -67,7 +69,9 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
         with scorer.reading() as state:
             registered = scorer.registered
             if state is None or registered is None:
-                reason = scorer.unavailable if registered is None else "others are being scored"
+                reason = (
+                    scorer.unavailable if registered is None else say("others are being scored")
+                )
                 code = "model_unavailable" if registered is None else "busy"
                 missing = Warned(code=code, text=reason)
                 return [without_score(one, registered, missing) for one in asked]
@@ -88,7 +92,7 @@ def _unrecorded(scorer: Scorer, change: ChangeIn, now: datetime) -> Answer:
     as_of, odd = moment_of(change, now)
     record = change.to_record(revision=change.revision or "1", known_at=now)
     asked = Asked(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
-    warned = Warned(code="not_recorded", text="The answer could not be recorded.")
+    warned = Warned(code="not_recorded", text=say("The answer could not be recorded."))
     return without_score(asked, scorer.registered, warned)
 
 
@@ -111,8 +115,17 @@ def _answers(asked: Sequence[Asked], table: FeatureTable, registered: Registered
     answers = []
     for row, (one, probability) in enumerate(zip(asked, probabilities, strict=True)):
         missing = [unknown_factor(group) for group, rows in unknown.items() if rows[row]]
-        answers.append(with_number(one, probability, table.values[row], missing, registered))
+        telling = _without_reasons() if model.bands.of(probability) in BOARD else []
+        answers.append(
+            with_number(one, probability, table.values[row], missing, registered, telling)
+        )
     return answers
+
+
+def _without_reasons() -> list[Warned]:
+    """What a high answer says of the reasons that were not asked for."""
+    text = say("Scored without reasons: asked for alone, it says what can be changed and compared")
+    return [Warned(code="without_reasons", text=text)]
 
 
 def _record(

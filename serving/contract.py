@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
+from features.language import say
 from features.records import FORBIDDEN_FIELDS, LIST_FIELDS, TEXT_FIELDS, Change
 from features.request import ATTRIBUTES, DESCRIBED_BY
 
@@ -183,7 +184,11 @@ class ChangeIn(BaseModel):
     def warnings(self) -> list[Warned]:
         """What of the body was missing or not used."""
         found = [
-            Warned(code="missing_field", field=name, text=f"{_spoken(name)} is missing")
+            Warned(
+                code="missing_field",
+                field=name,
+                text=say("{field} is missing", field=say(spoken(name))),
+            )
             for name in DESCRIBED_BY
             if getattr(self, name) is None
         ]
@@ -194,19 +199,20 @@ class ChangeIn(BaseModel):
                 Warned(
                     code="after_the_fact_field" if after else "unknown_field",
                     field=shown,
-                    text=f"{shown} is known only after the fact and was not used"
+                    text=say("{field} is known only after the fact and was not used", field=shown)
                     if after
-                    else f"{shown} is not a field of a change and was not used",
+                    else say("{field} is not a field of a change and was not used", field=shown),
                 )
             )
         unused = sorted(set(self.attributes) - set(ATTRIBUTES))
         for name in unused[:20]:
-            text = f"{name[:100]} is not an attribute the features read"
+            text = say("{field} is not an attribute the features read", field=name[:100])
             found.append(Warned(code="unknown_attribute", field=name[:100], text=text))
         return found
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
+    """A field of a change as the subject of a sentence."""
     words = {"ci": "The configuration item", "assignment_group": "The assignment group"}
     return words.get(name, f"The {name.replace('_', ' ')}")
 

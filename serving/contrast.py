@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from features.columns import Columns
 from features.evidence import Question, similar_changes
+from features.language import say
 from features.records import Change
 from features.sentences import within
 from features.state import FeatureState
@@ -96,11 +97,11 @@ def contrasted(scorer: Scorer, change_id: str, against: Against) -> ContrastOut:
             raise RefusedError("unavailable", scorer.unavailable)
         model, this = scorer.registered.model, _row(entries[-1], state)
         if against == "average":
-            found, other = _average(model, this), _Other("an average change")
+            found, other = _average(model, this), _Other(say("an average change"))
         elif against == "revision":
             earlier = _earlier(entries)
             revision = _revision(earlier)
-            other = _Other(f"its revision {revision}", change_id, revision)
+            other = _Other(say("its revision {revision}", revision=revision), change_id, revision)
             found = contrast(model, this, _row(earlier, state))
         else:
             row, other = _similar(this, entries[-1], state)
@@ -117,8 +118,12 @@ def contrasted(scorer: Scorer, change_id: str, against: Against) -> ContrastOut:
             similarity=other.similarity,
             incident_probability=found.other_probability,
         ),
-        text=f"{within(found.probability, edges)} in 100, "
-        f"against {within(found.other_probability, edges)} in 100 for {other.who}",
+        text=say(
+            "{this} in 100, against {that} in 100 for {other}",
+            this=within(found.probability, edges),
+            that=within(found.other_probability, edges),
+            other=other.who,
+        ),
         differences=[
             DifferenceOut(heading=heading(difference.group), **vars(difference))
             for difference in found.differences
@@ -164,7 +169,7 @@ def _similar(this: Row, entry: JournalEntry, state: FeatureState) -> tuple[Row, 
             changes = record[0].take(np.array([record[1]]))
             table = build(changes, changes.times("known_at"), state)
             other = _Other(
-                f"{similar.change_id}, which went well",
+                say("{change}, which went well", change=similar.change_id),
                 similar.change_id,
                 changes["revision"][0],
                 similar.similarity,
@@ -186,11 +191,10 @@ def _average(model: RiskModel, this: Row) -> Contrast:
 
 
 def _from_factor(factor: Factor) -> Difference:
-    text, usual, value = factor.text.partition("; usual: ")
     return Difference(
         group=factor.group,
-        text=text,
-        other_text=f"{usual}{value}".removeprefix("; "),
+        text=factor.text.removesuffix(factor.compared),
+        other_text=factor.compared.removeprefix("; "),
         feature=factor.feature,
         log_odds=factor.log_odds,
         points=factor.points,

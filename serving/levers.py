@@ -19,8 +19,10 @@ from features import instants
 from features.catalogue import NAMES
 from features.columns import Columns
 from features.entities import affected_cis
+from features.language import say, say_count
 from features.records import Change
 from features.request import words
+from features.sentences import number, spoken_moment
 from features.state import FeatureState
 from features.table import build
 from models.bands import BANDS
@@ -43,7 +45,7 @@ MOST_PARTS = 20
 CAUTION = "Changes like that had incidents less often: an association, not a promise."
 """What must stand beside a lever."""
 
-_PLANS = {
+PLANS = {
     "backout_plan": "Write a backout plan",
     "test_plan": "Write a test plan",
     "implementation_plan": "Write an implementation plan",
@@ -114,12 +116,17 @@ def _helps(score: float, probability: float, band: str, model: RiskModel) -> boo
 def _plans(change: Change, model: RiskModel) -> list[_Variant]:
     """Texts that are missing or far shorter than usual, at their usual length."""
     found = []
-    for name, text in _PLANS.items():
+    for name, text in PLANS.items():
         usual = model.reference.get(f"{name}_words", 0.0)
         if usual >= 1 and words(getattr(change, name)) < usual / 2:
             written = " ".join(["word"] * round(usual))
-            shown = f"about {round(usual)} words, as is usual"
-            found.append(_Variant(text, {name: shown}, ({name: written},)))
+            shown = say_count(
+                "about {number} word, as is usual",
+                "about {number} words, as is usual",
+                round(usual),
+                number=number(round(usual)),
+            )
+            found.append(_Variant(say(text), {name: shown}, ({name: written},)))
     return found
 
 
@@ -129,8 +136,8 @@ def _split(change: Change) -> list[_Variant]:
     if not 2 <= len(items) <= MOST_PARTS:
         return []
     parts = tuple({"ci": item, "affected_cis": (item,)} for item in items)
-    text = f"Split it into {len(items)} changes of one item each"
-    return [_Variant(text, {"affected_cis": "one item in each change"}, parts)]
+    text = say("Split it into {number} changes of one item each", number=str(len(items)))
+    return [_Variant(text, {"affected_cis": say("one item in each change")}, parts)]
 
 
 def _slots(change: Change, as_of: int, model: RiskModel) -> list[_Variant]:
@@ -149,7 +156,11 @@ def _slots(change: Change, as_of: int, model: RiskModel) -> list[_Variant]:
             "planned_end": None if end is None else moved + duration,
         }
         shown = {name: _iso(value) for name, value in fields.items() if value is not None}
-        found.append(_Variant(f"Start on {moved:%a %d %b %Y, %H:%M} UTC instead", shown, (fields,)))
+        found.append(
+            _Variant(
+                say("Start on {moment} instead", moment=spoken_moment(moved)), shown, (fields,)
+            )
+        )
     return found
 
 
@@ -163,7 +174,7 @@ def _together(variants: Sequence[_Variant]) -> _Variant:
     for variant in variants:
         shown.update(variant.shown)
         parts = tuple({**part, **other} for part in parts for other in variant.parts)
-    return _Variant("All of these together", shown, parts)
+    return _Variant(say("All of these together"), shown, parts)
 
 
 def _rescored(

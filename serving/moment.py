@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from features.language import say
 from serving.contract import ChangeIn, Warned
 
 
@@ -38,10 +39,10 @@ def moment_of(change: ChangeIn, now: datetime) -> tuple[datetime, list[Warned]]:
     warnings = []
     start, end, submitted = change.planned_start, change.planned_end, change.submitted_at
     if start is not None and end is not None and end < start:
-        text = "The planned end lies before the planned start"
+        text = say("The planned end lies before the planned start")
         warnings.append(Warned(code="impossible_window", field="planned_end", text=text))
     if submitted is not None and submitted > now:
-        text = "The submission lies in the future"
+        text = say("The submission lies in the future")
         warnings.append(Warned(code="impossible_time", field="submitted_at", text=text))
         submitted = None
     if change.as_of is not None:
@@ -52,6 +53,6 @@ def moment_of(change: ChangeIn, now: datetime) -> tuple[datetime, list[Warned]]:
     if begins is None or begins >= now:
         return now, warnings
     if start is not None:
-        text = "The planned start has passed: scored with what was known when it was submitted"
+        text = say("The planned start has passed: scored with what was known when it was submitted")
         warnings.append(Warned(code="retrospective", field="planned_start", text=text))
     return submitted or begins, warnings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from features.language import say
 from features.sentences import per_hundred
 from serving.contract import Answer
 from serving.levers import CAUTION
@@ -26,7 +27,7 @@ def lines(answer: Answer) -> list[str]:
         for lever in answer.levers
     ]
     if answer.levers:
-        found.append(f"         {CAUTION}")
+        found.append(f"         {say(CAUTION)}")
     for collision in answer.collisions[:5]:
         kind = collision.kind.replace("_", " ").replace("ci", "item")
         found.append(

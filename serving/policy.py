@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from features.language import say
 from features.store import Store, StoreError
 from models.bands import Bands
 from models.policy_file import kept_as
@@ -13,7 +14,7 @@ from serving.contract import Recommendation, Warned
 
 _log = logging.getLogger(__name__)
 
-_WORDS = {"low": "low", "moderate": "moderate", "high": "high", "very_high": "very high"}
+BAND_WORDS = {"low": "low", "moderate": "moderate", "high": "high", "very_high": "very high"}
 
 UNREADABLE = Warned(
     code="policy_unreadable", text="The policy could not be read: no route is suggested."
@@ -49,7 +50,7 @@ def _worded(
         return None
     return Recommendation(
         route=routed.route,  # type: ignore[arg-type]
-        reasons=[*_score(case, bands), *routed.reasons],
+        reasons=[*_score(case, bands), *map(say, routed.reasons)],
         rule=routed.rule,
         policy=policy.version,
     )
@@ -57,7 +58,13 @@ def _worded(
 
 def _score(case: Case, bands: Bands) -> Sequence[str]:
     """What the score says, and how often it was so."""
-    said, seen = f"The score is {_WORDS[case.band]}", bands.observed.get(case.band)
-    if seen and seen.get("changes"):
-        said += f": in the test window {seen['failures']} of {seen['changes']} such changes failed"
-    return [said]
+    seen, shown = bands.observed.get(case.band), say(BAND_WORDS[case.band])
+    if not seen or not seen.get("changes"):
+        return [say("The score is {band}", band=shown)]
+    told = say(
+        "The score is {band}: in the test window {failed} of {changes} such changes failed",
+        band=shown,
+        failed=str(seen["failures"]),
+        changes=str(seen["changes"]),
+    )
+    return [told]

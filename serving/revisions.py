@@ -8,15 +8,20 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from features.language import say, say_count
 from features.records import LIST_FIELDS, TEXT_FIELDS, TIME_FIELDS
 from features.request import words
-from features.sentences import per_hundred
+from features.sentences import number, per_hundred, spoken_moment
 from features.store.database import JournalEntry
+from serving.policy import BAND_WORDS
 
 MOVED_LEAST = 0.05
 """Log-odds by which a factor must have moved to be told."""
 
 MOST_FACTORS = 5
+
+FIELDS = (*TEXT_FIELDS, *LIST_FIELDS, *TIME_FIELDS, "cab_required")
+"""Fields that are compared."""
 
 _LONG = (
     "description",
@@ -109,55 +114,72 @@ def _sentence(
     """The step from one score to the next, in words."""
     now = _spoken(after)
     if before is None:
-        return f"First score: {now}"
+        return say("First score: {score}", score=now)
     then = _spoken(before)
-    step = f"Still {now}" if then == now else f"From {then} to {now}"
+    step = say("Still {score}", score=now)
+    if then != now:
+        step = say("From {before} to {now}", before=then, now=now)
     reasons = [field.text for field in fields]
     if _version(before) != _version(after):
-        reasons.append(f"scored by model {_version(after)} instead of {_version(before)}")
+        new, old = str(_version(after)), str(_version(before))
+        reasons.append(say("scored by model {new} instead of {old}", new=new, old=old))
     if not reasons:
-        reasons.append("the record is the same; what is known of the past has grown")
+        reasons.append(say("the record is the same; what is known of the past has grown"))
     return f"{step}: {'; '.join(reasons)}"
 
 
 def _spoken(answer: Mapping[str, Any]) -> str:
     if answer["incident_probability"] is None:
-        return "no score"
-    band = str(answer["risk_band"]).replace("_", " ")
-    return f"{per_hundred(answer['incident_probability'])} in 100 ({band})"
+        return say("no score")
+    band, share = BAND_WORDS[answer["risk_band"]], per_hundred(answer["incident_probability"])
+    return say("{share} in 100 ({band})", share=share, band=say(band))
 
 
 def _fields(before: Mapping[str, Any], after: Mapping[str, Any], zone: tzinfo) -> list[FieldMoved]:
-    names = (*TEXT_FIELDS, *LIST_FIELDS, *TIME_FIELDS, "cab_required")
     return [
         FieldMoved(field=name, text=_told(name, before.get(name), after.get(name), zone))
-        for name in names
+        for name in FIELDS
         if before.get(name) != after.get(name)
     ]
 
 
+def label(name: str) -> str:
+    """A field of a change before a colon."""
+    known = {"ci": "configuration item", "affected_cis": "affected items"}
+    return known.get(name, name.replace("_", " "))
+
+
 def _told(name: str, before: Any, after: Any, zone: tzinfo) -> str:
-    label = {"ci": "configuration item", "affected_cis": "affected items"}.get(
-        name, name.replace("_", " ")
-    )
+    return f"{say(label(name))}: {_moved(name, before, after, zone)}"
+
+
+def _moved(name: str, before: Any, after: Any, zone: tzinfo) -> str:
     if name in _LONG:
-        return f"{label}: {words(before)} words before, {words(after)} now"
+        length, longer = words(before), words(after)
+        return say_count(
+            "{before} word before, {now} now",
+            "{before} words before, {now} now",
+            length,
+            before=number(length),
+            now=number(longer),
+        )
     if name in LIST_FIELDS:
         added = [one for one in after or () if one not in (before or ())]
         gone = [one for one in before or () if one not in (after or ())]
-        parts = [f"{', '.join(added[:5])} added"] * bool(added)
-        parts += [f"{', '.join(gone[:5])} taken off"] * bool(gone)
-        return f"{label}: {', '.join(parts) or 'in another order'}"
-    return f"{label}: {_value(name, before, zone)} before, {_value(name, after, zone)} now"
+        parts = [say("{names} added", names=", ".join(added[:5]))] * bool(added)
+        parts += [say("{names} taken off", names=", ".join(gone[:5]))] * bool(gone)
+        return ", ".join(parts) or say("in another order")
+    then, now = _value(name, before, zone), _value(name, after, zone)
+    return say("{before} before, {now} now", before=then, now=now)
 
 
 def _value(name: str, value: Any, zone: tzinfo) -> str:
     if value is None:
-        return "none"
+        return say("none")
     if name in TIME_FIELDS:
-        return f"{datetime.fromisoformat(value).astimezone(zone):%a %d %b %Y, %H:%M %Z}"
+        return spoken_moment(datetime.fromisoformat(value).astimezone(zone))
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say("yes") if value else say("no")
     text = str(value)
     return f"“{text[:80]}”" if len(text) <= 80 else f"“{text[:79]}…”"
 
@@ -185,10 +207,11 @@ def _factors(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Factor
 
 def _factor_text(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:
     if new is None:
-        return f"Not among the strongest any more: {old['text'] if old else ''}"
+        return say("Not among the strongest any more: {fact}", fact=old["text"] if old else "")
     if old is None:
-        return f"New among the strongest: {new['text']}"
-    if old["text"] == new["text"]:
-        word = "more" if new["log_odds"] > old["log_odds"] else "less"
-        return f"{new['text']} (counts {word} than before)"
-    return f"{new['text']} (before: {old['text']})"
+        return say("New among the strongest: {fact}", fact=new["text"])
+    if old["text"] != new["text"]:
+        return say("{fact} (before: {earlier})", fact=new["text"], earlier=old["text"])
+    if new["log_odds"] > old["log_odds"]:
+        return say("{fact} (counts more than before)", fact=new["text"])
+    return say("{fact} (counts less than before)", fact=new["text"])

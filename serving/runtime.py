@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from features.language import say
 from features.settings import Settings
 from features.store import Store, StoreError
 from models.bundle import BundleError
@@ -226,7 +227,7 @@ class Runtime:
             raise
         except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
             _log.exception("no answer could be made")
-            failed = Warned(code="internal_error", text="The change could not be scored.")
+            failed = Warned(code="internal_error", text=say("The change could not be scored."))
             return self.unscored(change, failed)
 
     def answers(self, changes: Sequence[ChangeIn]) -> list[Answer]:
@@ -246,7 +247,7 @@ class Runtime:
             raise
         except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
             _log.exception("no answers could be made")
-            failed = Warned(code="internal_error", text="The change could not be scored.")
+            failed = Warned(code="internal_error", text=say("The change could not be scored."))
             return [self.unscored(change, failed) for change in changes]
 
     def unscored(self, change: ChangeIn, because: Warned | None = None) -> Answer:

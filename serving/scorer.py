@@ -14,6 +14,7 @@ import numpy as np
 from features import instants
 from features.columns import Columns
 from features.evidence import outcome_of
+from features.language import say
 from features.records import Change
 from features.saved import open_state
 from features.state import FeatureState
@@ -107,7 +108,7 @@ class Scorer:
         warnings = [*change.warnings(), *about_time]
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             record = change.to_record(revision=change.revision or "1", known_at=now)
-            busy = Warned(code="busy", text="Too many changes were waiting to be scored.")
+            busy = Warned(code="busy", text=say("Too many changes were waiting to be scored."))
             asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
             return without_score(asked, self.registered, busy)
         try:
@@ -130,7 +131,7 @@ class Scorer:
         warnings = [*change.warnings(), *about_time]
         asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
         if not self._lock.acquire(timeout=WAIT_SECONDS):
-            busy = Warned(code="busy", text="Too many changes were waiting to be scored.")
+            busy = Warned(code="busy", text=say("Too many changes were waiting to be scored."))
             return without_score(asked, self.registered, busy)
         try:
             return self._judged(asked)[0]
@@ -177,11 +178,11 @@ class Scorer:
             answer, scored = self._judged(asked)
         except StoreError as error:
             _log.error("the store could not be read: %s", error)
-            unread = Warned(code="store_unavailable", text="The history could not be read.")
+            unread = Warned(code="store_unavailable", text=say("The history could not be read."))
             return without_score(asked, self.registered, unread)
         except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
             _log.exception("scoring %s failed", _loggable(change.change_id))
-            failed = Warned(code="internal_error", text="The change could not be scored.")
+            failed = Warned(code="internal_error", text=say("The change could not be scored."))
             answer = without_score(asked, self.registered, failed)
         return self._recorded(answer, asked, change, scored)
 
@@ -230,7 +231,7 @@ class Scorer:
                 keep(writer, head.seq, answer, asked.record)
         except StoreError as error:
             _log.error("the answer could not be recorded: %s", error)
-            warned = Warned(code="not_recorded", text="The answer could not be recorded.")
+            warned = Warned(code="not_recorded", text=say("The answer could not be recorded."))
             return without_score(asked, self.registered, warned)
         return answer
 

@@ -21,6 +21,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 import bentoml
 from starlette.concurrency import run_in_threadpool
 
+from features.language import catalogue_from, speak
 from features.settings import Settings
 from serving.board import Board
 from serving.contract import Answer, ChangeIn
@@ -76,6 +77,6 @@ def create_service(runtime: Runtime) -> bentoml.Service:
     return ChangeRisk
 
 
-ChangeRisk = create_service(
-    Runtime(Settings.from_environment(os.environ), board=Board.from_environment(os.environ))
-)
+_settings = Settings.from_environment(os.environ)
+speak(catalogue_from(_settings.messages))
+ChangeRisk = create_service(Runtime(_settings, board=Board.from_environment(os.environ)))

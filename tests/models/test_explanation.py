@@ -8,17 +8,28 @@ from math import factorial
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from features.catalogue import BY_NAME, GROUPS, NAMES
+from features.catalogue import BY_NAME, CATALOGUE, GROUPS, NAMES, Feature
 from features.columns import Columns
 from features.records import Change
+from features.sentences import reference_words
 from features.table import FeatureTable
 from models.bundle import RiskModel
 from models.calibration import Platt
-from models.explanation import SHOWN, Explainer, ExplanationError, Factor, heading
+from models.explanation import (
+    SHOWN,
+    Explainer,
+    ExplanationError,
+    Factor,
+    comparison,
+    heading,
+    others,
+)
 from models.shapley import Tables
 from training.rows import TrainingRows
 
@@ -84,7 +95,9 @@ def test_strongest_first_and_the_rest_summed(explained: list[list[Factor]]) -> N
         assert len({factor.group for factor in shown}) == len(shown)
         assert all(factor.group in GROUPS for factor in shown)
         others = factors[len(shown) :]
-        assert all(re.fullmatch(r"\d+ other factors together", o.text) for o in others)
+        assert all(
+            re.fullmatch(r"1 other factor|\d+ other factors together", o.text) for o in others
+        )
         assert all(not o.changeable and o.feature is None and o.value is None for o in others)
 
 
@@ -201,6 +214,62 @@ def test_groups_of_a_trained_model_are_those_of_its_training_rows(
         without = np.flatnonzero(inside[:, k] == 0)
         gains = worth[without | 1 << k] - worth[without]
         assert (weight[size[without]] * gains).sum() == pytest.approx(found[k], abs=1e-12)
+
+
+NUMBERS = st.one_of(
+    st.floats(-1e4, 1e4),
+    st.sampled_from([0.0, 1.0, 2.0, 0.04, 1.0 + 1e-12, 1e12, np.nan]),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(CATALOGUE), NUMBERS, NUMBERS.filter(lambda n: not np.isnan(n)))
+def test_a_comparison_says_another_value_or_nothing(
+    feature: Feature, value: float, reference: float
+) -> None:
+    text = comparison(feature, value, reference)
+    if text:
+        usual = text.removeprefix("; usual: ")
+        assert usual not in ("", text)
+        assert usual == usual.strip() == reference_words(feature, reference)
+        assert usual != reference_words(feature, value)
+        assert not re.search(r"\bnan\b|None|\binf\b|(?<![\d,.-])1 \w+s\b", usual)
+        assert not reference or not 2 / 3 <= value / reference <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("value", "reference", "expected"),
+    [
+        (3.0, 2.0, ""),
+        (3.1, 2.0, "; usual: 2 changes"),
+        (4.0, 6.0, ""),
+        (3.9, 6.0, "; usual: 6 changes"),
+        (0.0, 1.0, "; usual: 1 change"),
+        (0.0, 0.0, ""),
+        (0.0, 0.02, ""),
+        (1.0, 0.0, "; usual: 0 changes"),
+        (np.nan, 2.0, ""),
+        (5.0, None, ""),
+    ],
+)
+def test_only_what_differs_by_half_is_compared(
+    value: float, reference: float | None, expected: str
+) -> None:
+    assert comparison(BY_NAME["ci_changes_30d"], value, reference) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("is_emergency", 1.0), ("start_hour", 3.0), ("affected_criticality", 4.0)]
+)
+def test_what_has_no_usual_is_not_compared(name: str, value: float) -> None:
+    assert comparison(BY_NAME[name], value, 0.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "end"), [(1, "1 other factor"), (2, "2 other factors together")]
+)
+def test_others(number: int, end: str) -> None:
+    assert others(number) == end
 
 
 def test_heading() -> None:

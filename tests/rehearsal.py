@@ -1,7 +1,7 @@
 """The last weeks of a history gone through as they came: a service with a past of its own.
 
 A model is fitted on what was known when the weeks began; every change is scored when it is
-submitted, what happened is learnt once a week, and on the last day the pages have an agenda, a
+submitted, what happened is learnt every four weeks, and on the last day the pages have an agenda, a
 track record and answers whose outcome is known.
 """
 
@@ -29,6 +29,9 @@ from serving.scorer import Scorer
 from training.fit import train
 
 WEEK = timedelta(days=7)
+
+LEARNT = 4 * WEEK
+"""How often what happened is taken in: each time the history is indexed anew."""
 
 TOGETHER = timedelta(hours=6)
 """Changes submitted within this span are scored in one go."""
@@ -69,9 +72,9 @@ def rehearse(
     scorer = Scorer(store, Registered(model=model, name="rehearsal", version="1"))
     later = [record for record in known if record.known_at >= begin]
     upcoming: dict[str, ChangeIn] = {}
-    for week, part in groupby(later, lambda record: (record.known_at - begin) // WEEK):
+    for span, part in groupby(later, lambda record: (record.known_at - begin) // LEARNT):
         came = list(part)
-        end = min(begin + (week + 1) * WEEK, until)
+        end = min(begin + (span + 1) * LEARNT, until)
         for now, asked in _submitted([r for r in came if isinstance(r, Change)], begin):
             for chunk in chunks(asked):
                 answers = score_many(scorer, chunk, now=now)

@@ -1,9 +1,9 @@
 """`python -m tests.screenshots` takes the pictures in docs/pictures, of the pages as they run.
 
-The synthetic organisation's quarter is gone through first (tests/rehearsal.py), so that the track
-record has something to say. The same is done with the BPI Challenge 2014 history where its files
-are found (under ``CHANGERISK_REAL_DATA`` or ``../shared/data``); without them its pictures are left
-as they are. Takes minutes.
+A quarter of the synthetic organisation is gone through first (tests/rehearsal.py), so that the
+track record has something to say. The same is done with the BPI Challenge 2014 history where its
+files are found (under ``CHANGERISK_REAL_DATA`` or ``../shared/data``); without them its pictures
+are left as they are. Takes minutes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> None:
 
 def _demo(browser: Browser) -> None:
     with _store() as (store, home):
-        made = organisation(seed=7, until=DEMO_UNTIL)
+        made = organisation(seed=7, until=DEMO_UNTIL, changes=10_000, days=365)
         policy = POLICIES["incident"]
         found = rehearse(made.records, policy, store, until=DEMO_UNTIL, weeks=12, board=True)
         bodies = [ChangeIn.model_validate_json(neutral(change)) for change in made.upcoming]
@@ -83,6 +83,7 @@ def _demo(browser: Browser) -> None:
             "agenda": ("/", {}),
             "agenda-dark": ("/", DARK),
             "agenda-phone": ("/", PHONE),
+            "agenda-print": ("/", {"viewport": {"width": 718, "height": 900}, "media": "print"}),
             "own-view": ("{change}", {"ask": True}),
             "change": ("{change}", {}),
             "change-dark": ("{change}", DARK),
@@ -139,7 +140,7 @@ def _pictures(
     into.mkdir(parents=True, exist_ok=True)
     for change in found.upcoming:
         found.scorer.answer(change, now=now)
-    first = queue.page(store, Wanted(limit=1), now=now).items[0]
+    first = queue.page(store, Wanted(limit=1, undecided=True), now=now).items[0]
     key = create(store, name=CHAIR.name, role=CHAIR.role, now=now, expires_at=None)
     who = caller(store, key, now=now)
     link = issue(secret(home), "" if who is None else who.key_id, "link", now=now)
@@ -148,6 +149,7 @@ def _pictures(
         for name, (path, options) in views.items():
             asked = {**options}
             ask, height = asked.pop("ask", False), asked.pop("height", 1800)
+            media = asked.pop("media", "screen")
             runtime.board = Board.from_environment({"CHANGERISK_OWN_VIEW": "ask" if ask else "off"})
             window = {"viewport": {"width": 1280, "height": 900}, **asked}
             context = browser.new_context(**window)
@@ -156,6 +158,7 @@ def _pictures(
             page.goto(address + path.format(change=page_of(first.change_id)))
             # The panel that stays in view would cover a picture of the whole page.
             page.set_viewport_size({"width": window["viewport"]["width"], "height": height})
+            page.emulate_media(media=media)
             _write(page.screenshot(), into / f"{name}.png")
             context.close()
 

@@ -83,7 +83,6 @@ def _demo(browser: Browser) -> None:
             "agenda": ("/", {}),
             "agenda-dark": ("/", DARK),
             "agenda-phone": ("/", PHONE),
-            "agenda-print": ("/", {"viewport": {"width": 718, "height": 900}, "media": "print"}),
             "own-view": ("{change}", {"ask": True}),
             "change": ("{change}", {}),
             "change-dark": ("{change}", DARK),
@@ -149,7 +148,6 @@ def _pictures(
         for name, (path, options) in views.items():
             asked = {**options}
             ask, height = asked.pop("ask", False), asked.pop("height", 1800)
-            media = asked.pop("media", "screen")
             runtime.board = Board.from_environment({"CHANGERISK_OWN_VIEW": "ask" if ask else "off"})
             window = {"viewport": {"width": 1280, "height": 900}, **asked}
             context = browser.new_context(**window)
@@ -158,7 +156,6 @@ def _pictures(
             page.goto(address + path.format(change=page_of(first.change_id)))
             # The panel that stays in view would cover a picture of the whole page.
             page.set_viewport_size({"width": window["viewport"]["width"], "height": height})
-            page.emulate_media(media=media)
             _write(page.screenshot(), into / f"{name}.png")
             context.close()
 

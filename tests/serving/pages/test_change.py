@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -81,7 +82,10 @@ def test_whatever_a_title_holds_is_text(
     )
     service.score(body)
     someone = person(service, "approver")
-    for path in ("/", page_of(body["change_id"])):
+    frozen = someone.post("/snapshots", {"days": "7"}).headers["location"]
+    asked = urlencode({"service": title[:300], "short_description": title})
+    places = ("/", page_of(body["change_id"]), "/schedule", frozen, f"/?{asked}", f"/try?{asked}")
+    for path in places:
         response = someone.get(path)
         assert response.status_code == 200
         html = response.text

@@ -76,7 +76,10 @@ def rehearse(
         came = list(part)
         end = min(begin + (span + 1) * LEARNT, until)
         for now, asked in _submitted([r for r in came if isinstance(r, Change)], begin):
-            for chunk in chunks(asked):
+            coming = [change for change in asked if _is_open(change, until)]
+            for change in coming:
+                scorer.answer(change, now=now)
+            for chunk in chunks(change for change in asked if not _is_open(change, until)):
                 answers = score_many(scorer, chunk, now=now)
                 if board:
                     _meet(store, answers, now)
@@ -95,6 +98,12 @@ def _submitted(
     for span, part in groupby(changes, lambda change: (change.known_at - begin) // TOGETHER):
         bodies = [ChangeIn.model_validate_json(neutral(change)) for change in part]
         yield begin + (span + 1) * TOGETHER, bodies
+
+
+def _is_open(change: ChangeIn, until: datetime) -> bool:
+    """Whether a change is still under way or to come on the last day, and so on the agenda."""
+    ends = change.planned_end or change.planned_start
+    return ends is not None and ends > until
 
 
 def _meet(store: Store, answers: Sequence[Answer], now: datetime) -> None:

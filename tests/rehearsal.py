@@ -1,7 +1,7 @@
 """The last weeks of a history gone through as they came: a service with a past of its own.
 
 A model is fitted on what was known when the weeks began; every change is scored when it is
-submitted, what happened is learnt once a week, and on the last day the pages have an agenda, a
+submitted, what happened is learnt every four weeks, and on the last day the pages have an agenda, a
 track record and answers whose outcome is known.
 """
 
@@ -29,6 +29,9 @@ from serving.scorer import Scorer
 from training.fit import train
 
 WEEK = timedelta(days=7)
+
+LEARNT = 4 * WEEK
+"""How often what happened is taken in: each time the history is indexed anew."""
 
 TOGETHER = timedelta(hours=6)
 """Changes submitted within this span are scored in one go."""
@@ -69,11 +72,14 @@ def rehearse(
     scorer = Scorer(store, Registered(model=model, name="rehearsal", version="1"))
     later = [record for record in known if record.known_at >= begin]
     upcoming: dict[str, ChangeIn] = {}
-    for week, part in groupby(later, lambda record: (record.known_at - begin) // WEEK):
+    for span, part in groupby(later, lambda record: (record.known_at - begin) // LEARNT):
         came = list(part)
-        end = min(begin + (week + 1) * WEEK, until)
+        end = min(begin + (span + 1) * LEARNT, until)
         for now, asked in _submitted([r for r in came if isinstance(r, Change)], begin):
-            for chunk in chunks(asked):
+            coming = [change for change in asked if _is_open(change, until)]
+            for change in coming:
+                scorer.answer(change, now=now)
+            for chunk in chunks(change for change in asked if not _is_open(change, until)):
                 answers = score_many(scorer, chunk, now=now)
                 if board:
                     _meet(store, answers, now)
@@ -92,6 +98,12 @@ def _submitted(
     for span, part in groupby(changes, lambda change: (change.known_at - begin) // TOGETHER):
         bodies = [ChangeIn.model_validate_json(neutral(change)) for change in part]
         yield begin + (span + 1) * TOGETHER, bodies
+
+
+def _is_open(change: ChangeIn, until: datetime) -> bool:
+    """Whether a change is still under way or to come on the last day, and so on the agenda."""
+    ends = change.planned_end or change.planned_start
+    return ends is not None and ends > until
 
 
 def _meet(store: Store, answers: Sequence[Answer], now: datetime) -> None:

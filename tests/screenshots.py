@@ -1,9 +1,9 @@
 """`python -m tests.screenshots` takes the pictures in docs/pictures, of the pages as they run.
 
-The synthetic organisation's quarter is gone through first (tests/rehearsal.py), so that the track
-record has something to say. The same is done with the BPI Challenge 2014 history where its files
-are found (under ``CHANGERISK_REAL_DATA`` or ``../shared/data``); without them its pictures are left
-as they are. Takes minutes.
+A quarter of the synthetic organisation is gone through first (tests/rehearsal.py), so that the
+track record has something to say. The same is done with the BPI Challenge 2014 history where its
+files are found (under ``CHANGERISK_REAL_DATA`` or ``../shared/data``); without them its pictures
+are left as they are. Takes minutes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> None:
 
 def _demo(browser: Browser) -> None:
     with _store() as (store, home):
-        made = organisation(seed=7, until=DEMO_UNTIL)
+        made = organisation(seed=7, until=DEMO_UNTIL, changes=10_000, days=365)
         policy = POLICIES["incident"]
         found = rehearse(made.records, policy, store, until=DEMO_UNTIL, weeks=12, board=True)
         bodies = [ChangeIn.model_validate_json(neutral(change)) for change in made.upcoming]
@@ -139,7 +139,7 @@ def _pictures(
     into.mkdir(parents=True, exist_ok=True)
     for change in found.upcoming:
         found.scorer.answer(change, now=now)
-    first = queue.page(store, Wanted(limit=1), now=now).items[0]
+    first = queue.page(store, Wanted(limit=1, undecided=True), now=now).items[0]
     key = create(store, name=CHAIR.name, role=CHAIR.role, now=now, expires_at=None)
     who = caller(store, key, now=now)
     link = issue(secret(home), "" if who is None else who.key_id, "link", now=now)

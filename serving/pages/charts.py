@@ -190,8 +190,14 @@ PLOT = 340
 """Height of the reliability plot, pixels."""
 
 
-def reliability(groups: Sequence[Group], label: str) -> Markup:
-    """Dots by count with their intervals beside the diagonal on which predictions come true."""
+def reliability(groups: Sequence[Group], noun: str, label: str) -> Markup:
+    """Dots by count with their intervals beside the diagonal on which predictions come true.
+
+    Parameters
+    ----------
+    noun : str
+        What is counted, such as ``incidents``.
+    """
     root = svg(label, class_="reliability", width="100%", height=PLOT)
     largest = max([0.04, *(max(group.predicted, group.high) for group in groups)]) * 1.05
     step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if largest / s <= 5)
@@ -211,7 +217,7 @@ def reliability(groups: Sequence[Group], label: str) -> Markup:
         add(root, "text", name, class_="plain", **tick)
         add(root, "text", name, x=x(value), y=bottom + 20, text_anchor="middle", class_="plain")
     add(root, "line", x1=x(0), x2=x(largest), y1=y(0), y2=y(largest), class_="diagonal")
-    words = "incidents in 100 changes"
+    words = f"{noun} in 100 changes"
     middle = {"x": percent(left + (97 - left) / 2), "y": PLOT - 8, "text_anchor": "middle"}
     add(root, "text", f"Predicted: {words}", class_="axisname", **middle)
     upright = {"transform": f"translate(14 {(top + bottom) / 2:.0f}) rotate(-90)"}

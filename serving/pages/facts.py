@@ -136,7 +136,10 @@ class Facts:
         return last
 
     def outcomes(self, change_ids: Sequence[str], now: datetime) -> list[str | None]:
-        """``caused``, ``clean`` or None (not decided yet) of each change, as known by then."""
+        """``caused``, ``clean`` or None (not decided yet) of each change, as known by then.
+
+        A failure found early waits for the clean changes of its week, or rates would run high.
+        """
         if self.state is None or not change_ids:
             return [None] * len(change_ids)
         owners = self.state.vocabulary("change").find(list(change_ids))
@@ -147,7 +150,7 @@ class Facts:
             for stream in ("failures", "decided")
         )
         pairs = zip(failed.tolist(), decided.tolist(), strict=True)
-        return ["caused" if bad else "clean" if known else None for bad, known in pairs]
+        return [None if not known else "caused" if bad else "clean" for bad, known in pairs]
 
     def links_in(self, since: int, until: int) -> tuple[int, int]:
         """Incidents of a span that are linked to a change as caused by it, and all of them."""

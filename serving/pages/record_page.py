@@ -69,7 +69,7 @@ def track_record(desk: Desk, request: Request) -> Response:
         days=days,
         periods=PERIODS,
         plot=charts.reliability(
-            record.groups, "Predicted against happened; the table says the same"
+            record.groups, desk.noun(), "Predicted against happened; the table says the same"
         ),
         looks=LOOKS,
         decision_words=DECIDED,

@@ -76,12 +76,13 @@ def _measure(settings: Settings, store: Store, scorer: Scorer, home: Path) -> No
     key_id = "" if who is None else who.key_id
     client.cookies.set(COOKIE, issue(secret(home), key_id, "session", now=UNTIL))
     found = len(queue.page(store, queue.Wanted(limit=10_000), now=UNTIL).items)
-    taken, size = [], 0
+    taken, worked, size = [], [], 0
     for _ in range(TIMES):
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         with client.stream("GET", "/", headers={"Accept-Encoding": "gzip"}) as response:
             size = sum(len(part) for part in response.iter_raw())
         taken.append(1000 * (time.perf_counter() - begun))
+        worked.append(1000 * (time.process_time() - busy))
     static = sum(
         (Path("serving/pages/static") / name).stat().st_size
         for name in ("app.css", "app.js", "htmx.min.js")
@@ -89,8 +90,9 @@ def _measure(settings: Settings, store: Store, scorer: Scorer, home: Path) -> No
     changes, median = store.counts()["change_revision"], statistics.median(taken)
     store.close()
     sys.stdout.write(
-        f"agenda of {found} over {changes:,} changes: p50 {median:.0f} ms, page {size:,} bytes "
-        f"compressed, styles and scripts {static:,} bytes uncompressed\n"
+        f"agenda of {found} over {changes:,} changes: p50 {median:.0f} ms "
+        f"({statistics.median(worked):.0f} ms of a processor), page {size:,} bytes compressed, "
+        f"styles and scripts {static:,} bytes uncompressed\n"
     )
     if median >= MOST_MS or size + static >= MOST_BYTES:
         raise SystemExit(f"expected under {MOST_MS} ms and {MOST_BYTES:,} bytes")

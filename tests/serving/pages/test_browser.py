@@ -152,10 +152,20 @@ def test_signing_in_by_keyboard_alone(look: Callable[..., Any], site: Any) -> No
     expect(page.locator("main")).to_be_focused()
 
 
-def test_a_page_prints(look: Callable[..., Any], site: Any, places: dict[str, str]) -> None:
-    page = look(site).open(places["change"])
+def test_pages_print_as_tables_with_their_charts(
+    look: Callable[..., Any], site: Any, places: dict[str, str]
+) -> None:
+    page = look(site, viewport={"width": 688, "height": 1000}).open(places["agenda"])
     page.emulate_media(media="print")
-    expect(page.locator(".bar")).to_be_hidden()
+    expect(page.locator("header.bar")).to_be_hidden()
+    expect(page.locator("rect.bar").first).to_be_visible()
+    assert page.locator(".rows tr").first.evaluate("e => getComputedStyle(e).display") == (
+        "table-row"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 688
+    page.goto(site.address + places["change"])
+    line = page.locator("#decision").evaluate("e => getComputedStyle(e, '::after').content")
+    assert "Decision: ____" in line
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
@@ -245,3 +255,20 @@ def test_a_trial_is_scored_as_one_types(look: Callable[..., Any], site: Any) -> 
     page.get_by_label("Title").fill("Upgrade the database")
     page.keyboard.press("Tab")
     expect(page.locator("#result .huge")).to_be_visible()
+
+
+def test_hostile_titles_do_nothing_and_fit_a_narrow_screen(
+    look: Callable[..., Any], site_of: Callable[..., Any], ticket: Callable[..., Any]
+) -> None:
+    site = site_of()
+    body = ticket(planned_start="2025-06-03T10:00:00Z")
+    for number, title in enumerate(
+        ("<script>alert(1)</script>", "w" * 4000, "\u202eevil \u2067x 🚒")
+    ):
+        named = {"short_description": title, "service": title[:300], "ci": title[:300]}
+        site.service.score({**body, **named, "change_id": f"HOSTILE{number}"})
+    tab = look(site, viewport={"width": 320, "height": 700})
+    tab.page.on("dialog", lambda dialog: tab.faults.append(f"dialog: {dialog.message}"))
+    for place in ("/", "/schedule", *(page_of(f"HOSTILE{n}") for n in range(3))):
+        page = tab.open(place)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, place

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -81,7 +82,10 @@ def test_whatever_a_title_holds_is_text(
     )
     service.score(body)
     someone = person(service, "approver")
-    for path in ("/", page_of(body["change_id"])):
+    frozen = someone.post("/snapshots", {"days": "7"}).headers["location"]
+    asked = urlencode({"service": title[:300], "short_description": title})
+    places = ("/", page_of(body["change_id"]), "/schedule", frozen, f"/?{asked}", f"/try?{asked}")
+    for path in places:
         response = someone.get(path)
         assert response.status_code == 200
         html = response.text
@@ -165,3 +169,20 @@ def test_a_score_that_repeats_the_last_one_is_told_once(
     for _ in range(3):
         service.score(body)
     assert "How the score moved" not in person(service, "approver").text(page_of(body["change_id"]))
+
+
+def test_a_score_without_reasons_says_so_and_claims_nothing_else(
+    desk_of: Callable[..., Any], person: Callable[..., Any], ticket: Callable[..., Any]
+) -> None:
+    service = desk_of()
+    body = ticket(planned_start="2025-06-03T10:00:00Z")
+    path = "/v1/score/batch?explain=none"
+    assert service.ask("POST", path, json=[body]).status_code == 200
+    someone = person(service, "approver")
+    said = someone.text(page_of(body["change_id"]))
+    assert "It was given without reasons" in said
+    assert "Nothing the requester could change" not in said
+    assert "No earlier change is like" not in said
+    row = someone.get("/").text.partition(f">{body['change_id']}<")[2].partition("</tr>")[0]
+    assert "No raising reason on record." in row
+    assert "could not be scored" not in row

@@ -57,6 +57,8 @@ def test_own_view_comes_first_in_the_high_bands(desk: Any) -> None:
     assert "Your own view comes first" in html
     for hidden in ('class="huge"', 'class="fall"', 'class="levers"', "in 100,"):
         assert hidden not in html.partition("<main")[2]
+    crumbs = html.partition('class="crumbs"')[2].partition("</nav>")[0]
+    assert not re.search(r"\d%| of \d", crumbs), "its place among the others tells the score"
     data = {"change_id": answer["change_id"], "score_id": answer["score_id"]}
     assert desk.approver.post("/views", {**data, "expected": "nonsense"}).status_code == 422
     assert desk.approver.post("/views", {**data, "expected": "moderate"}).status_code == 303

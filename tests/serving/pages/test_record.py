@@ -105,6 +105,9 @@ def test_what_was_scored_and_what_followed_are_joined(
         }
         service.clock.now = datetime(2025, 6, 3, 13, tzinfo=UTC)
         assert service.ask("POST", "/v1/incidents", json=incident).status_code == 201
+    service.clock.now = datetime(2025, 6, 6, tzinfo=UTC)
+    early = person(service, "auditor").text("/track-record")
+    assert "has a known outcome yet" in early, "failures wait for the clean ones of their week"
     service.clock.now = datetime(2025, 7, 10, tzinfo=UTC)
     said = person(service, "auditor").text("/track-record")
     assert "there were 4" in said

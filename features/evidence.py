@@ -35,7 +35,14 @@ _WORD = re.compile(r"[a-z]{2,}")
 _SPEAKS_FOR_ITSELF = ("request", "place", "planned_starts", "items", "criticality")
 """Streams behind which there is nothing but the change and its items."""
 
-_KINDS = {"affected": "same_ci", "service": "same_service", "team": "same_team"}
+_KINDS = {
+    "affected": "same_ci",
+    "neighbour": "dependency",
+    "second_neighbour": "indirect_dependency",
+    "service": "same_service",
+    "team": "same_team",
+}
+"""How near another change is, by the entity both name; the nearest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +52,9 @@ class Collision:
     Parameters
     ----------
     kind : str
-        ``same_ci``, ``same_service`` or ``same_team``; the closest that applies.
+        ``same_ci``, ``dependency`` (an item that needs this one or is needed by it),
+        ``indirect_dependency`` (over one item between), ``same_service`` or ``same_team``; the
+        nearest that applies.
     overlap_minutes : float
     """
 

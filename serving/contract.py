@@ -263,7 +263,7 @@ class CollisionOut(BaseModel):
     """Another change planned at the same time."""
 
     change_id: str
-    kind: Literal["same_ci", "same_service", "same_team"]
+    kind: Literal["same_ci", "dependency", "indirect_dependency", "same_service", "same_team"]
     overlap_minutes: float
 
 

@@ -25,6 +25,8 @@ ADDITIVE = 0.0005
 
 KINDS = {
     "same_ci": "Same item",
+    "dependency": "Item that depends on it, or the other way round",
+    "indirect_dependency": "The same over one item between",
     "same_service": "Same service",
     "same_team": "Same team",
 }

@@ -247,6 +247,24 @@ def test_kinds_and_minutes(day: Day) -> None:
     assert behind(asked, "team_overlapping_changes") == ["SERVICE", "ITEM", "TEAM"]
 
 
+def test_what_depends_on_the_item_collides_within_two_relations(day: Day) -> None:
+    facts = [
+        *(
+            Relation(parent=parent, child=child, kind="runs_on", occurred_at=day(1), known_at=at)
+            for parent, child, at in (("shop", "db", day(1)), ("db", "disk", day(1)),
+                                      ("db", "late", day(11)))
+        ),
+        planned("ABOVE", day(10), 2, ci="shop"),
+        planned("BELOW", day(10), 1, ci="db"),
+        planned("UNKNOWN", day(10), 2, ci="late"),
+    ]  # fmt: skip
+    change = planned("CHG-1", day(10), 2, ci="disk")
+    assert collisions(question([*facts, change], change, day(9.5))) == [
+        Collision(change_id="ABOVE", kind="indirect_dependency", overlap_minutes=120.0),
+        Collision(change_id="BELOW", kind="dependency", overlap_minutes=60.0),
+    ]
+
+
 def test_as_many_collisions_as_the_features_count(day: Day) -> None:
     facts = [planned(f"C-{n}", day(10 + n / 24), 2, ci="a") for n in range(4)]
     change = planned("CHG-1", day(10), 2.5, ci="a")

@@ -33,7 +33,8 @@ NUMBERS = re.compile(r"\b(int|float|Floats|Ints)\b")
 UNITS = re.compile(
     r"microseconds?|seconds?|minutes?|hours?|days?|weeks?|months?|moments?|log-odds|probabilit\w+|"
     r"shares?|between 0 and 1|0 to 1|0 or 1|counts?|numbers?|rows?|bytes?|characters?|inches|"
-    r"per cent|%|columns?|rates?|index|seed|windows?|slope|intercept|units?|places?|versions?|points?|port",
+    r"per cent|%|columns?|rates?|index|seed|windows?|slope|intercept|units?|places?|versions?|"
+    r"points?|port",
     re.IGNORECASE,
 )
 """What a number can be a number of."""

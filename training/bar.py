@@ -9,7 +9,7 @@ from typing import Any
 # Without the widgets tqdm.auto would warn in every notebook that they are not installed.
 tqdm: Any = import_module("tqdm.auto" if find_spec("ipywidgets") else "tqdm").tqdm
 
-FORMAT = "{desc}: {n_fmt} of {total_fmt} |{bar:20}| {elapsed}"
+FORMAT = "{desc}{n_fmt} of {total_fmt} |{bar:20}| {elapsed}"
 """No rate: the parts of a stage take very different times."""
 
 

@@ -81,7 +81,8 @@ class Kept:
         """
         path = self.folder / f"{key}.npz"
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            content = io.BytesIO(path.read_bytes())  # a damaged file is never left open
+            with np.load(content, allow_pickle=False) as arrays:
                 facts = orjson.loads(arrays["facts"].tobytes())
                 estimator = estimator_file.from_bytes(arrays["estimator"].tobytes())
                 said = {name: arrays[f"said.{name}"] for name in facts["said"]}

@@ -238,7 +238,7 @@ def summary(names: Sequence[str], parts: Floats, order: Sequence[str]) -> View:
             dots = columns[name][chosen]
             height = place + rng.uniform(-0.3, 0.3, len(dots))
             colour = np.where(dots > 0, VERMILION, BLUE)
-            axes.scatter(dots, height, s=4, c=colour, alpha=0.35, linewidths=0)
+            axes.scatter(dots, height, s=4, c=colour, alpha=0.35, linewidths=0, rasterized=True)
         axes.set_yticks(range(len(shown)), shown)
         axes.set_xlabel("part in the score, log-odds")
 

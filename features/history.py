@@ -24,7 +24,8 @@ class History:
     tables : mapping of type to Columns
         One table for each of ``features.columns.RECORD_TYPES``.
     watermark : int
-        The last write of the store that these facts hold; 0 for a history without a store.
+        Number of the last write of the store that these facts hold; 0 for a history without a
+        store.
     place : Place
         Where the organisation is.
 
@@ -56,6 +57,11 @@ class History:
     def as_of(self, moment: datetime) -> History:
         """What was known at a moment: the facts whose ``known_at`` is not later.
 
+        Parameters
+        ----------
+        moment : datetime
+            Aware.
+
         Raises
         ------
         ValueError
@@ -72,7 +78,13 @@ class History:
         )
 
     def plus(self, newer: History) -> History:
-        """These facts and those of a later write."""
+        """These facts and those of a later write.
+
+        Parameters
+        ----------
+        newer : History
+            What was written since.
+        """
         return History(
             {
                 kind: Columns.concatenate([table, newer[kind]])
@@ -83,7 +95,13 @@ class History:
         )
 
     def placed(self, place: Place) -> History:
-        """The same facts of an organisation somewhere else."""
+        """The same facts of an organisation somewhere else.
+
+        Parameters
+        ----------
+        place : Place
+            Where it is.
+        """
         return replace(self, place=place)
 
     @property

@@ -41,6 +41,11 @@ from features.verdicts import verdicts
 def label(history: History, policy: LabelPolicy, *, as_of: datetime) -> pd.DataFrame:
     """Outcome of every change, as far as was known at ``as_of``.
 
+    Parameters
+    ----------
+    as_of : datetime
+        Use only what was known then, aware.
+
     Returns
     -------
     DataFrame
@@ -69,7 +74,13 @@ def label(history: History, policy: LabelPolicy, *, as_of: datetime) -> pd.DataF
 
 
 def summary(history: History, policy: LabelPolicy, *, as_of: datetime) -> dict[str, Any]:
-    """Counts by outcome and by source, and the base rate, as ``changerisk labels`` prints them."""
+    """Counts by outcome and by source, and the base rate, as ``changerisk labels`` prints them.
+
+    Parameters
+    ----------
+    as_of : datetime
+        Use only what was known then, aware.
+    """
     labels = label(history, policy, as_of=as_of)
     counts = Counter(labels["outcome"])
     decided = counts["caused"] + counts["clean"]

@@ -24,14 +24,14 @@ class LabelPolicy:
     max_priority : int or None
         Incidents of this priority or more urgent count (1 is the most urgent); None counts all.
     min_confidence : float
-        Links below it are ignored.
+        Links below it are ignored, between 0 and 1.
     settle_days : float
         How long after the window a change stays undecided, for links that are entered late.
     close_code : str or None
         Of the incidents on the same item only those closed with this code count, and of them those
         closed within ``settle_days`` of being opened: at any moment, before a change as after it.
     min_rise : int
-        How many more incidents on the same items must come after than before.
+        Number of incidents on the same items by which more must come after than before.
     means : str
         The outcome in words, after "changes that …".
     """
@@ -97,6 +97,13 @@ POLICIES: dict[str, LabelPolicy] = {
 
 def policy_from(name: str, **changed: Any) -> LabelPolicy:
     """A named policy with some of its settings replaced.
+
+    Parameters
+    ----------
+    name : str
+        A label known by name.
+    **changed
+        Its settings to replace, such as ``window_days=3``.
 
     Raises
     ------

@@ -81,10 +81,34 @@ class Change:
         When this revision could first be read, aware.
     revision : str
         The ITSM's own revision mark, ``"1"`` where it keeps none.
+    change_type : str or None
+        ``normal``, ``standard`` or ``emergency``.
+    category : str or None
+        What kind of work it is, in the organisation's own words.
+    change_model : str or None
+        Template it was made from.
+    short_description, description, justification : str or None
+        Title, text, and why it is wanted.
+    implementation_plan, backout_plan, test_plan : str or None
+        How it is done, undone and tested.
+    ci, service : str or None
+        First configuration item and first service affected.
     affected_cis, impacted_services : tuple of str
         All configuration items and services named, beside the first ones in ``ci`` and ``service``.
     references : tuple of str
         Tracker, problem or parent numbers this change belongs to.
+    assignment_group : str or None
+        Team that carries it out.
+    requested_by, implementer : str or None
+        Persons; kept for the separation of duties, read by no feature.
+    declared_risk, impact, urgency, priority : str or None
+        What the form says: a number, or ``low``, ``moderate``, ``high``.
+    cab_required : bool or None
+        Whether the board must see it.
+    submitted_at : datetime or None
+        When it was first submitted, aware.
+    planned_start, planned_end : datetime or None
+        When it is to be carried out, aware.
     attributes : mapping of str to float
         Further numbers known at submission, such as ``lines_added``; see the feature catalogue.
     """
@@ -129,6 +153,24 @@ class Incident:
 
     Parameters
     ----------
+    incident_id : str
+        The number people use, for example ``INC0100001``.
+    occurred_at : datetime
+        When it was opened, aware.
+    known_at : datetime
+        When this row could first be read, aware.
+    resolved_at : datetime or None
+        When the service was back, aware.
+    priority : int or None
+        Number from 1 (the most urgent) to 5.
+    ci, service : str or None
+        Configuration item and service it was seen on.
+    assignment_group : str or None
+        Team that works on it.
+    category : str or None
+        What kind of trouble it is, in the organisation's own words.
+    short_description, description : str or None
+        Title and text.
     close_code : str or None
         What it turned out to be (software, hardware, user error), on the row known at its closing.
     """
@@ -153,6 +195,8 @@ class Link:
 
     Parameters
     ----------
+    incident_id, change_id : str
+        Which belong together.
     kind : str
         ``caused_by``: the change caused the incident. ``fixed_by``: the change repairs it, which is
         what ServiceNow's ``rfc`` field means; never a cause.
@@ -160,6 +204,10 @@ class Link:
         Who says so: ``explicit`` (a field or a person), ``text`` or ``same_item``.
     confidence : float
         Between 0 and 1.
+    occurred_at : datetime
+        When the incident was opened, aware.
+    known_at : datetime
+        When the statement was made, aware.
     """
 
     incident_id: str
@@ -177,9 +225,15 @@ class ChangeEvent:
 
     Parameters
     ----------
+    change_id : str
+        The change.
     kind : str
         ``started`` (``occurred_at`` is the actual start), ``closed`` (``code`` is the close code),
         ``backed_out`` or ``canceled`` (withdrawn or deleted, so that it was never carried out).
+    occurred_at, known_at : datetime
+        When it happened and when it was recorded, aware.
+    code : str or None
+        The close code of ``closed``.
     planned : bool
         For ``backed_out``: the reversal belonged to the plan (maintenance over, test finished).
     """
@@ -194,7 +248,21 @@ class ChangeEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A configuration item as described from ``known_at`` on."""
+    """A configuration item as described from ``known_at`` on.
+
+    Parameters
+    ----------
+    ci : str
+        Its name.
+    known_at : datetime
+        Since when it is described so, aware.
+    ci_class : str or None
+        What it is: a server, a database.
+    service : str or None
+        Service it belongs to.
+    criticality : int or None
+        A number; 1 is the most critical.
+    """
 
     ci: str
     known_at: datetime
@@ -205,7 +273,19 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Relation:
-    """``parent`` depends on ``child`` from ``occurred_at`` until ``ended_at``."""
+    """``parent`` depends on ``child`` from ``occurred_at`` until ``ended_at``.
+
+    Parameters
+    ----------
+    parent, child : str
+        Two items; the parent needs the child.
+    kind : str
+        What the tool calls it, such as ``depends_on``.
+    occurred_at, known_at : datetime
+        Since when it holds, and when it was recorded, aware.
+    ended_at : datetime or None
+        Until when it holds, aware; None while it does.
+    """
 
     parent: str
     child: str
@@ -219,6 +299,19 @@ class Relation:
 class CalendarEntry:
     """A span of time with a meaning: ``freeze``, ``blackout`` or ``maintenance``; ``scope`` is an
     item, a service or ``*`` for the whole organisation.
+
+    Parameters
+    ----------
+    entry_id : str
+        What the calendar calls it.
+    kind : str
+        ``freeze``, ``blackout`` or ``maintenance``.
+    scope : str
+        An item, a service, or ``*`` for all.
+    starts_at, ends_at : datetime
+        The span, aware.
+    known_at : datetime
+        When it was announced, aware.
     """
 
     entry_id: str

@@ -85,6 +85,11 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Settings from environment variables.
 
+        Parameters
+        ----------
+        environment : mapping of str to str
+            ``os.environ``, or what stands in for it.
+
         Raises
         ------
         SettingsError

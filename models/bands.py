@@ -28,7 +28,7 @@ class Bands:
     Parameters
     ----------
     moderate, high, very_high : float
-        Where the band begins.
+        Probability from which the band is given.
     review_budget : float
         Share of changes the board can read; the size of ``high`` and ``very_high`` together in the
         window the cuts come from.
@@ -61,11 +61,23 @@ class Bands:
         return self.moderate, self.high, self.very_high
 
     def of(self, probability: float) -> str:
-        """The band of a probability."""
+        """The band of a probability.
+
+        Parameters
+        ----------
+        probability : float
+            Between 0 and 1.
+        """
         return BANDS[sum(probability >= cut for cut in self.cuts)]
 
     def measured(self, probability: Floats, failed: NDArray[np.bool_]) -> Bands:
-        """The same cuts with the rates observed in a window."""
+        """The same cuts with the rates observed in a window.
+
+        Parameters
+        ----------
+        probability, failed : ndarray, shape (n,)
+            Scores of changes not used to make the cuts, and what happened.
+        """
         names = np.array([self.of(p) for p in probability.tolist()])
         observed: dict[str, dict[str, float | None]] = {}
         for band in BANDS:
@@ -86,6 +98,8 @@ def rehearse(
 
     Parameters
     ----------
+    bands : Bands
+        The cuts.
     quarters : ndarray of str, shape (n,)
         Name of each change's quarter, ``2024-Q1``.
     probability, failed : ndarray, shape (n,)
@@ -156,6 +170,10 @@ def make_bands(probability: Floats, base_rate: float, review_budget: float = 0.1
     ----------
     probability : ndarray, shape (n,)
         Calibrated probabilities of a recent window.
+    base_rate : float
+        Share of the changes that fail, 0 to 1.
+    review_budget : float
+        Share of the changes the board can read, 0 to 1.
 
     Raises
     ------

@@ -67,6 +67,8 @@ class RiskModel:
     training : mapping
         How to train it again: ``config``, ``watermark`` (the last write of the store it saw) and
         ``history_from``.
+    features : str
+        Which features it was made with; another catalogue cannot serve it.
     tables : Tables, optional
         What explanations are looked up in; by default those of path-dependent values, which need no
         rows to be made of.
@@ -115,6 +117,11 @@ class RiskModel:
     def against(self, values: Floats) -> RiskModel:
         """The same model, its scores explained against the given rows of a feature table.
 
+        Parameters
+        ----------
+        values : ndarray, shape (n, columns of the catalogue)
+            Rows of a feature table.
+
         Raises
         ------
         ValueError
@@ -126,28 +133,64 @@ class RiskModel:
         return replace(self, tables=Tables.build(self.forest, self.groups, background))
 
     def select(self, values: Floats) -> Floats:
-        """The model's columns of a feature table, unknown groups taken as usual; contiguous."""
+        """The model's columns of a feature table, unknown groups taken as usual; contiguous.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, columns of the catalogue)
+            Rows of a feature table.
+        """
         selected = np.ascontiguousarray(values[:, [NAMES.index(name) for name in self.columns]])
         return self.usual.filled(selected)
 
     def unknown_groups(self, values: Floats) -> list[str]:
-        """Factor groups of one row of which nothing is known, though most changes have them."""
+        """Factor groups of one row of which nothing is known, though most changes have them.
+
+        Parameters
+        ----------
+        values : ndarray, shape (1, columns of the catalogue)
+            One row of a feature table.
+        """
         return [group for group, rows in self.unknown_by_group(values).items() if rows[0]]
 
     def unknown_by_group(self, values: Floats) -> Mapping[str, NDArray[np.bool_]]:
-        """For every factor group that most changes have, the rows where nothing of it is known."""
+        """For every factor group that most changes have, the rows where nothing of it is known.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, columns of the catalogue)
+            Rows of a feature table.
+        """
         return self.usual.unknown(values[:, [NAMES.index(name) for name in self.columns]])
 
     def margin(self, selected: Floats) -> Floats:
-        """Raw margins of rows of the model's columns."""
+        """Raw margins of rows of the model's columns.
+
+        Parameters
+        ----------
+        selected : ndarray, shape (n, columns of the model)
+            Rows as :meth:`select` gives them.
+        """
         return self.forest.margin(selected)
 
     def probability(self, values: Floats) -> Floats:
-        """Calibrated probability for rows of the feature table, shape (n,)."""
+        """Calibrated probability for rows of the feature table, shape (n,).
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, columns of the catalogue)
+            Rows of a feature table.
+        """
         return self.platt.probability(self.margin(self.select(values)))
 
     def percentile(self, probability: float) -> int:
-        """How many in 100 changes of the calibration window scored lower."""
+        """How many in 100 changes of the calibration window scored lower.
+
+        Parameters
+        ----------
+        probability : float
+            Between 0 and 1.
+        """
         rank = np.searchsorted(self.score_quantiles, probability) / len(self.score_quantiles)
         return int(100 * rank)
 
@@ -179,6 +222,15 @@ class RiskModel:
         tables: Tables | None = None,
     ) -> RiskModel:
         """The bundle of an estimator and the facts stored beside it.
+
+        Parameters
+        ----------
+        facts : mapping
+            As :meth:`facts` gave them.
+        estimator : HistGradientBoostingClassifier
+            The fitted trees.
+        tables : Tables, optional
+            What explanations are looked up in.
 
         Raises
         ------

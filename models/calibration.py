@@ -20,17 +20,34 @@ class Platt:
     """``log-odds = slope * margin + intercept`` [1]_.
 
     .. [1] Platt (1999), "Probabilistic outputs for support vector machines".
+
+    Parameters
+    ----------
+    slope, intercept : float
+        Calibrated log-odds are ``slope * margin + intercept``.
     """
 
     slope: float
     intercept: float
 
     def log_odds(self, margin: Floats) -> Floats:
-        """Calibrated log-odds of raw margins."""
+        """Calibrated log-odds of raw margins.
+
+        Parameters
+        ----------
+        margin : ndarray, shape (n,)
+            Raw margins of the trees, log-odds.
+        """
         return self.slope * margin + self.intercept
 
     def probability(self, margin: Floats) -> Floats:
-        """Calibrated probability of raw margins."""
+        """Calibrated probability of raw margins.
+
+        Parameters
+        ----------
+        margin : ndarray, shape (n,)
+            Raw margins of the trees, log-odds.
+        """
         return np.asarray(expit(self.log_odds(margin)), np.float64)
 
 
@@ -68,6 +85,15 @@ def levelled(platt: Platt, margin: Floats, failed: NDArray[np.bool_]) -> Platt:
     An estimator fitted again with the calibration window included has learnt that window's level
     already; the intercept of the earlier one would count it twice. A window in which nothing or
     everything failed leaves the line as it is.
+
+    Parameters
+    ----------
+    platt : Platt
+        The line whose slope is kept.
+    margin : ndarray, shape (n,)
+        Raw margins of a window, log-odds.
+    failed : ndarray of bool, shape (n,)
+        What happened in it.
     """
     positives = int(failed.sum())
     if positives == 0 or positives == len(failed):

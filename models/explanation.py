@@ -55,7 +55,7 @@ class Factor:
     feature : str or None
         That feature.
     value, reference : float or None
-        Its value and the usual one.
+        Its value and the usual one, in the feature's unit.
     log_odds : float
         The part in log-odds; all parts and the base make the score.
     points : float
@@ -89,9 +89,11 @@ class Parts:
     log_odds : ndarray, shape (n,)
         The calibrated scores.
     groups : ndarray, shape (n, groups)
-        Shapley values with the factor groups as players; with the base they add up to the score.
+        Shapley values with the factor groups as players, log-odds; with the base they add up to
+        the score.
     columns : ndarray, shape (n, columns)
-        Shapley values with the columns as players; they tell which fact of a group weighs most.
+        Shapley values with the columns as players, log-odds; they tell which fact of a group
+        weighs most.
     """
 
     log_odds: Floats
@@ -120,6 +122,11 @@ class Explainer:
     def parts(self, selected: Floats) -> Parts:
         """What the scores of rows of the model's columns are made of.
 
+        Parameters
+        ----------
+        selected : ndarray, shape (n, columns of the model)
+            Rows as :meth:`models.bundle.RiskModel.select` gives them.
+
         Raises
         ------
         ExplanationError
@@ -137,7 +144,17 @@ class Explainer:
         return Parts(score, groups, columns)
 
     def factors(self, table: FeatureTable, changes: Columns, row: int = 0) -> list[Factor]:
-        """The factors of one row, strongest first, at most ``SHOWN`` and the others summed."""
+        """The factors of one row, strongest first, at most ``SHOWN`` and the others summed.
+
+        Parameters
+        ----------
+        table : FeatureTable
+            The table that holds the row, with what stands behind its values.
+        changes : Columns
+            The changes of the table's rows.
+        row : int
+            Number of the row.
+        """
         parts = self.parts(self._model.select(table.values[row : row + 1]))
         per_log_odds = points_per_log_odds(self.base_log_odds, float(parts.log_odds[0]))
         # What is said of a change is what is known of it, never the usual that stood in for it.

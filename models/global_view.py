@@ -20,6 +20,7 @@ from features.language import say
 from features.sentences import reference_words
 from models.bundle import RiskModel
 from models.explanation import Explainer, heading
+from models.palette import BLUE, GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,12 +47,16 @@ class Importance:
 
     frame: pd.DataFrame
 
-    def plot(self) -> Axes:
-        """Bars, strongest on top."""
+    def draw(self, axes: Axes) -> None:
+        """Draw bars onto axes, the strongest on top."""
         shown = self.frame.iloc[::-1]
-        axes = _axes(height=0.35 * len(shown) + 1)
-        axes.barh(shown["heading"], shown["log_odds"], color="#1f5fa8")
+        axes.barh(shown["heading"], shown["log_odds"], color=BLUE)
         axes.set_xlabel("mean absolute part in the score, log-odds")
+
+    def plot(self) -> Axes:
+        """The bars on axes of their own."""
+        axes = _axes(height=0.35 * len(self.frame) + 1)
+        self.draw(axes)
         return axes
 
 
@@ -72,15 +77,26 @@ class Dependence:
     unit: str
     frame: pd.DataFrame
 
-    def plot(self) -> Axes:
-        """The middle over the steps, with the quartiles as a band."""
-        axes = _axes()
-        places = np.arange(len(self.frame))
-        axes.fill_between(places, self.frame["low"], self.frame["high"], color="#dfe7ec")
-        axes.plot(places, self.frame["middle"], color="#1f5fa8", marker="o")
-        axes.axhline(0, color="#4a5661", linewidth=0.8)
+    def draw(self, axes: Axes) -> None:
+        """Draw the middle over the steps onto axes, with the quartiles as bars.
+
+        What is not known stands apart from the known values: it is no step of them.
+        """
+        known = self.frame["value"].notna().to_numpy()
+        places = np.arange(len(self.frame)) + np.where(known, 0.0, 0.5)
+        middle = self.frame["middle"].to_numpy()
+        gaps = [middle - self.frame["low"], self.frame["high"] - middle]
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        axes.plot(places[known], middle[known], color=BLUE, linewidth=1)
+        axes.errorbar(places, middle, yerr=gaps, fmt="o", color=BLUE, capsize=2)
         axes.set_xticks(places, self.frame["words"], rotation=40, ha="right")
-        axes.set_ylabel(f"part in the score, log-odds\n{self.feature}")
+        axes.set_xlabel(self.unit)
+        axes.set_ylabel("part in the score, log-odds")
+
+    def plot(self) -> Axes:
+        """The same on axes of their own."""
+        axes = _axes()
+        self.draw(axes)
         return axes
 
 
@@ -105,7 +121,7 @@ class Stability:
     def plot(self) -> Axes:
         """A point a pair."""
         axes = _axes(height=2)
-        axes.plot(self.frame["jaccard"], np.zeros(len(self.frame)), "o", color="#1f5fa8", alpha=0.5)
+        axes.plot(self.frame["jaccard"], np.zeros(len(self.frame)), "o", color=BLUE, alpha=0.5)
         axes.set_xlim(0, 1)
         axes.set_yticks([])
         axes.set_xlabel(f"strongest {TOP} factors in common (Jaccard), pairs of retrains")
@@ -114,6 +130,11 @@ class Stability:
 
 def importance(model: RiskModel, values: Floats) -> Importance:
     """Importance of the factor groups over rows of a feature table.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, columns of the catalogue)
+        Rows of a feature table.
 
     Raises
     ------
@@ -139,6 +160,13 @@ def importance(model: RiskModel, values: Floats) -> Importance:
 def dependence(model: RiskModel, values: Floats, feature: str) -> Dependence:
     """What one feature does to the scores of rows of a feature table, by its value.
 
+    Parameters
+    ----------
+    values : ndarray, shape (n, columns of the catalogue)
+        Rows of a feature table.
+    feature : str
+        A column the model sees.
+
     Raises
     ------
     ValueError
@@ -162,6 +190,13 @@ def dependence(model: RiskModel, values: Floats, feature: str) -> Dependence:
 def stability(models: Sequence[RiskModel], values: Floats) -> Stability:
     """How alike the reasons of several models are, over rows of a feature table.
 
+    Parameters
+    ----------
+    models : sequence of RiskModel
+        Retrains of one way of training.
+    values : ndarray, shape (n, columns of the catalogue)
+        Rows of a feature table.
+
     Raises
     ------
     ValueError
@@ -169,22 +204,39 @@ def stability(models: Sequence[RiskModel], values: Floats) -> Stability:
     """
     if len(models) < 2:
         raise ValueError(f"expected at least two models to compare, got {len(models)}")
-    names = sorted({group for model in models for group in model.tables.names})
-    tops = []
-    for model in models:
-        explainer = Explainer(model)
-        parts = np.abs(explainer.parts(_some(model, values)).groups)
-        whole = np.zeros((len(parts), len(names)))
-        whole[:, [names.index(group) for group in explainer.groups]] = parts
-        order = np.argsort(-whole, axis=1, kind="stable")[:, :TOP]
-        top = np.zeros(whole.shape, bool)
-        np.put_along_axis(top, order, True, axis=1)
-        tops.append(top)
+    tops = [
+        strongest(model.tables.names, model.tables.by_group(_some(model, values)))
+        for model in models
+    ]
     rows = [
-        (first, second, float(((a & b).sum(axis=1) / (a | b).sum(axis=1)).mean()))
+        (first, second, agreement(a, b))
         for (first, a), (second, b) in combinations(enumerate(tops), 2)
     ]
     return Stability(pd.DataFrame(rows, columns=["first", "second", "jaccard"]))
+
+
+def strongest(names: Sequence[str], parts: Floats) -> list[frozenset[str]]:
+    """The ``TOP`` strongest factor groups of each row.
+
+    Parameters
+    ----------
+    names : sequence of str, length g
+    parts : ndarray, shape (n, g)
+        Shapley values of the groups, log-odds.
+    """
+    order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :TOP]
+    return [frozenset(names[place] for place in row) for row in order.tolist()]
+
+
+def agreement(ours: Sequence[frozenset[str]], theirs: Sequence[frozenset[str]]) -> float:
+    """Mean Jaccard index of two models' strongest groups, row by row, 0 to 1.
+
+    Examples
+    --------
+    >>> agreement([frozenset("ab"), frozenset("a")], [frozenset("ac"), frozenset("a")])
+    0.6666666666666666
+    """
+    return float(np.mean([len(a & b) / len(a | b) for a, b in zip(ours, theirs, strict=True)]))
 
 
 def _some(model: RiskModel, values: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The registry: bundles in MLflow, in and out. The only module that speaks MLflow and skops.
+"""The registry: bundles in MLflow, in and out.
 
 A bundle is stored as library types and plain data: the estimator in skops' format, everything else
 as JSON. It is loaded only if every type in it is on ``TRUSTED`` and every index in its trees stays
@@ -20,24 +20,23 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import orjson
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from features.errors import ChangeRiskError
 from features.settings import Settings
+from models import estimator_file
 from models.bundle import BundleError, RiskModel
+from models.estimator_file import TRUSTED
 from models.policy_file import load as load_policy
 from models.routing import RoutingPolicy
 from models.shapley import Tables
 from models.shapley_arrays import TablesError, from_bytes, to_bytes
+from models.snapshot import Snapshot
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 MODEL_NAME = "change-risk"
-
-TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
-"""Types beyond skops' own list that a bundle may hold."""
 
 _ESTIMATOR, _TABLES, _FACTS = "estimator.skops", "explanation.npz", "bundle.json"
 _FOLDER, _DOCUMENTS = "bundle", "documents"
@@ -64,6 +63,10 @@ class Registered:
 
     Parameters
     ----------
+    model : RiskModel
+        The bundle.
+    name, version : str
+        The registry's own.
     routing : RoutingPolicy or None
         Which way changes may take; None where the organisation's own cannot be read.
     """
@@ -124,15 +127,22 @@ class Registry:
         tags: Mapping[str, str],
         alias: str | None = None,
         documents: Mapping[str, bytes] | None = None,
+        data: Snapshot | None = None,
     ) -> str:
         """Log a bundle as a run with its model, register it, and give its version.
 
         Parameters
         ----------
-        documents : mapping of str to bytes, optional
-            Files kept with the run: reports, cards, figures.
+        params, tags : mapping
+            What the run is found by.
+        metrics : mapping of str to float
+            Figures of the test window.
         alias : str, optional
             ``champion`` or ``challenger``: which of the registry's pointers to move to it.
+        documents : mapping of str to bytes, optional
+            Files kept with the run: reports, cards, figures.
+        data : Snapshot, optional
+            What it was trained on.
         """
         mlflow = self._mlflow
         with tempfile.TemporaryDirectory() as folder:
@@ -151,6 +161,8 @@ class Registry:
                 mlflow.set_tags(dict(tags))
                 mlflow.log_artifacts(str(bundle), artifact_path=_FOLDER)
                 mlflow.log_artifacts(str(papers), artifact_path=_DOCUMENTS)
+                if data is not None:
+                    data.log(self._client, run.info.run_id)
                 logged = mlflow.sklearn.log_model(
                     model.estimator,
                     name="model",
@@ -179,11 +191,25 @@ class Registry:
         return str(self._client.create_experiment(MODEL_NAME, artifact_location=location))
 
     def point(self, alias: str, version: str) -> None:
-        """Move an alias to a version."""
+        """Move an alias to a version.
+
+        Parameters
+        ----------
+        alias : str
+            ``champion``, ``challenger`` or ``previous``.
+        version : str
+            Where it is to point.
+        """
         self._client.set_registered_model_alias(MODEL_NAME, alias, version)
 
     def version_of(self, alias: str) -> str | None:
-        """The version an alias points to; None where it points nowhere."""
+        """The version an alias points to; None where it points nowhere.
+
+        Parameters
+        ----------
+        alias : str
+            ``champion``, ``challenger`` or ``previous``.
+        """
         try:
             found = self._client.get_model_version_by_alias(MODEL_NAME, alias)
         except self._mlflow.exceptions.MlflowException:
@@ -191,12 +217,30 @@ class Registry:
         return str(found.version)
 
     def tag(self, version: str, **tags: str) -> None:
-        """Write facts beside a version."""
+        """Write facts beside a version.
+
+        Parameters
+        ----------
+        version : str
+            The version.
+        **tags
+            The facts by name.
+        """
         for name, value in tags.items():
             self._client.set_model_version_tag(MODEL_NAME, version, name, value)
 
     def keep(self, version: str, name: str, content: bytes) -> None:
-        """Add a file to those kept with a version's run."""
+        """Add a file to those kept with a version's run.
+
+        Parameters
+        ----------
+        version : str
+            The version.
+        name : str
+            Of the file.
+        content : bytes
+            What is in it.
+        """
         found = self._client.get_model_version(MODEL_NAME, version)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, name)
@@ -204,7 +248,15 @@ class Registry:
             self._client.log_artifact(found.run_id, str(path), artifact_path=_DOCUMENTS)
 
     def document(self, version: str, name: str) -> bytes | None:
-        """A file kept with a version's run; None where there is none of that name."""
+        """A file kept with a version's run; None where there is none of that name.
+
+        Parameters
+        ----------
+        version : str
+            The version.
+        name : str
+            Of the file.
+        """
         found = self._client.get_model_version(MODEL_NAME, version)
         try:
             path = self._mlflow.artifacts.download_artifacts(
@@ -234,6 +286,11 @@ class Registry:
 
     def load(self, alias_or_version: str = "champion") -> Registered:
         """A bundle by alias or version.
+
+        Parameters
+        ----------
+        alias_or_version : str
+            An alias such as ``champion``, or a version's digits.
 
         Raises
         ------
@@ -266,10 +323,8 @@ class Registry:
 
 def dump(model: RiskModel, folder: Path) -> None:
     """Write a bundle's three files into a folder."""
-    import skops.io
-
     path = folder / _ESTIMATOR
-    skops.io.dump(model.estimator, path)
+    path.write_bytes(estimator_file.to_bytes(model.estimator))
     (folder / _TABLES).write_bytes(to_bytes(model.tables))
     facts = {
         **model.facts(),
@@ -287,8 +342,6 @@ def load(folder: Path) -> RiskModel:
     BundleError
         If a file is missing, damaged, or holds a type or an index it must not.
     """
-    import skops.io
-
     path = folder / _ESTIMATOR
     try:
         facts = orjson.loads((folder / _FACTS).read_bytes())
@@ -299,16 +352,7 @@ def load(folder: Path) -> RiskModel:
         raise BundleError(f"the bundle's facts cannot be read: {_FACTS} holds no object")
     if hashlib.sha256(content).hexdigest() != facts.get("estimator_sha256"):
         raise BundleError("the estimator is not the one the bundle was made with (digest differs)")
-    try:
-        untrusted = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)
-        if untrusted:
-            raise BundleError(f"the estimator holds types that are not trusted: {untrusted}")
-        estimator = skops.io.loads(content, trusted=list(TRUSTED))
-        check_bounds(estimator)
-    except BundleError:
-        raise
-    except Exception as error:  # a damaged file makes skops and numpy raise anything
-        raise BundleError(f"the estimator cannot be read: {error!r}") from error
+    estimator = estimator_file.from_bytes(content)
     tables = None if facts.get("protocol") == 1 else _tables(folder, facts)
     model = RiskModel.from_facts(facts, estimator, tables)
     if len(model.columns) != estimator.n_features_in_:
@@ -353,37 +397,6 @@ def check_tables(model: RiskModel) -> None:
     for parts in (groups, by_column):
         if not np.abs(tables.base + parts.sum(axis=1) - model.margin(rows)).max() <= TOLERANCE:
             raise BundleError("the explanation tables do not add up to the estimator's margin")
-
-
-def check_bounds(estimator: object) -> None:
-    """Check that every index in the trees stays inside its arrays.
-
-    scikit-learn's compiled code walks the trees without checking; a damaged file would make it read
-    foreign memory.
-
-    Raises
-    ------
-    BundleError
-        If the estimator is not gradient-boosted trees, or a tree points outside itself.
-    """
-    if not isinstance(estimator, HistGradientBoostingClassifier):
-        raise BundleError(f"expected gradient-boosted trees, got {type(estimator).__name__}")
-    for stage in estimator._predictors:
-        for tree in stage:
-            nodes = tree.nodes
-            inner = nodes[nodes["is_leaf"] == 0]
-            places = np.flatnonzero(nodes["is_leaf"] == 0)
-            children = np.stack([inner["left"], inner["right"]]).astype(np.int64)
-            if (
-                len(nodes) == 0
-                or (nodes["depth"] >= len(nodes)).any()  # bounds the walk
-                or (children >= len(nodes)).any()
-                or (children <= places).any()  # children come after their parent: no loops
-                or (inner["feature_idx"].astype(np.int64) >= estimator.n_features_in_).any()
-                or (inner["feature_idx"].astype(np.int64) < 0).any()
-                or inner["is_categorical"].any()
-            ):
-                raise BundleError("a tree of the estimator points outside itself")
 
 
 @contextmanager

@@ -1,39 +1,42 @@
 # ---
 # jupyter:
 #   jupytext:
-#     formats: py:percent
+#     formats: ipynb,py:percent
 # ---
 
 # %% [markdown]
 # # History and labels
 #
-# What an organisation has on record, which of its changes led to incidents, and by whose word. The
-# data here are synthetic: `features.synthetic` invents them, causes included.
+# What an organisation has on record, which of its changes led to incidents, and by whose word. By
+# default the data are synthetic: `features.synthetic` invents them, causes included.
 
 # %%
-import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from features.history import History
-from features.labels import label, summary, summary_lines
-from features.policy import POLICIES
-from features.records import Change, Incident, Link
-from features.synthetic import organisation
+from features.records import Change, Incident
+from training.lab import Lab
 
-until = datetime(2026, 11, 22, tzinfo=UTC)
-made = organisation(seed=7, until=until, changes=int(os.environ.get("NOTEBOOK_CHANGES", "20000")))
-history = History.from_records(made.records)
-print(made.describe())
+lab = Lab.example()
+print("source:", lab.source)
+lab.quality()
 
 # %% [markdown]
-# A change may have several revisions; an incident a second row when it is resolved. Each fact has
-# the moment at which it happened and the moment at which it became known.
+# Each fact has the moment at which it happened and the moment at which it became known. A change
+# may have several revisions; an incident a second row when it is resolved.
 
 # %%
-history.frame(Change)[["change_id", "revision", "known_at", "planned_start", "ci"]].tail(3)
+lab.history.frame(Change)[["change_id", "revision", "known_at", "planned_start", "ci"]].tail(3)
 
 # %%
-history.frame(Incident)[["incident_id", "occurred_at", "known_at", "resolved_at", "ci"]].head(3)
+lab.history.frame(Incident)[["incident_id", "occurred_at", "known_at", "resolved_at", "ci"]].head(3)
+
+# %% [markdown]
+# ## What is filled in
+#
+# A field that is hardly ever filled cannot explain anything.
+
+# %%
+lab.coverage()
 
 # %% [markdown]
 # ## Labels as of a date
@@ -42,25 +45,25 @@ history.frame(Incident)[["incident_id", "occurred_at", "known_at", "resolved_at"
 # earlier, less is decided; nothing that was decided then has become undecided since.
 
 # %%
-policy = POLICIES["incident"]
-print("\n".join(summary_lines(summary(history, policy, as_of=until))))
-print("\n".join(summary_lines(summary(history, policy, as_of=until - timedelta(days=30)))))
+lab.labels()
+
+# %%
+lab.labels(as_of=lab.as_of - timedelta(days=30))
 
 # %% [markdown]
 # ## Links arrive late
 #
 # Share of all links ever recorded that had arrived some days after the incident opened. The
-# settling time of the label (`settle_days`) must leave room for most of them.
+# settling time of the label (`settle_days`) must leave room for most of them. A history whose
+# incidents name no change has no links: there the label rests on incidents on the same items, and
+# notebook 03 shows what such a label is worth.
 
 # %%
-links = history.frame(Link).query("kind == 'caused_by'")
-delay = (links["known_at"] - links["occurred_at"]).dt.total_seconds() / 86_400
-for days in (1, 3, 7, 14):
-    print(f"within {days:2} days: {(delay <= days).mean():.0%}")
+lab.arrival()
 
 # %% [markdown]
-# ## What happened to the changes last labelled as caused
+# ## The changes last labelled as caused
 
 # %%
-labels = label(history, policy, as_of=until)
+labels = lab.outcomes().frame
 labels[labels["outcome"] == "caused"].sort_values("known_at").tail(5)

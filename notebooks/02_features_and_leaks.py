@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     formats: py:percent
+#     formats: ipynb,py:percent
 # ---
 
 # %% [markdown]
@@ -22,24 +22,24 @@ from features import instants
 from features.catalogue import BY_NAME, CATALOGUE, GROUPS
 from features.history import History
 from features.policy import POLICIES
-from features.records import Change
 from features.synthetic import organisation
 from training.lab import EXAMPLE_UNTIL, Lab
 
 lab = Lab.example()
-lab.quality()
+table = lab.table()
+table.plot()
 
 # %% [markdown]
 # ## What is in the table
 #
 # Every column is declared once: what is counted, for whom, over which window, in which sentence.
+# The picture above shows how much of each group is known in this history.
 
 # %%
 print(pd.Series([GROUPS[feature.group] for feature in CATALOGUE]).value_counts().to_string())
 
 # %%
-table = lab.table()
-table.filter(like="ci_failure_rate").dropna().tail(5)
+table.frame.filter(like="ci_failure_rate").dropna().tail(5)
 
 # %%
 print(BY_NAME["ci_failure_rate_90d"].sentence)
@@ -72,7 +72,7 @@ noise = organisation(
     noise_only=True,
 )
 canary = Lab(History.from_records(noise.records), POLICIES["incident"])
-frame = canary.table().dropna(subset=["failed"])
+frame = canary.table().frame.dropna(subset=["failed"])
 failed = frame["failed"].astype(bool)
 items = pd.Series(dict(zip(canary.rows.table.change_ids, canary.rows.changes["ci"], strict=True)))
 leaking = failed.groupby(items.reindex(frame.index).fillna("none")).transform("mean")
@@ -81,8 +81,8 @@ print(f"item's rate over the whole table:   ROC AUC {roc_auc_score(failed, leaki
 print(f"item's rate as known at the moment: ROC AUC {roc_auc_score(failed, honest):.3f}")
 
 # %% [markdown]
-# The first figure is the leak: it would be gone in production. The second is what noise is worth.
-# Fields that are known only after the fact cannot even be declared:
+# The first figure is the leak: it would be gone in production. The second is what noise is worth:
+# about one half. Fields that are known only after the fact cannot even be declared:
 
 # %%
 from features.catalogue import Feature
@@ -99,6 +99,3 @@ try:
     )
 except ValueError as refusal:
     print(refusal)
-
-# %%
-lab.history.frame(Change)[["change_id", "revision", "known_at"]].tail(3)

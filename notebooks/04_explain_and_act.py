@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     formats: py:percent
+#     formats: ipynb,py:percent
 # ---
 
 # %% [markdown]
@@ -12,15 +12,10 @@
 
 # %%
 import os
-from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 
-from features.columns import Columns
-from features.evidence import Question, similar_changes
-from features.records import Change
-from features.table import build
 from models.explanation import Explainer
 from training.config import TrainingConfig
 from training.lab import Lab
@@ -31,20 +26,30 @@ run = lab.train(config)
 run.importance()
 
 # %% [markdown]
-# ## The riskiest change of the newest hundred
+# ## What one fact does over its values
+#
+# The strongest single column of the strongest group, in the unit its sentence speaks.
 
 # %%
 rows, model = lab.rows, run.trained.model
+parts = Explainer(model).parts(model.select(rows.table.values[rows.taught]))
+strongest = model.columns[int(np.abs(parts.columns).mean(axis=0).argmax())]
+run.dependence(strongest)
+
+# %% [markdown]
+# ## The riskiest change of the newest hundred
+
+# %%
 newest = np.argsort(rows.table.as_of)[-100:]
 probability = model.probability(rows.table.values[newest])
 row = int(newest[np.argmax(probability)])
-run.explain(rows.table.change_ids[row])
+name = str(rows.table.change_ids[row])
+run.explain(name)
 
 # %% [markdown]
 # ## The sum is the score
 
 # %%
-parts = Explainer(model).parts(model.select(rows.table.values[newest]))
 base = Explainer(model).base_log_odds
 gap = np.abs(base + parts.groups.sum(axis=1) - parts.log_odds).max()
 print(f"largest difference between score and sum of its parts: {gap:.1e} log-odds")
@@ -55,29 +60,22 @@ print(f"largest difference between score and sum of its parts: {gap:.1e} log-odd
 # The most similar earlier changes whose outcome was known when this one was scored.
 
 # %%
-question = Question(rows.changes, row, int(rows.table.as_of[row]), rows.state)
-for one in similar_changes(question):
-    print(one)
+run.similar(name)
 
 # %% [markdown]
 # ## What the requester could do
 #
-# The same change two weeks later and with a backout plan, scored by the same code. An association,
-# not a promise.
+# The same change with a backout plan, and two weeks later, scored by the same code. An association,
+# not a promise: a history without plans, such as BPIC14, has taught nothing about them.
 
 # %%
-change = rows.changes.record(row)
-moment = np.array([question.as_of])
-plan = change.backout_plan or "Restore the snapshot taken before the change; check the login."
-later = timedelta(days=14)
-asked = {
-    "as submitted": change,
-    "with a backout plan": replace(change, backout_plan=plan),
-}
-if change.planned_start and change.planned_end:
-    asked["two weeks later"] = replace(
-        change, planned_start=change.planned_start + later, planned_end=change.planned_end + later
-    )
-for words, variant in asked.items():
-    table = build(Columns.from_records(Change, [variant]), moment, rows.state)
-    print(f"{words:22} {model.probability(table.values)[0]:.1%}")
+run.what_if(
+    name, backout_plan="Restore the snapshot taken before the change; check the login."
+).frame
+
+# %%
+change, later = rows.changes.record(row), timedelta(days=14)
+start, end = change.planned_start, change.planned_end
+moved = {"planned_start": start + later} if start else {}
+moved |= {"planned_end": end + later} if end else {}
+run.what_if(name, **moved).frame

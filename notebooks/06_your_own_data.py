@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     formats: py:percent
+#     formats: ipynb,py:percent
 # ---
 
 # %% [markdown]
@@ -114,7 +114,7 @@ print("\n".join(report.lines()))
 
 # %%
 trees = int(os.environ.get("NOTEBOOK_TREES", "300"))
-lab = Lab(store.load(), POLICIES["incident"], settings=settings)
+lab = Lab(store.load(), POLICIES["incident"], settings=settings, source="csv")
 run = lab.train(TrainingConfig(estimator={"max_iter": trees}))
 run.register("champion")
 run.metrics()

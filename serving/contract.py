@@ -29,7 +29,13 @@ _YES, _NO = ("true", "yes", "y", "1"), ("false", "no", "n", "0")
 
 
 def text_or_none(value: object) -> object:
-    """A text; numbers are written out, blank is missing, NUL (no database keeps it) is marked."""
+    """A text; numbers are written out, blank is missing, NUL (no database keeps it) is marked.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be one.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
@@ -43,7 +49,13 @@ def text_or_none(value: object) -> object:
 
 
 def identifier(value: object) -> object:
-    """The number of a record; a truth value is none."""
+    """The number of a record; a truth value is none.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be one.
+    """
     if isinstance(value, bool):
         raise ValueError("expected a text or a number")  # noqa: TRY004 - pydantic reads ValueError
     return text_or_none(value)

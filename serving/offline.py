@@ -40,6 +40,8 @@ def answers(
 
     Parameters
     ----------
+    file : binary file
+        One change as JSON, a list of them, or one a line.
     reasons : bool
         False for numbers alone, many times faster: no factors, evidence or levers.
 

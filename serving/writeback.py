@@ -221,7 +221,13 @@ class ServiceNowDesk:
             return references.ids("servicenow", "change_request", change_ids)
 
     def write(self, ref_id: str, statement: Statement) -> None:
-        """Set the columns that are configured; the note goes with them."""
+        """Set the columns that are configured; the note goes with them.
+
+        Raises
+        ------
+        ChangeRiskError
+            If the system did not take it.
+        """
         wanted = self.connection.table("write_back")
         values = {
             str(wanted[name]): value

@@ -48,6 +48,8 @@ def train_again(
         progress=progress,
     )
     old, new = model.facts(), trained.model.facts()
+    # What older versions did not write down cannot differ.
+    new["training"] = {name: new["training"][name] for name in old["training"]}
     differences = [
         name for name in sorted({*old, *new} - {"trained_at"}) if old.get(name) != new.get(name)
     ]

@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 
 from features.records import FORBIDDEN_FIELDS, PERSON_FIELDS
 from training.bootstrap import Interval
+from training.distributions import CHANGED, stability_index
 from training.figures import by_month, poisson_ratio
 from training.findings import FAILED, NOT_APPLICABLE, PASSED, Evidence, Finding
 
@@ -37,11 +38,8 @@ LEAST_EXPECTED = 5.0
 LEAST_HALF_YEAR = 50
 """Failures a half-year must have for its ratio to count."""
 
-SHIFTED = 0.25
-"""Population stability index above which scores have moved; the usual rule of thumb [1]_.
-
-.. [1] Siddiqi (2006), *Credit Risk Scorecards*, ch. 9.
-"""
+LEAST_SCORES = 100
+"""Scores a window must have for its distribution to be compared: ten a bin."""
 
 GROUP_RANGE = (0.5, 2.0)
 """Observed over expected failures of a group outside it, interval and all, is a gap."""
@@ -141,8 +139,8 @@ def drift(evidence: Evidence) -> Finding:
     halves = _half_years(by_month(said, window))
     off = [half for half in halves if not _within(half["ratio"])]
     latest = said if evidence.latest is None else evidence.latest
-    index = stability_index(evidence.calibrated, latest)
-    moved = index is not None and index > SHIFTED
+    index = _moved(evidence.calibrated, latest)
+    moved = index is not None and index > CHANGED
     names = [month["month"] for month in months] + [half["half_year"] for half in off]
     total = float(window.failed.sum()) / float(said.sum()) if said.sum() else None
     shown = f"apart in {', '.join(names)}" if names else "no month or half-year is apart"
@@ -185,16 +183,11 @@ def _half_years(months: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def stability_index(before: Floats | None, after: Floats, bins: int = 10) -> float | None:
-    """Population stability index of two sets of scores over quantile bins of the first."""
-    if before is None or len(before) < bins or len(after) < bins:
+def _moved(before: Floats | None, after: Floats) -> float | None:
+    """How far the scores have moved; None where a side has too few to say."""
+    if before is None or min(len(before), len(after)) < LEAST_SCORES:
         return None
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, bins + 1)[1:-1]))
-    shares = []
-    for scores in (before, after):
-        counts = np.bincount(np.searchsorted(edges, scores, "right"), minlength=len(edges) + 1)
-        shares.append((counts + 0.5) / (counts.sum() + 0.5 * len(counts)))
-    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+    return stability_index(before, after)
 
 
 def coverage(evidence: Evidence) -> Finding:

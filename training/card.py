@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.catalogue import BY_NAME, GROUPS
@@ -47,7 +49,15 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A model card; ``html`` and ``markdown`` are the same content."""
+    """A model card; ``html`` and ``markdown`` are the same content.
+
+    Parameters
+    ----------
+    title, summary : str
+        Which model, and what it tells in a sentence.
+    sections : tuple of Section
+        The rest, in the order it is read.
+    """
 
     title: str
     summary: str
@@ -60,6 +70,37 @@ class Card:
     def markdown(self) -> str:
         """The card as Markdown."""
         return _render("card.md.j2", self)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Headings and what is said under them."""
+        rows = [(one.heading, " ".join(one.texts)) for one in self.sections]
+        return pd.DataFrame(rows, columns=["heading", "text"]).set_index("heading")
+
+    def save(self, path: Path | str) -> Path:
+        """Keep it, as ``.html`` or ``.md``.
+
+        Parameters
+        ----------
+        path : Path or str
+            The file; its ending says in which form.
+
+        Returns
+        -------
+        Path
+            The file written.
+
+        Raises
+        ------
+        ValueError
+            If the ending is neither.
+        """
+        path = Path(path)
+        if path.suffix not in (".html", ".md"):
+            raise ValueError(f"expected .html or .md, got {path.suffix!r}")
+        text = self.html() if path.suffix == ".html" else self.markdown()
+        path.write_text(text, encoding="utf-8")
+        return path
 
     def _repr_html_(self) -> str:
         return self.html()

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import orjson
 import rich_click as click
 
 from features.console import progress_bars, show
 from features.options import JSON, LABEL, MOMENT, aware, now, policy_of, setting_moment, store_of
 from features.settings import Settings
 from training.evaluate_command import evaluate
-
-INDENT = orjson.OPT_INDENT_2
 
 
 @click.command()
@@ -79,7 +76,7 @@ def train(
     from models.registry import reached
     from training.config import TrainingConfig
     from training.fit import train as fit
-    from training.metrics import flat
+    from training.record import register
     from training.report import lines
 
     store, config = store_of(settings), TrainingConfig()
@@ -108,13 +105,12 @@ def train(
         progress("register", 0, None)
         source = str(store.setting("source"))
         with reached(settings) as registry:
-            version = registry.save(
-                trained.model,
-                params={**config.params(), "label": policy.name, "watermark": history.watermark},
-                metrics=flat(trained.report["models"]["champion"]),
+            version = register(
+                registry,
+                trained,
+                config,
                 tags={"label": policy.name, "source": source},
                 alias=alias,
-                documents={"report.json": orjson.dumps(trained.report, option=INDENT)},
             )
     synthetic = store.setting("source") == "demo"
     result = {"version": version, "alias": alias, "label": policy.name, "synthetic": synthetic}

@@ -57,6 +57,11 @@ class TrainingConfig:
     def from_facts(cls, facts: Mapping[str, Any]) -> TrainingConfig:
         """The settings stored with a model.
 
+        Parameters
+        ----------
+        facts : mapping
+            As :meth:`facts` gave them.
+
         Raises
         ------
         TrainingError

@@ -29,6 +29,7 @@ from training.findings import Finding
 from training.folds import embargo
 from training.handed_down import evidence_of
 from training.judging import CHAMPION, Fold, Subject, judge, pooled
+from training.kept import Kept
 from training.moved import (
     SHIFTS,
     label_effects,
@@ -59,14 +60,30 @@ the riskiest tenth uses a few dozen."""
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The folds of an evaluation, the rows they are of, and the report."""
+    """The folds of an evaluation, the rows they are of, and the report.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        What was evaluated.
+    folds : sequence of Fold
+        One a window.
+    report : dict
+        As ``changerisk evaluate --json`` prints it.
+    """
 
     rows: TrainingRows
     folds: Sequence[Fold]
     report: dict[str, Any]
 
     def draw(self, folder: Path) -> list[Path]:
-        """Draw splits, reliability and months into a folder; the files written."""
+        """Draw splits, reliability and months into a folder; the files written.
+
+        Parameters
+        ----------
+        folder : Path
+            Made where it is missing.
+        """
         said, window = pooled(self.folds)
         return save_pictures(
             folder,
@@ -98,6 +115,7 @@ def evaluate(
     folds: int = FOLDS,
     test_from: datetime | None = None,
     retrains: int = 0,
+    kept: Kept | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Fit and judge on several windows one after another, the baselines beside the model.
@@ -114,6 +132,8 @@ def evaluate(
         One window from then on, in place of several.
     retrains : int
         Models fitted on random parts of the last window's past, to see how stable they are.
+    kept : Kept, optional
+        Where finished folds are kept: an evaluation that was interrupted goes on from there.
 
     Raises
     ------
@@ -127,6 +147,7 @@ def evaluate(
         config or TrainingConfig(),
         as_of=as_of,
         history_from=history_from,
+        kept=kept,
     )
     found = judge(subject, folds=folds, test_from=test_from, progress=progress)
     progress("figures", 0, None)
@@ -170,7 +191,7 @@ def _beside(
 ) -> dict[str, Any]:
     """Slices, the rehearsal of the bands, and what the audits found."""
     rows, (said, window) = subject.rows, pooled(folds)
-    champion = said[CHAMPION]
+    champion, budget = said[CHAMPION], subject.config.review_budget
     tested = np.concatenate([np.flatnonzero(fold.split.test) for fold in folds])
     covered = link_coverage(rows, folds[-1].split.test_from)
     return {
@@ -178,7 +199,7 @@ def _beside(
             name: slice_figures(champion, window, inside)
             for name, inside in masks(rows, tested, covered).items()
         },
-        "bands": _rehearsed(subject, folds),
+        "bands": {"review_budget": budget, "quarters": rehearsed(folds, budget)},
         "audits": [finding.plain() for finding in audited(subject, folds, gain, stable)],
     }
 
@@ -215,15 +236,25 @@ def audited(
     return audit(evidence)
 
 
-def _rehearsed(subject: Subject, folds: Sequence[Fold]) -> dict[str, Any]:
-    """What the bands of each model would have asked of the board, quarter by quarter."""
-    budget = subject.config.review_budget
+def rehearsed(folds: Sequence[Fold], budget: float) -> list[dict[str, Any]]:
+    """What the bands of each model would have asked of the board, quarter by quarter.
+
+    Parameters
+    ----------
+    budget : float
+        Share of the changes the board can read, 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the budget is not between 0 and 1.
+    """
     quarters: list[Mapping[str, Any]] = []
     for fold in folds:
         bands = make_bands(fold.fitted.window, fold.window.base_rate, budget)
         scores = fold.said[CHAMPION]
         quarters += rehearse(bands, quarter_of(fold.window.times), scores, fold.window.failed)
-    return {"review_budget": budget, "quarters": together(quarters)}
+    return together(quarters)
 
 
 def _placebo(
@@ -264,6 +295,7 @@ def _refitted(history: History, asked: Asked, subject: Subject, days: int) -> di
         subject.config,
         as_of=moved_moment(asked.end, days),
         history_from=moved_moment(asked.history_from, days),
+        kept=subject.kept,
     )
     try:
         folds = judge(

@@ -30,7 +30,7 @@ from models.trees import Forest
 from models.usual import Usual
 from training.baselines import baselines
 from training.config import TrainingConfig, TrainingError
-from training.figures import quarter_of
+from training.figures import Window, quarter_of
 from training.folds import check_learnable, embargo, ripened
 from training.metrics import metrics
 from training.placebo import placebo
@@ -45,10 +45,24 @@ STAGES = ("build the table", "fit for the test", "baselines", "placebo", "fit to
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A bundle and the report of its training."""
+    """A bundle, the report of its training, and the test window behind the report.
+
+    Parameters
+    ----------
+    model : RiskModel
+        The bundle.
+    report : dict
+        Counts, metrics, bands and placebo.
+    said : mapping of str to ndarray
+        Probabilities of the test changes by ``champion`` and every baseline.
+    window : Window
+        The test changes and what followed.
+    """
 
     model: RiskModel
     report: dict[str, Any]
+    said: Mapping[str, Floats]
+    window: Window
 
 
 @dataclass(frozen=True)
@@ -115,10 +129,9 @@ def train(
     probability = judged.scored(rows, test)
     failed = rows.failed(limit)
     report = _counts(rows, usable, split, limit)
-    models = {"champion": metrics(probability, failed[test])}
     progress(STAGES[2], 2, len(STAGES))
-    for name, baseline in baselines(rows, split, judged.columns).items():
-        models[name] = metrics(baseline, failed[test])
+    said = {"champion": probability, **baselines(rows, split, judged.columns)}
+    models = {name: metrics(one, failed[test]) for name, one in said.items()}
     progress(STAGES[3], 3, len(STAGES))
     moved = [placebo(rows, test, probability, policy, shift) for shift in config.placebo_days]
     progress(STAGES[4], 4, len(STAGES))
@@ -126,10 +139,16 @@ def train(
     model = _final(rows, usable, split, judged, policy, config, now, end, report)
     since = None if history_from is None else history_from.isoformat()
     made = {"config": config.facts(), "watermark": history.watermark, "history_from": since}
-    model = replace(model, training=made)
+    model = replace(model, training={**made, "table": rows.digest()})
     progress("done", len(STAGES), len(STAGES))
     report["bands"] = model.facts()["bands"]
-    return Trained(model=model, report=report)
+    window = Window(
+        times=rows.table.as_of[test],
+        failed=failed[test],
+        base_rate=float(rows.failed(split.test_from)[split.learnt].mean()),
+        seed=config.seed,
+    )
+    return Trained(model=model, report=report, said=said, window=window)
 
 
 def _split(rows: TrainingRows, usable: Mask, policy: LabelPolicy, config: TrainingConfig) -> Split:

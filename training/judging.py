@@ -19,6 +19,7 @@ from training.config import TrainingConfig, TrainingError
 from training.figures import Window
 from training.fit import Fitted, fit_split
 from training.folds import make_folds
+from training.kept import Kept
 from training.rows import TrainingRows, observed_until, training_rows
 from training.splits import Split
 
@@ -50,7 +51,15 @@ class Fold:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is evaluated: rows under a label, and what was known of them at the end."""
+    """What is evaluated: rows under a label, and what was known of them at the end.
+
+    Parameters
+    ----------
+    limit : int
+        The end, microseconds.
+    kept : Kept, optional
+        Where folds are kept, to go on from after an interruption.
+    """
 
     rows: TrainingRows
     policy: LabelPolicy
@@ -58,6 +67,7 @@ class Subject:
     limit: int
     end: datetime
     usable: Mask
+    kept: Kept | None = None
 
     @classmethod
     def of(
@@ -68,6 +78,7 @@ class Subject:
         *,
         as_of: datetime | None = None,
         history_from: datetime | None = None,
+        kept: Kept | None = None,
     ) -> Subject:
         """The rows of a history.
 
@@ -86,7 +97,15 @@ class Subject:
         rows = training_rows(history, policy, as_of=end, history_from=history_from)
         limit = instants.to_micros(end)
         usable = rows.taught & rows.decided(limit)
-        return cls(rows=rows, policy=policy, config=config, limit=limit, end=end, usable=usable)
+        return cls(
+            rows=rows,
+            policy=policy,
+            config=config,
+            limit=limit,
+            end=end,
+            usable=usable,
+            kept=kept,
+        )
 
 
 def judge(
@@ -116,12 +135,13 @@ def judge(
 
 def _judged(subject: Subject, split: Split, champion_only: bool) -> Fold:
     rows, config = subject.rows, subject.config
-    fitted = fit_split(rows, split, config)
-    said = {CHAMPION: fitted.scored(rows, split.test)}
-    competing = {} if champion_only else baselines(rows, split, fitted.columns)
+    fitted, said = _said(subject, split, champion_only)
+    competing = set(said)
     if not champion_only:
         plain = without_model(rows, split, config.seed)
-        said.update({name: competing.get(name, plain["base_rate"]) for name in BASELINES})
+        said = {CHAMPION: said[CHAMPION]} | {
+            name: said.get(name, plain["base_rate"]) for name in BASELINES
+        }
         said.update(plain)
     window = Window(
         times=rows.table.as_of[split.test],
@@ -136,6 +156,22 @@ def _judged(subject: Subject, split: Split, champion_only: bool) -> Fold:
         window=window,
         idle=tuple(name for name in BASELINES if name not in competing),
     )
+
+
+def _said(subject: Subject, split: Split, champion_only: bool) -> tuple[Fitted, dict[str, Floats]]:
+    """The fitted model, and what it and the baselines that rank say; kept if that is wanted."""
+    rows, config, kept = subject.rows, subject.config, subject.kept
+    key = "" if kept is None else kept.key(rows, split, config, champion_only)
+    found = None if kept is None else kept.get(key)
+    if found is not None:
+        return found
+    fitted = fit_split(rows, split, config)
+    said = {CHAMPION: fitted.scored(rows, split.test)}
+    if not champion_only:
+        said |= baselines(rows, split, fitted.columns)
+    if kept is not None:
+        kept.put(key, fitted, said)
+    return fitted, said
 
 
 def pooled(folds: Sequence[Fold]) -> tuple[dict[str, Floats], Window]:

@@ -2,7 +2,8 @@
 
 Every step gives a small object that shows itself (``_repr_html_``), holds its numbers (``.frame``),
 draws its picture (``.plot()``) and can be kept (``.save(path)``). Nothing here computes anything
-the command line does not: it calls the same functions.
+the command line does not: it calls the same functions. Evaluations and ablations keep every
+finished window under the home, so that one that was interrupted goes on from there.
 """
 
 from __future__ import annotations
@@ -17,43 +18,45 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from features import instants
 from features.catalogue import BY_NAME, GROUPS, NAMES
-from features.columns import RECORD_TYPES
 from features.history import History
 from features.labels import label, summary
 from features.policy import POLICIES, LabelPolicy, policy_from
-from features.records import Change, Incident, Link
+from features.records import Link
 from features.settings import Settings
 from features.sources import SOURCES, Reading
 from features.store import Store
 from features.synthetic import organisation
-from training import plots
+from training import history_views, plots
+from training.bar import Bar
 from training.config import TrainingConfig, TrainingError
 from training.evaluate import evaluate
 from training.fit import train
+from training.judged import Judged
 from training.judging import CHAMPION, Subject, judge
+from training.kept import Kept
 from training.metrics import metrics
 from training.rows import TrainingRows, observed_until, training_rows
-from training.run import Bar, Judged, Run
-from training.views import View
-
-Floats = NDArray[np.float64]
-
+from training.run import Run
+from training.served import Served
+from training.views import Shown, View
 
 EXAMPLE_UNTIL = datetime(2026, 11, 22, tzinfo=UTC)
 """Last day of the synthetic history, so that every run of a notebook tells the same."""
 
+KEPT = "lab"
+"""Folder of the home where finished windows are kept."""
 
-class Lab:
+
+class Lab(Served, Shown):
     """A history under a label, and the models made of it.
 
     Parameters
     ----------
     history : History
+        What is on record.
     policy : LabelPolicy
         What counts as caused.
     as_of : datetime, optional
@@ -61,7 +64,9 @@ class Lab:
     history_from : datetime, optional
         Learn only from changes submitted since.
     settings : Settings, optional
-        Where registry and store are; needed to register and to compare.
+        Where registry, journal and finished windows are; needed to register and to promote.
+    source : str
+        Where the history came from, for the card.
 
     Raises
     ------
@@ -77,6 +82,7 @@ class Lab:
         as_of: datetime | None = None,
         history_from: datetime | None = None,
         settings: Settings | None = None,
+        source: str = "notebook",
     ) -> None:
         end = as_of or observed_until(history, policy)
         if end is None:
@@ -86,6 +92,7 @@ class Lab:
         self.as_of = end
         self.history_from = history_from
         self.settings = settings
+        self.source = source
 
     @classmethod
     def open(cls, label: str | None = None, **changed: Any) -> Lab:
@@ -113,7 +120,7 @@ class Lab:
             moments = {
                 name: _moment(store.setting(name)) for name in ("observed_until", "history_from")
             }
-            history = store.load()
+            history, source = store.load(), str(store.setting("source"))
         finally:
             store.close()
         return cls(
@@ -122,6 +129,7 @@ class Lab:
             as_of=moments["observed_until"],
             history_from=moments["history_from"],
             settings=settings,
+            source=source,
         )
 
     @classmethod
@@ -148,55 +156,64 @@ class Lab:
                 as_of=_moment(source.observed_until),
                 history_from=_moment(source.history_from),
                 settings=settings,
+                source="bpic14",
             )
         size = int(os.environ.get("NOTEBOOK_CHANGES", "20000"))
         made = organisation(seed=7, until=EXAMPLE_UNTIL, changes=size)
-        return cls(History.from_records(made.records), POLICIES["incident"], settings=settings)
+        history = History.from_records(made.records)
+        return cls(history, POLICIES["incident"], settings=settings, source="demo")
+
+    def at(self, moment: datetime) -> Lab:
+        """The same lab as it would have been at an earlier moment.
+
+        Parameters
+        ----------
+        moment : datetime
+            What was known then, aware.
+        """
+        return Lab(
+            self.history,
+            self.policy,
+            as_of=moment,
+            history_from=self.history_from,
+            settings=self.settings,
+            source=self.source,
+        )
+
+    @property
+    def view(self) -> View:
+        """What is on record."""
+        return history_views.quality(self.history)
 
     def quality(self) -> View:
-        """Records on hand, the span they cover, and how many incidents name a change."""
-        rows = {}
-        for kind in RECORD_TYPES:
-            table = self.history[kind]
-            if len(table):
-                known = table.times("known_at")
-                ends = [instants.from_micros(int(f(known))) for f in (np.min, np.max)]
-                rows[kind.__name__] = (len(table), *(e and e.date() for e in ends))
-        frame = pd.DataFrame.from_dict(rows, orient="index", columns=["rows", "first", "last"])
-        incidents = len(set(self.history[Incident]["incident_id"]))
-        linked = len(set(self.history[Link]["incident_id"]))
-        share = f"{linked:,} of {incidents:,} incidents name a change."
-        return View(title="What is on record", frame=frame, note=share)
+        """Records on hand, the days they span, and how many incidents name a change."""
+        return self.view
 
     def coverage(self) -> View:
         """Share of the changes in which each field is filled."""
-        frame = self.history.frame(Change)
-        filled = frame.notna().mean().sort_values()
-        return View(
-            title="Fields of a change",
-            frame=filled.rename("share filled").to_frame(),
-            note="A field that is hardly ever filled cannot explain anything.",
-        )
+        return history_views.coverage(self.history)
 
-    def labels(self) -> View:
-        """Outcomes as of now, by whose word."""
-        found = summary(self.history, self.policy, as_of=self.as_of)
-        rows = {name: found[name] for name in ("changes", "caused", "clean", "undecided")}
-        rows |= {f"by {name}": one["changes"] for name, one in found["by_source"].items()}
-        frame = pd.DataFrame({"changes": rows})
-        rate = found["base_rate"]
-        note = "No outcome is known yet." if rate is None else f"Base rate {rate:.2%}."
-        return View(title=f"Label {self.policy.name!r}", frame=frame, note=note)
+    def labels(self, as_of: datetime | None = None) -> View:
+        """Outcomes, by whose word.
 
-    def outcomes(self) -> pd.DataFrame:
+        Parameters
+        ----------
+        as_of : datetime, optional
+            As far as was known then; by default the lab's own moment.
+        """
+        found = summary(self.history, self.policy, as_of=as_of or self.as_of)
+        return history_views.labels(found, self.policy.name)
+
+    def outcomes(self) -> View:
         """Outcome of every change, with source, confidence and the moment it became known."""
-        return label(self.history, self.policy, as_of=self.as_of)
+        return history_views.outcomes(label(self.history, self.policy, as_of=self.as_of))
 
     def arrival(self) -> View:
         """How long after their incidents links became known."""
         links = self.history[Link]
         delays = links.times("known_at") - links.times("occurred_at")
-        return plots.arrival(delays[np.array([k == "caused_by" for k in links["kind"]], bool)])
+        named = np.array([kind == "caused_by" for kind in links["kind"]], bool)
+        return history_views.arrival(delays[named])
 
     @cached_property
     def rows(self) -> TrainingRows:
@@ -205,17 +222,28 @@ class Lab:
             self.history, self.policy, as_of=self.as_of, history_from=self.history_from
         )
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> View:
         """The feature table, with ``failed`` (missing where undecided) as its last column."""
         limit = instants.to_micros(self.as_of)
         frame = self.rows.table.to_frame()
         failed = pd.Series(self.rows.failed(limit), index=frame.index, dtype="boolean")
-        return frame.assign(failed=failed.mask(~self.rows.decided(limit)))
+        return history_views.table(frame.assign(failed=failed.mask(~self.rows.decided(limit))))
 
     def evaluate(self, *, folds: int = 4, config: TrainingConfig | None = None) -> Judged:
-        """Fit and judge on several windows one after another, beside the baselines."""
-        bar = Bar()
-        try:
+        """Fit and judge on several windows one after another, beside the baselines.
+
+        Parameters
+        ----------
+        folds : int
+            Number of windows.
+
+        Raises
+        ------
+        TrainingError
+            If the history holds too little.
+        """
+        config = config or TrainingConfig()
+        with Bar() as bar:
             found = evaluate(
                 self.history,
                 self.policy,
@@ -223,16 +251,20 @@ class Lab:
                 as_of=self.as_of,
                 history_from=self.history_from,
                 folds=folds,
+                kept=self._kept(),
                 progress=bar,
             )
-        finally:
-            bar.close()
-        return Judged(found)
+        return Judged(found, config.review_budget)
 
     def ablate(
         self, groups: Iterable[str] | None = None, *, config: TrainingConfig | None = None
     ) -> View:
         """What the newest window loses when a factor group is left out.
+
+        Parameters
+        ----------
+        groups : iterable of str, optional
+            Factor groups to leave out one after another; by default all.
 
         Raises
         ------
@@ -244,16 +276,19 @@ class Lab:
             raise ValueError(f"no such factor group: {', '.join(unknown)}")
         config = config or TrainingConfig()
         losses = {}
-        whole = self._newest(self.rows, config)
-        for group in tqdm(chosen, desc="leave out", leave=False):
-            columns = [at for at, name in enumerate(NAMES) if BY_NAME[name].group == group]
-            values = self.rows.table.values.copy()
-            values[:, columns] = np.nan
-            table = replace(self.rows.table, values=values)
-            losses[GROUPS[group]] = whole - self._newest(replace(self.rows, table=table), config)
+        with Bar() as bar:
+            bar("leave out", 0, len(chosen))
+            whole = self._newest(self.rows, config)
+            for number, group in enumerate(chosen, 1):
+                columns = [at for at, name in enumerate(NAMES) if BY_NAME[name].group == group]
+                values = self.rows.table.values.copy()
+                values[:, columns] = np.nan
+                without = replace(self.rows, table=replace(self.rows.table, values=values))
+                losses[GROUPS[group]] = whole - self._newest(without, config)
+                bar("leave out", number, len(chosen))
         note = (
             f"ROC AUC of the newest window with everything: {whole:.3f}. Differences below some "
-            "hundredths are noise on a few hundred failures."
+            "hundredths are noise on a few hundred failures; below zero it ranked better without."
         )
         return plots.bars("What each factor group is worth", losses, unit="ROC AUC lost", note=note)
 
@@ -267,14 +302,21 @@ class Lab:
             limit=limit,
             end=self.as_of,
             usable=usable,
+            kept=self._kept(),
         )
-        (fold,) = judge(subject, folds=1)
+        (fold,) = judge(subject, folds=1, champion_only=True)
         return float(metrics(fold.said[CHAMPION], fold.window.failed)["roc_auc"] or np.nan)
 
     def train(self, config: TrainingConfig | None = None) -> Run:
-        """Fit, judge on the newest window, fit again to the end."""
-        bar = Bar()
-        try:
+        """Fit, judge on the newest window, fit again to the end.
+
+        Raises
+        ------
+        TrainingError
+            If the history holds too little to learn from.
+        """
+        config = config or TrainingConfig()
+        with Bar() as bar:
             trained = train(
                 self.history,
                 self.policy,
@@ -284,9 +326,10 @@ class Lab:
                 history_from=self.history_from,
                 progress=bar,
             )
-        finally:
-            bar.close()
-        return Run(lab=self, trained=trained, config=config or TrainingConfig())
+        return Run(lab=self, trained=trained, config=config)
+
+    def _kept(self) -> Kept | None:
+        return None if self.settings is None else Kept(self.settings.home / KEPT)
 
 
 def _moment(value: str | None) -> datetime | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import getpass
-import uuid
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import rich_click as click
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from features.history import History
     from features.policy import LabelPolicy
     from features.store import Store
-    from models.registry import Registry
     from training.promotion import Comparison
 
 REASON = click.option(
@@ -137,6 +135,7 @@ def promote(
     takes the new champion up within seconds, without a restart. Exit code 1: refused.
     """
     from models.registry import RegistryError, reached
+    from training.champion import move
     from training.promotion import compare
 
     if not reason and not dry_run:
@@ -158,7 +157,15 @@ def promote(
         )
         done = not dry_run and (found.promotes or override)
         if done:
-            _move(registry, store, challenger.version, reason=reason or "", by=by, found=found)
+            move(
+                registry,
+                store,
+                challenger.version,
+                reason=reason or "",
+                by=by or getpass.getuser(),
+                now=now(),
+                found=found,
+            )
     result = {"promoted": done, "override": done and not found.promotes, **found.facts()}
     show(result, as_json, [*_lines(found), "", _word(found, done, dry_run)])
     if not (found.promotes or done):
@@ -172,17 +179,16 @@ def promote(
 @click.pass_obj
 def rollback(settings: Settings, reason: str | None, by: str | None, as_json: bool) -> None:
     """Make the champion before this one the champion again."""
-    from models.registry import RegistryError, reached
+    from models.registry import reached
+    from training.champion import go_back
 
     if not reason:
         raise click.UsageError("say why with --reason")
     store = store_of(settings)
     with reached(settings) as registry:
-        previous, present = registry.version_of("previous"), registry.version_of("champion")
-        if previous is None:
-            raise RegistryError("there is no earlier champion to go back to")
-        registry.load(previous)  # it must be whole before it scores
-        _move(registry, store, previous, reason=reason, by=by, found=None)
+        previous, present = go_back(
+            registry, store, reason=reason, by=by or getpass.getuser(), now=now()
+        )
     result = {"champion": previous, "previous": present}
     show(result, as_json, [f"version {previous} is the champion again, instead of {present}"])
 
@@ -231,31 +237,6 @@ def _end(store: Store, history: History, policy: LabelPolicy, as_of: datetime | 
     if end is None:
         raise NothingKnownError("the store holds nothing that decides this label; import first")
     return end
-
-
-def _move(
-    registry: Registry,
-    store: Store,
-    version: str,
-    *,
-    reason: str,
-    by: str | None,
-    found: Comparison | None,
-) -> None:
-    """Point the champion to a version, keep the one before, and put it on record."""
-    moment, who = now(), by or getpass.getuser()
-    before = registry.version_of("champion")
-    facts = None if found is None else found.facts()
-    body = {"version": version, "before": before, "reason": reason, "by": who, "comparison": facts}
-    with store.write("promotion", now=moment) as writer:
-        writer.append_journal(uuid.uuid4().hex, "promotion", None, body)
-    tags: dict[str, Any] = {"promoted_at": moment.isoformat(timespec="seconds")}
-    registry.tag(version, **tags, promoted_by=who, promoted_because=reason)
-    if facts is not None:
-        registry.keep(version, "comparison.json", orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-    if before is not None and before != version:
-        registry.point("previous", before)
-    registry.point("champion", version)
 
 
 def _lines(found: Comparison) -> list[str]:

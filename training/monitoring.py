@@ -22,6 +22,7 @@ from features.progress import Progress, silent
 from features.store.database import JournalEntry
 from models.registry import Registered
 from training.audits import EXPECTED_RANGE
+from training.distributions import CHANGED, stability_index
 from training.rows import TrainingRows, training_rows
 
 Floats = NDArray[np.float64]
@@ -30,15 +31,6 @@ Mask = NDArray[np.bool_]
 
 LEAST_SCORED = 200
 """Scores on record that must be mature before they are judged instead of the history."""
-
-SHIFTED, CHANGED = 0.1, 0.25
-"""Population stability indices from which a distribution is called shifted, and changed [1]_.
-
-.. [1] Siddiqi (2006), *Credit Risk Scorecards*, ch. 8.
-"""
-
-LEAST_SHARE = 1e-4
-"""Share taken for an empty bin, so that its logarithm exists."""
 
 SHOWN = 10
 """Features named in the report."""
@@ -60,14 +52,20 @@ class Monitored:
 
     Parameters
     ----------
+    version : str
+        The model's.
     judged_on : str
         ``journal`` (answers given) or ``history`` (scores the model would have given since its
         training), where too few answers are mature.
+    changes : int
+        Number of changes judged.
+    undecided : int
+        Number of changes whose outcome cannot be known yet.
+    observed_expected : mapping
+        ``value`` (failures seen for each one expected), ``low`` and ``high`` (95 % interval).
     months : list of mapping
         ``month``, ``changes``, ``expected``, ``observed``, ``low`` and ``high`` (95 % interval of
         observed per expected), ``alarm``.
-    undecided : int
-        Changes whose outcome cannot be known yet.
     score_psi : float or None
         Stability index of the probabilities against the training's newest window.
     features : list of mapping
@@ -92,7 +90,15 @@ class Monitored:
 
 
 def journaled(entries: Iterable[JournalEntry], version: str) -> Scores:
-    """The last answer a version gave for each change, from the journal."""
+    """The last answer a version gave for each change, from the journal.
+
+    Parameters
+    ----------
+    entries : iterable of JournalEntry
+        The journal, oldest first.
+    version : str
+        Whose answers are wanted.
+    """
     latest: dict[str, tuple[int, float, list[float]]] = {}
     for entry in entries:
         answer = entry.body.get("answer") if entry.kind == "score" else None
@@ -124,6 +130,8 @@ def monitor(
 
     Parameters
     ----------
+    registered : Registered
+        The model.
     scores : Scores
         Its answers on record, from :func:`journaled`.
     as_of : datetime
@@ -173,32 +181,6 @@ def monitor(
     found.alarms.extend(_alarms(found))
     progress("done", 2, 2)
     return found
-
-
-def stability_index(reference: Floats, recent: Floats, bins: int = 10) -> float:
-    """Population stability index of a sample against a reference; missing values are a bin.
-
-    ``sum((recent - reference) * log(recent / reference))`` over the shares in bins that each hold
-    a tenth of the reference (Siddiqi, 2006).
-
-    Examples
-    --------
-    >>> one = np.arange(1000.0)
-    >>> stability_index(one, one)
-    0.0
-    >>> stability_index(one, one + 500) > 0.25
-    True
-    """
-    known = reference[~np.isnan(reference)]
-    inner = np.linspace(0, 1, bins + 1)[1:-1]
-    cuts = np.unique(np.quantile(known, inner)) if len(known) else np.array([])
-    shares = []
-    for sample in (reference, recent):
-        places = np.searchsorted(cuts, sample, side="right")
-        places = np.where(np.isnan(sample), len(cuts) + 1, places)
-        counts = np.bincount(places, minlength=len(cuts) + 2)
-        shares.append(np.maximum(counts / max(len(sample), 1), LEAST_SHARE))
-    return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
 
 
 def _features(
@@ -311,4 +293,4 @@ def lines(found: Monitored) -> list[str]:
     return said
 
 
-__all__ = ["Monitored", "Scores", "journaled", "lines", "monitor", "stability_index"]
+__all__ = ["Monitored", "Scores", "journaled", "lines", "monitor"]

@@ -106,6 +106,8 @@ def compare(
 
     Parameters
     ----------
+    champion, challenger : Registered
+        The two models.
     as_of : datetime
         Use only what was known then.
     now : datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,6 +59,14 @@ class TrainingRows:
     def failed(self, moment: int) -> Mask:
         """Rows known at a moment to have failed."""
         return self.failed_at <= moment
+
+    def digest(self) -> str:
+        """SHA-256 of names, features, moments and outcomes: equal digests are equal tables."""
+        found = hashlib.sha256("\0".join(self.changes["change_id"].tolist()).encode())
+        moments = (self.table.as_of, self.start, self.decided_at, self.failed_at)
+        for part in (self.table.values, *moments, self.taught):
+            found.update(np.ascontiguousarray(part).tobytes())
+        return found.hexdigest()
 
 
 def observed_until(history: History, policy: LabelPolicy) -> datetime | None:

@@ -1,32 +1,35 @@
-"""What a training or an evaluation left, to look at, to compare, to register."""
+"""What a training left, to look at, to compare, to register."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 import pandas as pd
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from features import instants
-from features.catalogue import GROUPS
-from models.explanation import Explainer
+from features.columns import Columns
+from features.evidence import Question, similar_changes
+from features.records import Change
+from features.table import build
+from models import global_view
+from models.explanation import Explainer, heading
+from models.palette import BLUE, GREY, VERMILION
 from models.registry import Registered, Registry, reached
 from training import plots
+from training.bar import Bar
 from training.card import Card, make_card
-from training.config import TrainingConfig, TrainingError
-from training.evaluate import Evaluation
+from training.config import TrainingConfig
+from training.evaluation_report import NAMES
 from training.fit import Trained
-from training.judging import CHAMPION, pooled
-from training.metrics import flat
 from training.promotion import Comparison, compare
-from training.views import View
+from training.record import figures, register
+from training.views import Shown, View
 
 if TYPE_CHECKING:
     from training.lab import Lab
@@ -34,103 +37,109 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-class Bar:
-    """Progress of long steps, as tqdm shows it in notebooks and terminals."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._stage = ""
-
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """Show that a stage has come so far."""
-        if stage != self._stage or self._bar is None:
-            self.close()
-            self._bar, self._stage = tqdm(total=total, desc=stage, leave=False), stage
-        self._bar.n = done
-        self._bar.refresh()
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
 @dataclass(frozen=True)
-class Judged:
-    """An evaluation to look at."""
+class Compared(Shown):
+    """A challenger beside the champion on changes neither has seen, and what the rule says.
 
-    evaluation: Evaluation
+    Parameters
+    ----------
+    comparison : Comparison
+        What :func:`training.promotion.compare` found.
+    """
+
+    comparison: Comparison
 
     @property
-    def report(self) -> Mapping[str, Any]:
-        """The whole report, as ``changerisk evaluate --json`` prints it."""
-        return self.evaluation.report
+    def promotes(self) -> bool:
+        """Whether the rule lets the challenger take the champion's place."""
+        return self.comparison.promotes
 
-    def table(self) -> View:
-        """Model and baselines with 95 % intervals, over all windows."""
-        rows = {}
-        for name, one in self.report["overall"]["models"].items():
-            rows[name] = {key: _interval(one.get(key)) for key in ("roc_auc", "average_precision")}
-            rows[name] |= {
-                f"riskiest {float(share):.0%}": _interval(found)
-                for share, found in one["recall_at"].items()
-            }
-            rows[name]["ece"] = _interval(one.get("ece"))
-        overall = self.report["overall"]
-        note = (
-            f"{overall['rows']:,} changes, {overall['positives']:,} failures"
-            f"{', directional' if overall['directional'] else ''}; {overall['gain']['verdict']}."
-        )
-        return View(
-            title="Model and baselines",
-            frame=pd.DataFrame.from_dict(rows, orient="index"),
-            note=note,
-        )
+    @property
+    def view(self) -> View:
+        """The conditions of the rule; drawn is the gain over the champion."""
+        one = self.comparison
+        frame = pd.DataFrame(
+            [(c.code, c.outcome.replace("_", " "), c.sentence) for c in one.conditions],
+            columns=["condition", "outcome", "found"],
+        ).set_index("condition")
 
-    def reliability(self) -> View:
-        """Said against seen, all windows together."""
-        said, window = pooled(self.evaluation.folds)
-        return plots.reliability(said[CHAMPION], window.failed)
+        def draw(axes: Axes) -> None:
+            names = list(one.gain)[::-1]
+            for place, name in enumerate(names):
+                found = one.gain[name]
+                value, low, high = (found[end] for end in ("value", "low", "high"))
+                if value is not None and low is not None and high is not None:
+                    gaps = [[value - low], [high - value]]
+                    axes.errorbar([value], [place], xerr=gaps, fmt="o", color=BLUE, capsize=2)
+            axes.axvline(0, color=GREY, linewidth=1)
+            axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+            axes.set_xlabel("challenger less champion, with 95 % interval (Brier: lower is better)")
 
-    def gain(self) -> View:
-        """Share of the failures among the riskiest share of the changes, beside the baselines."""
-        said, window = pooled(self.evaluation.folds)
-        names = (CHAMPION, "item_rate", "declared_risk", "logistic_regression")
-        return plots.gain({name: said[name] for name in names if name in said}, window.failed)
-
-    def over_time(self) -> View:
-        """Failures expected and seen, by month."""
-        said, window = pooled(self.evaluation.folds)
-        return plots.over_time(window.times, said[CHAMPION], window.failed)
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+        window = one.window
+        word = "The rule would promote it." if self.promotes else "The champion stays."
+        note = f"{window['changes']:,} changes, {window['failures']:,} failures. {word}"
+        title = f"Version {one.challenger} beside version {one.champion}"
+        return View(title=title, frame=frame, note=note, draw=draw)
 
 
 @dataclass(frozen=True)
-class Run:
-    """A trained model, not registered yet."""
+class Run(Shown):
+    """A trained model, not registered yet.
+
+    Parameters
+    ----------
+    lab : Lab
+        The history it was trained on.
+    trained : Trained
+        The bundle, its report and its test window.
+    config : TrainingConfig
+        How it was trained.
+    """
 
     lab: Lab
     trained: Trained
     config: TrainingConfig
 
-    def metrics(self) -> View:
+    @property
+    def view(self) -> View:
         """The newest window: model and baselines."""
         rows = {
-            name: {
-                "roc_auc": one["roc_auc"],
-                "average_precision": one["average_precision"],
+            NAMES[name]: {
+                "ROC AUC": one["roc_auc"],
+                "average precision": one["average_precision"],
                 **{f"riskiest {float(s):.0%}": v for s, v in one["recall_at"].items()},
-                "ece": one["ece"],
+                "ECE": one["ece"],
             }
             for name, one in self.trained.report["models"].items()
         }
         test = self.trained.report["test"]
-        note = f"{test['changes']:,} changes, {test['failures']:,} failures, from {test['from']}"
+        note = (
+            f"{test['changes']:,} changes, {test['failures']:,} failures, {test['from'][:10]} to "
+            f"{test['to'][:10]}. Riskiest 5 to 50 %: share of the failures among them."
+        )
         frame = pd.DataFrame.from_dict(rows, orient="index").astype(float)
-        return View(title="On the newest window", frame=frame, note=note)
+        areas = {
+            str(name): {"value": area, "low": None, "high": None}
+            for name, area in frame["ROC AUC"].dropna().items()
+        }
+        draw, size = plots.spans(areas), plots.tall(frame)
+        return View(title="On the newest window", frame=frame, note=note, draw=draw, size=size)
+
+    def metrics(self) -> View:
+        """The same as the run shows of itself."""
+        return self.view
+
+    def reliability(self) -> View:
+        """Said against seen in the newest window."""
+        return figures(self.trained)["reliability"]
+
+    def gain(self) -> View:
+        """Share of the failures among the riskiest share of the newest window's changes."""
+        return figures(self.trained)["gain"]
+
+    def over_time(self) -> View:
+        """Failures expected and seen in the newest window, by month."""
+        return figures(self.trained)["months"]
 
     def bands(self) -> View:
         """Where the bands begin, and what the newest window saw in each."""
@@ -139,46 +148,156 @@ class Run:
         frame.insert(0, "from", [0.0, bands.moderate, bands.high, bands.very_high])
         share = frame["changes"].iloc[2:].sum() / max(frame["changes"].sum(), 1)
         caught = frame["failures"].iloc[2:].sum() / max(frame["failures"].sum(), 1)
-        note = f"{share:.0%} of the changes would have gone to the board, with {caught:.0%} of the "
-        return View(title="Bands", frame=frame, note=note + "failures among them.")
+
+        def draw(axes: Axes) -> None:
+            names = [str(name).replace("_", " ") for name in frame.index]
+            axes.bar(names, frame["rate"].astype(float), color=BLUE)
+            axes.axhline(self.trained.model.base_rate, color=GREY, linewidth=1, label="usual")
+            axes.set_ylabel("share that failed")
+            axes.legend(frameon=False)
+
+        note = (
+            f"{share:.0%} of the changes would have gone to the board, with {caught:.0%} of the "
+            "failures among them."
+        )
+        return View(title="Bands", frame=frame, note=note, draw=draw)
 
     def importance(self) -> View:
-        """Mean weight of each factor group over the changes, in log-odds."""
-        parts = Explainer(self.trained.model).parts(self._selected())
-        weights = np.abs(parts.groups).mean(axis=0)
-        names = [GROUPS.get(name, name) for name in self.trained.model.tables.names]
-        note = "Mean absolute Shapley value of the group, against all training changes."
-        values = dict(zip(names, weights.tolist(), strict=True))
-        return plots.bars("What moves the score", values, unit="log-odds", note=note)
+        """How far each factor group moves scores, in log-odds; drawn change by change."""
+        found = global_view.importance(self.trained.model, self._values())
+        explainer = Explainer(self.trained.model)
+        parts = explainer.parts(self.trained.model.select(self._values())).groups
+        names = [heading(group) for group in explainer.groups]
+        shown = plots.summary(names, parts, found.frame["heading"].tolist())
+        return replace(shown, frame=found.frame.set_index("heading").join(shown.frame))
+
+    def dependence(self, feature: str) -> View:
+        """What one feature does to scores over its values, in the unit its sentence speaks.
+
+        Parameters
+        ----------
+        feature : str
+            Name of a column the model sees (docs/features.md).
+
+        Raises
+        ------
+        ValueError
+            If the model does not see the feature.
+        """
+        found = global_view.dependence(self.trained.model, self._values(), feature)
+        note = (
+            "Middle and quartiles of the feature's Shapley values; what is not known stands apart."
+        )
+        return View(title=feature, frame=found.frame, note=note, draw=found.draw)
 
     def explain(self, change_id: str) -> View:
         """The factors of one change, as its answer shows them.
+
+        Parameters
+        ----------
+        change_id : str
+            A change of the lab's history.
 
         Raises
         ------
         KeyError
             If there is no such change.
         """
-        rows = self.lab.rows
-        found = np.flatnonzero(rows.table.change_ids == change_id)
-        if not len(found):
-            raise KeyError(f"there is no change {change_id!r}")
-        row, model = int(found[0]), self.trained.model
+        rows, row, model = self.lab.rows, self._row(change_id), self.trained.model
         factors = Explainer(model).factors(rows.table, rows.changes, row)
         frame = pd.DataFrame(
             [(one.text, one.log_odds, one.points, one.changeable) for one in factors],
             columns=["fact", "log-odds", "points", "changeable"],
-        )
+        ).set_index("fact")
         probability = float(model.probability(rows.table.values[row : row + 1])[0])
-        note = f"{probability:.1%}; usual {model.base_rate:.1%}. What the model saw, not causes."
-        return View(title=change_id, frame=frame, note=note)
+        lengths = frame["log-odds"].copy()
+        lengths.index = pd.Index([_short(str(text)) for text in lengths.index])
+        return View(
+            title=change_id,
+            frame=frame,
+            note=f"{probability:.1%}; usual {model.base_rate:.1%}. What the model saw, not causes.",
+            draw=plots.barred(
+                lengths.rename("log-odds: right raises the score, left lowers it"),
+                above=VERMILION,
+                below=BLUE,
+            ),
+            size=(9.0, 0.32 * max(len(frame), 2) + 1.1),
+        )
+
+    def similar(self, change_id: str) -> View:
+        """The most alike earlier changes whose outcome was known when this one was scored.
+
+        Parameters
+        ----------
+        change_id : str
+            A change of the lab's history.
+
+        Raises
+        ------
+        KeyError
+            If there is no such change.
+        """
+        rows, row = self.lab.rows, self._row(change_id)
+        question = Question(rows.changes, row, int(rows.table.as_of[row]), rows.state)
+        found = [
+            (one.change_id, one.similarity, one.outcome, ", ".join(one.incidents))
+            for one in similar_changes(question)
+        ]
+        names = ["change", "similarity", "outcome", "incidents"]
+        frame = pd.DataFrame(found, columns=names).set_index("change")
+        draw, size = plots.barred(frame["similarity"]), plots.tall(frame)
+        return View(
+            title=f"Like {change_id}", frame=frame, note="0 to 1 alike.", draw=draw, size=size
+        )
+
+    def what_if(self, change_id: str, **fields: Any) -> View:
+        """One change as it was submitted, and with other fields, scored by the same code.
+
+        Parameters
+        ----------
+        change_id : str
+            A change of the lab's history.
+        **fields
+            Fields of the change and their other values, such as ``backout_plan="…"``.
+
+        Raises
+        ------
+        KeyError
+            If there is no such change.
+        TypeError
+            If a change has no such field.
+        """
+        rows, row = self.lab.rows, self._row(change_id)
+        change, moment = rows.changes.record(row), rows.table.as_of[row : row + 1]
+        said = {}
+        for words, variant in (("as submitted", change), ("changed", replace(change, **fields))):
+            table = build(Columns.from_records(Change, [variant]), moment, rows.state)
+            said[words] = float(self.trained.model.probability(table.values)[0])
+        note = "Changes like that had incidents more or less often: an association, not a promise."
+        return plots.bars(f"{change_id}, what if", said, unit="probability", note=note)
 
     def card(self, version: str = "not registered") -> Card:
-        """The model card."""
+        """The model card.
+
+        Parameters
+        ----------
+        version : str
+            What the card calls it.
+        """
         return make_card(self.trained.model, version=version, tags=self._tags())
 
     def register(self, alias: str = "challenger") -> str:
-        """Log the run with its parameters, metrics, table schema and card; give the version.
+        """Log the run with parameters, data snapshot, metrics, figures, card and table schema.
+
+        Parameters
+        ----------
+        alias : str
+            The registry's pointer to move to it.
+
+        Returns
+        -------
+        str
+            Its version.
 
         Raises
         ------
@@ -186,61 +305,50 @@ class Run:
             If the lab was made without settings.
         """
         with self._registry() as registry:
-            best = flat(self.trained.report["models"][CHAMPION])
-            documents = {
-                "report.json": orjson.dumps(self.trained.report, option=orjson.OPT_INDENT_2),
-                "card.html": self.card().html().encode(),
-                "features.json": orjson.dumps(list(self.trained.model.columns)),
-            }
-            return registry.save(
-                self.trained.model,
-                params={**self.config.params(), "label": self.lab.policy.name},
-                metrics=best,
-                tags=self._tags(),
-                alias=alias,
-                documents=documents,
-            )
+            return register(registry, self.trained, self.config, tags=self._tags(), alias=alias)
 
-    def compare(self, alias: str = "champion") -> Comparison:
-        """The model against a registered one, on changes neither has seen."""
+    def compare(self, alias: str = "champion") -> Compared:
+        """The model against a registered one, on changes neither has seen.
+
+        Parameters
+        ----------
+        alias : str
+            The other: a version or an alias.
+
+        Raises
+        ------
+        TrainingError
+            If the lab was made without settings, or the two answer different questions.
+        RegistryError
+            If there is no such model.
+        """
         with self._registry() as registry:
             other = registry.load(alias)
         mine = Registered(model=self.trained.model, name=other.name, version="this run")
-        bar = Bar()
-        try:
-            return compare(
-                self.lab.history,
-                other,
-                mine,
-                as_of=self.lab.as_of,
-                now=datetime.now(UTC),
-                progress=bar,
+        now = datetime.now(UTC)
+        with Bar() as bar:
+            found = compare(
+                self.lab.history, other, mine, as_of=self.lab.as_of, now=now, progress=bar
             )
-        finally:
-            bar.close()
+        return Compared(found)
 
     def _registry(self) -> AbstractContextManager[Registry]:
-        if self.lab.settings is None:
-            raise TrainingError(
-                "the lab has no registry: make it with Lab.open(), or pass settings"
-            )
-        return reached(self.lab.settings)
+        return reached(self.lab.place_of_models())
 
     def _tags(self) -> dict[str, str]:
-        return {"label": self.lab.policy.name, "source": "notebook"}
+        return {"label": self.lab.policy.name, "source": self.lab.source, "made_in": "notebook"}
 
-    def _selected(self) -> Floats:
+    def _values(self) -> Floats:
         rows = self.lab.rows
-        usable = rows.taught & rows.decided(instants.to_micros(self.lab.as_of))
-        return self.trained.model.select(rows.table.values[usable])
+        return rows.table.values[rows.taught & rows.decided(instants.to_micros(self.lab.as_of))]
 
-    def _repr_html_(self) -> str:
-        return self.metrics()._repr_html_()
+    def _row(self, change_id: str) -> int:
+        found = np.flatnonzero(self.lab.rows.table.change_ids == change_id)
+        if not len(found):
+            raise KeyError(f"there is no change {change_id!r}")
+        return int(found[0])
 
 
-def _interval(found: Mapping[str, float | None] | None) -> str:
-    if not found or found["value"] is None:
-        return "-"
-    if found["low"] is None:
-        return f"{found['value']:.3f}"
-    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+def _short(text: str, most: int = 60) -> str:
+    """A sentence cut to what fits beside a bar."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from features.catalogue import BY_NAME, NAMES
 from features.progress import Progress, silent
+from models.global_view import agreement, strongest
 from models.shapley import Tables
 from models.trees import Forest
 from training.config import TrainingConfig
@@ -24,9 +25,6 @@ KEPT = 1 - 1 / np.e
 
 TOP = 0.1
 """Share of the test changes whose list and reasons are compared."""
-
-FACTORS = 3
-"""Strongest factor groups compared."""
 
 BACKGROUND = 500
 """Rows the values are taken against."""
@@ -66,7 +64,7 @@ def stability(
     pairs = list(combinations(range(retrains), 2))
     shared = [np.intersect1d(lists[a], lists[b]) for a, b in pairs]
     jaccard = [
-        float(np.mean([_jaccard(factors[a][row], factors[b][row]) for row in both]))
+        agreement([factors[a][row] for row in both], [factors[b][row] for row in both])
         for (a, b), both in zip(pairs, shared, strict=True)
         if len(both)
     ]
@@ -86,10 +84,4 @@ def _strongest(
         fitted.usual.filled(rows.table.values[at][:, fitted.columns]) for at in (chosen, background)
     ]
     tables = Tables.build(Forest.of(fitted.estimator), groups, np.ascontiguousarray(values[1]))
-    found = np.abs(tables.by_group(np.ascontiguousarray(values[0])))
-    order = np.argsort(-found, axis=1, kind="stable")[:, :FACTORS]
-    return [frozenset(tables.names[place] for place in row) for row in order.tolist()]
-
-
-def _jaccard(ours: frozenset[str], theirs: frozenset[str]) -> float:
-    return len(ours & theirs) / len(ours | theirs)
+    return strongest(tables.names, tables.by_group(np.ascontiguousarray(values[0])))

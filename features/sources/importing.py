@@ -129,12 +129,16 @@ def import_source(
 
     Parameters
     ----------
+    name : str
+        The source: ``csv``, ``bpic14`` and others.
     path : Path
         Folder of the export.
     now : datetime
         Time of the import, for the record of writes.
     rejects : Path
         Folder for the file of rejected rows (JSON lines).
+    **options
+        What the source can be told besides.
 
     Raises
     ------

@@ -48,6 +48,12 @@ class Reading:
         Told of every stage; see ``Progress``.
     options : mapping
         Settings of the source, such as the path of a mapping file.
+    rows_read : mapping of str to int
+        Number of rows by file.
+    rejected : list
+        Rows that could not be used, with file, row, reason and content.
+    notes : list of str
+        What people should know about the export.
     label : str or None
         The label that the export itself asks for; None leaves the source's usual one.
     """
@@ -60,7 +66,19 @@ class Reading:
     label: str | None = None
 
     def reject(self, file: str, row: int, reason: str, content: Mapping[str, Any]) -> None:
-        """Keep a row that could not be read, with the reason."""
+        """Keep a row that could not be read, with the reason.
+
+        Parameters
+        ----------
+        file : str
+            Where it was.
+        row : int
+            Number of the row.
+        reason : str
+            What is wrong with it.
+        content : object
+            The row itself.
+        """
         plain = {k: None if _empty(v) else _plain(v) for k, v in content.items()}
         self.rejected.append(Rejected(file=file, row=row, reason=reason, content=plain))
 

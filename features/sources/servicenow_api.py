@@ -113,6 +113,8 @@ class ServiceNow:
             If the account may not write it, or the row is gone.
         VendorError
             If the instance could not be asked or refused.
+        NotFoundException
+            If the record is not there.
         """
 
         def ask() -> bool:

@@ -79,6 +79,9 @@ class Store:
     ----------
     url : str
         An SQLAlchemy URL, ``sqlite:///path/to/file.db`` or ``postgresql+psycopg://…``.
+    create : bool
+        Whether to make an SQLite file where there is none. Once a store is open none is ever made:
+        a file that was moved away is waited for, not replaced by an empty one.
 
     Raises
     ------
@@ -95,10 +98,12 @@ class Store:
     >>> store.close(); folder.cleanup()
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        self._file = _File(create)
+        self.engine = _engine(url, self._file)
         try:
             migrations.upgrade(self.engine)
+            self._file.create = False
         except (sa.exc.SQLAlchemyError, CommandError) as error:
             self.engine.dispose()
             raise StoreUnavailableError(
@@ -127,7 +132,13 @@ class Store:
         return found.hexdigest()
 
     def load(self, *, after: int = 0, until: int | None = None) -> History:
-        """The facts of the writes after ``after`` up to ``until``, in the order written."""
+        """The facts of the writes after ``after`` up to ``until``, in the order written.
+
+        Parameters
+        ----------
+        after, until : int
+            Numbers of writes; by default all there are.
+        """
         with self._reading() as connection:
             last = int(connection.scalar(sa.select(sa.func.max(batch.c.batch))) or 0)
             last = last if until is None else min(until, last)
@@ -151,7 +162,13 @@ class Store:
             }
 
     def latest_revision(self, change_id: str) -> tuple[str, int] | None:
-        """Revision mark and count of the revisions known of a change; None for a new one."""
+        """Revision mark and count of the revisions known of a change; None for a new one.
+
+        Parameters
+        ----------
+        change_id : str
+            The change.
+        """
         table = record_tables[Change]
         query = (
             sa.select(table.c.revision, sa.func.count().over())
@@ -163,7 +180,13 @@ class Store:
         return None if row is None else (str(row[0]), int(row[1]))
 
     def known_changes(self, change_ids: Collection[str]) -> set[str]:
-        """Those of some changes that are on record."""
+        """Those of some changes that are on record.
+
+        Parameters
+        ----------
+        change_ids : collection of str
+            The changes asked for.
+        """
         column, wanted = record_tables[Change].c.change_id, sorted(change_ids)
         found: set[str] = set()
         with self._reading() as connection:
@@ -173,7 +196,13 @@ class Store:
         return found
 
     def holds(self, record: Record) -> bool:
-        """Whether a fact of this content is on record."""
+        """Whether a fact of this content is on record.
+
+        Parameters
+        ----------
+        record : Record
+            The fact asked for.
+        """
         table = record_tables[type(record)]
         query = sa.select(table.c.batch).where(table.c.identity == to_row(record)["identity"])
         with self._reading() as connection:
@@ -184,6 +213,13 @@ class Store:
     @contextlib.contextmanager
     def write(self, source: str, *, now: datetime) -> Iterator[Writer]:
         """One transaction: everything written in the block becomes visible together, or nothing.
+
+        Parameters
+        ----------
+        source : str
+            Who writes, for the record.
+        now : datetime
+            Time of the write, aware.
 
         Raises
         ------
@@ -206,13 +242,27 @@ class Store:
     # settings ------------------------------------------------------------------------------------
 
     def setting(self, name: str) -> Any:
-        """A stored setting, decoded; None where it was never set."""
+        """A stored setting, decoded; None where it was never set.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``label``, ``source`` or ``place``.
+        """
         with self._reading() as connection:
             value = connection.scalar(sa.select(setting.c.value).where(setting.c.name == name))
         return None if value is None else orjson.loads(value)
 
     def set_setting(self, name: str, value: object) -> None:
-        """Store a setting, replacing an earlier one."""
+        """Store a setting, replacing an earlier one.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``label``, ``source`` or ``place``.
+        value : object
+            What JSON can hold.
+        """
         text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
         with self._guarded(), self.engine.begin() as connection:
             query = insert_into(connection, setting).values(name=name, value=text)
@@ -223,7 +273,13 @@ class Store:
     # keys ----------------------------------------------------------------------------------------
 
     def add_key(self, **values: object) -> None:
-        """Store the digest of an API key; the key itself is never stored."""
+        """Store the digest of an API key; the key itself is never stored.
+
+        Parameters
+        ----------
+        values : mapping
+            Columns of the table ``api_key``.
+        """
         with self._guarded(), self.engine.begin() as connection:
             connection.execute(api_key.insert().values(**values))
 
@@ -234,14 +290,28 @@ class Store:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def api_key(self, *, digest: str | None = None, key_id: str | None = None) -> Values | None:
-        """One API key, by the digest of the key itself or by its id; None for none."""
+        """One API key, by the digest of the key itself or by its id; None for none.
+
+        Parameters
+        ----------
+        digest, key_id : str, optional
+            One of them.
+        """
         column, value = (api_key.c.digest, digest) if digest else (api_key.c.key_id, key_id)
         with self._reading() as connection:
             row = connection.execute(sa.select(api_key).where(column == value)).mappings().first()
         return None if row is None else dict(row)
 
     def end_key(self, key_id: str, *, at: datetime) -> None:
-        """Let a key expire at a moment, unless it does so earlier."""
+        """Let a key expire at a moment, unless it does so earlier.
+
+        Parameters
+        ----------
+        key_id : str
+            The key.
+        at : datetime
+            When it ends, aware.
+        """
         moment = instants.to_micros(at)
         later = sa.or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > moment)
         query = api_key.update().where(api_key.c.key_id == key_id, later)
@@ -249,7 +319,15 @@ class Store:
             connection.execute(query.values(expires_at=moment))
 
     def revoke_key(self, key_id: str, *, now: datetime) -> bool:
-        """Mark a key as revoked; False where there is no such live key."""
+        """Mark a key as revoked; False where there is no such live key.
+
+        Parameters
+        ----------
+        key_id : str
+            The key.
+        now : datetime
+            Time of the revocation, aware.
+        """
         query = (
             api_key.update()
             .where(api_key.c.key_id == key_id, api_key.c.revoked_at.is_(None))
@@ -261,7 +339,13 @@ class Store:
     # journal -------------------------------------------------------------------------------------
 
     def journal_entry(self, entry_id: str) -> JournalEntry | None:
-        """One journal entry by its id."""
+        """One journal entry by its id.
+
+        Parameters
+        ----------
+        entry_id : str
+            The entry; of a score its ``score_id``.
+        """
         with self._reading() as connection:
             row = connection.execute(
                 sa.select(journal).where(journal.c.entry_id == entry_id)
@@ -271,7 +355,17 @@ class Store:
     def journal_entries(
         self, *, change_id: str | None = None, kind: str | None = None, after: int = 0
     ) -> Iterator[JournalEntry]:
-        """The journal in order, of one change, of a kind or after an entry, read as it is used."""
+        """The journal in order, of one change, of a kind or after an entry, read as it is used.
+
+        Parameters
+        ----------
+        change_id : str, optional
+            Only those about this change.
+        kind : str, optional
+            Only those of this kind, such as ``score``.
+        after : int
+            Only those after this number in the chain.
+        """
         query = sa.select(journal).where(journal.c.seq > after).order_by(journal.c.seq)
         if change_id is not None:
             query = query.where(journal.c.change_id == change_id)
@@ -478,7 +572,14 @@ def _journal_entry(row: sa.Row[Any]) -> JournalEntry:
     )
 
 
-def _engine(url: str) -> sa.Engine:
+@dataclass
+class _File:
+    """What may happen to an SQLite file."""
+
+    create: bool
+
+
+def _engine(url: str, file: _File) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "postgresql":
@@ -486,7 +587,7 @@ def _engine(url: str) -> sa.Engine:
         if parsed.get_backend_name() != "sqlite":
             raise ValueError("neither SQLite nor PostgreSQL")
         engine = sa.create_engine(parsed, connect_args={"timeout": 30})
-        if parsed.database:
+        if parsed.database and file.create:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailableError(f"cannot make the folder of the store: {error}") from error
@@ -497,7 +598,42 @@ def _engine(url: str) -> sa.Engine:
         ) from error
     sa.event.listen(engine, "connect", _on_sqlite_connect)
     sa.event.listen(engine, "begin", _on_sqlite_begin)
+    if parsed.database:
+        _follow(engine, Path(parsed.database).absolute(), file)
     return engine
+
+
+def _follow(engine: sa.Engine, path: Path, file: _File) -> None:
+    """Let connections see the file that stands at the path, and no other.
+
+    A connection stays with the file it opened, wherever that is moved: what is written to it while
+    another stands in its place would be lost without a word.
+    """
+
+    def connecting(_dialect: object, _record: object, arguments: list[Any], options: Any) -> None:
+        if not file.create:
+            arguments[:] = [f"{path.as_uri()}?mode=rw"]
+            options["uri"] = True
+
+    def connected(_connection: object, record: Any) -> None:
+        record.info["file"] = _identity(path)
+
+    def checked_out(_connection: object, record: Any, _proxy: object) -> None:
+        if record.info["file"] != _identity(path):
+            raise sa.exc.DisconnectionError("another file stands in its place")
+
+    sa.event.listen(engine, "do_connect", connecting)
+    sa.event.listen(engine, "connect", connected)
+    sa.event.listen(engine, "checkout", checked_out)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _on_sqlite_connect(connection: Any, _record: object) -> None:

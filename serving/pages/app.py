@@ -88,7 +88,13 @@ def create_pages(runtime: Runtime) -> Starlette:
 
 
 async def static(request: Request) -> Response:
-    """A static file; its address changes with its content, so it may be kept for good."""
+    """A static file; its address changes with its content, so it may be kept for good.
+
+    Raises
+    ------
+    HTTPException
+        404 if there is no such file, or it has another digest.
+    """
     name = request.path_params["name"]
     try:
         content, kind = static_file(name)

@@ -83,7 +83,13 @@ class Desk:
 
     @contextmanager
     def facts(self) -> Iterator[Facts]:
-        """The history, held still."""
+        """The history, held still.
+
+        Raises
+        ------
+        UnreadableError
+            If the store or the model cannot be read now.
+        """
         try:
             with self.history.reading(self.scorer) as facts:
                 yield facts

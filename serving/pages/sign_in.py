@@ -29,7 +29,13 @@ def form(desk: Desk, request: Request) -> Response:
 
 
 async def enter(desk: Desk, request: Request) -> Response:
-    """``POST /sign-in``: a key for a session."""
+    """``POST /sign-in``: a key for a session.
+
+    Raises
+    ------
+    UnreadableError
+        If the store cannot be read now.
+    """
     async with request.form(max_files=0, max_fields=5) as given:
         presented, back = str(given.get("key", "")), str(given.get("next", ""))
 

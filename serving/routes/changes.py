@@ -148,7 +148,13 @@ async def listed(context: Context, request: Request) -> Response:
 
 
 async def schedule(context: Context, request: Request) -> Response:
-    """``GET /v1/schedule``: the changes planned in a span, and the calendar over it."""
+    """``GET /v1/schedule``: the changes planned in a span, and the calendar over it.
+
+    Raises
+    ------
+    RefusedError
+        422 if the span cannot be one.
+    """
     asked = query_of(request, ScheduleQuery)
     since = asked.since or context.runtime.clock()
     until = asked.until or since + timedelta(days=SCHEDULE_DAYS)
@@ -178,7 +184,13 @@ async def schedule(context: Context, request: Request) -> Response:
 
 
 async def change(context: Context, request: Request) -> Response:
-    """``GET /v1/changes/{change_id}``: everything about one change."""
+    """``GET /v1/changes/{change_id}``: everything about one change.
+
+    Raises
+    ------
+    RefusedError
+        404 if nothing is known of it.
+    """
     change_id, now = request.path_params["change_id"], context.runtime.clock()
 
     def read(store: Store) -> Response:
@@ -207,7 +219,13 @@ async def change(context: Context, request: Request) -> Response:
 
 
 async def contrast(context: Context, request: Request) -> Response:
-    """``GET /v1/changes/{change_id}/contrast``: its last score against another."""
+    """``GET /v1/changes/{change_id}/contrast``: its last score against another.
+
+    Raises
+    ------
+    RefusedError
+        404 or 409 if there is nothing to compare.
+    """
     asked, change_id = query_of(request, ContrastQuery), request.path_params["change_id"]
     scorer = await run_in_threadpool(context.runtime.scorer)
 

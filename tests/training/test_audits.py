@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from features.instants import DAY
-from training.audits import AUDITS, Finding, audit, stability_index
+from training.audits import AUDITS, Finding, audit
 from training.figures import Window
 from training.findings import Evidence, Part
 
@@ -192,9 +192,7 @@ def test_an_unstable_model_is_caught(sound: Evidence, stability: dict[str, float
     assert found(replace(sound, stability=stability), "instability").outcome == "failed"
 
 
-def test_stability_index_by_hand() -> None:
-    before, same = np.arange(1_000.0), np.arange(1_000.0)
-    assert stability_index(before, same) == pytest.approx(0.0, abs=1e-9)
-    assert stability_index(before, before + 5_000) == pytest.approx(6.4, abs=0.5)
-    assert stability_index(None, same) is None
-    assert stability_index(before, np.arange(3.0)) is None
+def test_too_few_scores_have_no_distribution(sound: Evidence) -> None:
+    few = replace(sound, latest=np.full(99, 0.9))
+    assert found(few, "drift").details["stability_index"] is None
+    assert found(replace(sound, calibrated=None), "drift").details["stability_index"] is None

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-import numpy as np
 import pytest
 from scipy.special import expit, logit
 
@@ -16,7 +15,7 @@ from features.history import History
 from features.store import Store
 from models.registry import Registered
 from training.fit import Trained
-from training.monitoring import Scores, journaled, lines, monitor, stability_index
+from training.monitoring import Scores, journaled, lines, monitor
 from training.rows import TrainingRows, training_rows
 
 
@@ -98,13 +97,6 @@ def test_an_open_window_is_not_judged(
     assert found.changes == 0
     assert found.observed_expected["value"] is None
     assert "no mature change yet" in " ".join(lines(found))
-
-
-def test_missing_values_are_a_bin_of_their_own() -> None:
-    full = np.arange(1_000.0)
-    half = np.where(np.arange(1_000) % 2 == 0, np.nan, full)
-    assert stability_index(full, half) > 0.25
-    assert stability_index(half, half) == 0.0
 
 
 def test_only_scores_of_the_version_count(tmp_path: object, early: Registered) -> None:

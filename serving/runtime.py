@@ -168,8 +168,8 @@ class Runtime:
         return Registry(self.settings.mlflow_uri, self.settings.artifacts)
 
     def _store(self) -> Store:
-        """The store, with its queue up to date."""
-        store = Store(self.settings.store_url)
+        """The store, with its queue up to date. None is made: an empty one has no keys, either."""
+        store = Store(self.settings.store_url, create=False)
         catch_up(store, now=self.clock())
         return store
 

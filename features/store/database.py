@@ -79,6 +79,9 @@ class Store:
     ----------
     url : str
         An SQLAlchemy URL, ``sqlite:///path/to/file.db`` or ``postgresql+psycopg://…``.
+    create : bool
+        Whether to make an SQLite file where there is none. Once a store is open none is ever made:
+        a file that was moved away is waited for, not replaced by an empty one.
 
     Raises
     ------
@@ -95,10 +98,12 @@ class Store:
     >>> store.close(); folder.cleanup()
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        self._file = _File(create)
+        self.engine = _engine(url, self._file)
         try:
             migrations.upgrade(self.engine)
+            self._file.create = False
         except (sa.exc.SQLAlchemyError, CommandError) as error:
             self.engine.dispose()
             raise StoreUnavailableError(
@@ -478,7 +483,14 @@ def _journal_entry(row: sa.Row[Any]) -> JournalEntry:
     )
 
 
-def _engine(url: str) -> sa.Engine:
+@dataclass
+class _File:
+    """What may happen to an SQLite file."""
+
+    create: bool
+
+
+def _engine(url: str, file: _File) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "postgresql":
@@ -486,7 +498,7 @@ def _engine(url: str) -> sa.Engine:
         if parsed.get_backend_name() != "sqlite":
             raise ValueError("neither SQLite nor PostgreSQL")
         engine = sa.create_engine(parsed, connect_args={"timeout": 30})
-        if parsed.database:
+        if parsed.database and file.create:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailableError(f"cannot make the folder of the store: {error}") from error
@@ -497,7 +509,42 @@ def _engine(url: str) -> sa.Engine:
         ) from error
     sa.event.listen(engine, "connect", _on_sqlite_connect)
     sa.event.listen(engine, "begin", _on_sqlite_begin)
+    if parsed.database:
+        _follow(engine, Path(parsed.database).absolute(), file)
     return engine
+
+
+def _follow(engine: sa.Engine, path: Path, file: _File) -> None:
+    """Let connections see the file that stands at the path, and no other.
+
+    A connection stays with the file it opened, wherever that is moved: what is written to it while
+    another stands in its place would be lost without a word.
+    """
+
+    def connecting(_dialect: object, _record: object, arguments: list[Any], options: Any) -> None:
+        if not file.create:
+            arguments[:] = [f"{path.as_uri()}?mode=rw"]
+            options["uri"] = True
+
+    def connected(_connection: object, record: Any) -> None:
+        record.info["file"] = _identity(path)
+
+    def checked_out(_connection: object, record: Any, _proxy: object) -> None:
+        if record.info["file"] != _identity(path):
+            raise sa.exc.DisconnectionError("another file stands in its place")
+
+    sa.event.listen(engine, "do_connect", connecting)
+    sa.event.listen(engine, "connect", connected)
+    sa.event.listen(engine, "checkout", checked_out)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _on_sqlite_connect(connection: Any, _record: object) -> None:

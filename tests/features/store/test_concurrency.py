@@ -230,6 +230,43 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
         Store(f"sqlite:///{tmp_path}/history.db")
 
 
+def test_none_is_made_where_none_may_be(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/deep/history.db"
+    with pytest.raises(StoreUnavailableError, match="unable to open database file"):
+        Store(url, create=False)
+    assert list(tmp_path.iterdir()) == []
+    Store(url).close()
+    Store(url, create=False).close()
+
+
+def test_a_file_that_is_moved_away_is_waited_for(tmp_path: Path) -> None:
+    path, away = tmp_path / "history.db", tmp_path / "away.db"
+    store = Store(f"sqlite:///{path}")
+    add(store, CHANGE)
+    store.close()
+    path.rename(away)
+    for use in (store.watermark, lambda: add(store, CHANGE)):
+        with pytest.raises(StoreUnavailableError, match="unable to open database file"):
+            use()
+    assert not path.exists(), "none is made in its place"
+    away.rename(path)
+    assert store.watermark() == 1
+    store.close()
+
+
+def test_a_file_that_is_replaced_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    store, other = Store(f"sqlite:///{path}"), Store(f"sqlite:///{tmp_path}/other.db")
+    add(other, CHANGE)
+    other.close()
+    assert store.watermark() == 0, "its connection is open and waits in the pool"
+    for name in ("history.db", "history.db-wal", "history.db-shm"):
+        (tmp_path / name).rename(tmp_path / f"was-{name}")
+    (tmp_path / "other.db").rename(path)
+    assert store.watermark() == 1
+    store.close()
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreUnavailableError, match="cannot make the folder of the store"):

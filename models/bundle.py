@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,11 @@ class RiskModel:
         """Factor group of every column."""
         return [BY_NAME[name].group for name in self.columns]
 
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Where the model's columns stand in the catalogue."""
+        return np.array([NAMES.index(name) for name in self.columns], np.int64)
+
     def against(self, values: Floats) -> RiskModel:
         """The same model, its scores explained against the given rows of a feature table.
 
@@ -127,7 +133,7 @@ class RiskModel:
 
     def select(self, values: Floats) -> Floats:
         """The model's columns of a feature table, unknown groups taken as usual; contiguous."""
-        selected = np.ascontiguousarray(values[:, [NAMES.index(name) for name in self.columns]])
+        selected = np.ascontiguousarray(values[:, self._places])
         return self.usual.filled(selected)
 
     def unknown_groups(self, values: Floats) -> list[str]:
@@ -136,7 +142,7 @@ class RiskModel:
 
     def unknown_by_group(self, values: Floats) -> Mapping[str, NDArray[np.bool_]]:
         """For every factor group that most changes have, the rows where nothing of it is known."""
-        return self.usual.unknown(values[:, [NAMES.index(name) for name in self.columns]])
+        return self.usual.unknown(values[:, self._places])
 
     def margin(self, selected: Floats) -> Floats:
         """Raw margins of rows of the model's columns."""

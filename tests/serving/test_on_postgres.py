@@ -60,6 +60,7 @@ def test_one_change_from_its_score_to_its_decision(
     path, key = "/v1/score", {"Idempotency-Key": "once"}
     first = service.ask("POST", path, json=body, headers=key)
     again = service.ask("POST", path, json=body, headers=key)
+    assert (first.status_code, again.status_code) == (200, 200), (first.text, again.text)
     assert again.headers["Idempotency-Replayed"] == "true"
     assert (first.json(), first.json()["status"]) == (again.json(), "scored")
     revised = service.score({**body, "urgency": "1"})
@@ -79,9 +80,13 @@ def test_one_change_from_its_score_to_its_decision(
 
 
 def test_workers_at_once_lose_nothing(
-    on_postgres: Any, ticket: Callable[..., Any], registered: Any
+    on_postgres: Any,
+    ticket: Callable[..., Any],
+    registered: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two workers, each asked by two at a time."""
+    monkeypatch.setattr("serving.scorer.WAIT_SECONDS", 60.0)
     url, now = on_postgres.runtime.settings.store_url, on_postgres.clock.now
     stores = [Store(url), Store(url)]
     workers = [Scorer(store, registered) for store in stores]

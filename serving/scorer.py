@@ -19,6 +19,7 @@ from features.records import Change
 from features.saved import open_state
 from features.state import FeatureState
 from features.store import Store, StoreError
+from features.store.database import Writer
 from features.table import build
 from models.explanation import Explainer
 from models.registry import Registered
@@ -220,6 +221,10 @@ class Scorer:
             state, self._state = self._state, None
             self._state = state.extended(newer)
 
+    def wrote(self, writer: Writer) -> None:
+        """What this worker wrote itself is taken in without reading it back; under the lock."""
+        self._own = writer.history() if writer.rows_written else None
+
     def _recorded(
         self, answer: Answer, asked: Asked, change: ChangeIn, scored: Scored | None
     ) -> Answer:
@@ -241,7 +246,7 @@ class Scorer:
                 writer.add([asked.record])
                 head = writer.append_journal(answer.score_id, "score", answer.change_id, body)
                 keep(writer, head.seq, answer, asked.record)
-            self._own = writer.history() if writer.rows_written else None
+            self.wrote(writer)
         except StoreError as error:
             _log.error("the answer could not be recorded: %s", error)
             warned = Warned(code="not_recorded", text="The answer could not be recorded.")

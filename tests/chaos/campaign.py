@@ -12,7 +12,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -274,26 +274,23 @@ class Campaign:
 
     def fill_disk(self) -> None:
         """No file can be written any more, as on a full disk; then there is room again."""
-        with self._no_room(self._writers()):
-            time.sleep(self._chance.uniform(1.0, 3.0))
+        most = psutil.Process().rlimit(psutil.RLIMIT_FSIZE)
+        self._limit((0, most[1]))
+        time.sleep(self._chance.uniform(1.0, 3.0))
+        self._limit(most)
+        if isinstance(self._database, PostgresServer):
+            self._database.revive()  # without room for its own journal it gives up, by design
+
+    def _limit(self, sizes: tuple[int, int]) -> None:
+        """Set the sizes of files that whoever writes to the store may write, of children, too."""
+        for process in self._writers():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.rlimit(psutil.RLIMIT_FSIZE, sizes)
 
     def _writers(self) -> list[psutil.Process]:
         if isinstance(self._database, PostgresServer):
             return self._database.processes()
         return [process for server in self._instances for process in server.family()]
-
-    @contextlib.contextmanager
-    def _no_room(self, processes: list[psutil.Process]) -> Iterator[None]:
-        changed = []
-        for process in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                before = process.rlimit(psutil.RLIMIT_FSIZE)
-                process.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
-                changed.append((process, before))
-        yield
-        for process, before in changed:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.rlimit(psutil.RLIMIT_FSIZE, before)
 
     def lose_database(self) -> None:
         """The database is gone, and comes back as it was."""

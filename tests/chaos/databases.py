@@ -86,10 +86,20 @@ class PostgresServer:
         self._run("pg_ctl", "-D", f"{self._folder}/db", "-w", "-l", log, "-o", options, "start")
 
     def processes(self) -> list[psutil.Process]:
-        """All of its processes."""
-        first = int((self._folder / "db" / "postmaster.pid").read_text().splitlines()[0])
-        process = psutil.Process(first)
-        return [process, *process.children(recursive=True)]
+        """All of its processes; none while it is down."""
+        try:
+            first = int((self._folder / "db" / "postmaster.pid").read_text().splitlines()[0])
+            process = psutil.Process(first)
+            return [process, *process.children(recursive=True)]
+        except (OSError, psutil.NoSuchProcess):
+            return []
+
+    def revive(self) -> None:
+        """Start it unless it runs, as its supervisor would."""
+        try:
+            self._run("pg_ctl", "-D", f"{self._folder}/db", "status")
+        except subprocess.CalledProcessError:
+            self.give_back()
 
     def close(self) -> None:
         """Stop it; its folder is its caller's."""

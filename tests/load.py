@@ -38,7 +38,7 @@ def free_port() -> int:
 def answers(url: str) -> bool:
     """Whether a GET is answered with 200."""
     try:
-        with _open(url, timeout=5) as answer:
+        with _open(url, timeout=30) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.HTTPError):
         return False

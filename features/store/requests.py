@@ -37,7 +37,8 @@ class Requests:
         self._connection.execute(request.delete().where(request.c.begun_at < now - KEPT))
         values = {"client": client, "request_key": key, "digest": digest, "begun_at": now}
         query = insert_into(self._connection, request).values(**values).on_conflict_do_nothing()
-        if self._connection.execute(query).rowcount == 1:
+        # PostgreSQL's driver does not count the rows of such an insert; what it returns, it does.
+        if self._connection.execute(query.returning(request.c.client)).first() is not None:
             return None
         row = self._connection.execute(sa.select(request).where(*_is(client, key))).mappings().one()
         if row["status"] is None and row["begun_at"] < now - GIVEN_UP and row["digest"] == digest:

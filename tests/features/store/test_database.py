@@ -348,3 +348,21 @@ def test_keys(store: Store) -> None:
     assert old["revoked_at"] == int(NOW.timestamp()) * 10**6 + 123_456
     with pytest.raises(StoreError):
         store.add_key(key_id="x", name="x", role="score", digest="old" * 9, created_at=1)
+
+
+def test_a_request_is_begun_once_and_answered_twice(store: Store) -> None:
+    now = 10**15
+    with store.requests() as requests:
+        assert requests.begin("me", "key", "digest", now=now) is None
+    with store.requests() as requests:
+        begun = requests.begin("me", "key", "digest", now=now)
+        assert begun is not None
+        assert begun["status"] is None, "under way"
+        assert requests.begin("you", "key", "digest", now=now) is None
+        requests.finish("me", "key", status=200, headers="{}", body=b"answer")
+    with store.requests() as requests:
+        answered = requests.begin("me", "key", "digest", now=now)
+        assert answered is not None
+        assert (answered["status"], answered["body"]) == (200, b"answer")
+        requests.forget("me", "key")
+        assert requests.begin("me", "key", "digest", now=now) is None

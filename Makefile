@@ -4,9 +4,9 @@ BIN := .venv/bin
 export CHANGERISK_HOME ?= var
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench notebooks docs lock clean
+.PHONY: help setup run test lint bench chaos notebooks docs lock clean
 
-help: ## list the verbs
+help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## make .venv from the lock (the others call it where needed)
@@ -35,6 +35,9 @@ lint: setup ## format check, rules, types, import contracts
 
 bench: setup ## measure the engine, the model and the service; prints ratios
 	$(BIN)/python -m tests.benchmarks
+
+chaos: setup ## kill, fill, move and damage what the service stands on while it is asked
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 notebooks: setup ## run the notebooks as notebooks, on BPIC14 where its files are found
 	$(BIN)/python -m tests.run_notebooks

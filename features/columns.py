@@ -129,6 +129,33 @@ class Chosen(Mapping[str, Array]):
         return _rows_of(self._data, name, self._rows[rows])
 
 
+class Joined(Mapping[str, Array]):
+    """The rows of several tables, one after another; a column is joined where it is asked for."""
+
+    def __init__(self, tables: Sequence[Columns]) -> None:
+        self._tables = [table for table in tables if len(table)] or list(tables[:1])
+        others = [table.data for table in tables[1:]]
+        self._names = [name for name in tables[0].data if all(name in data for data in others)]
+        self._found: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._found:
+            if name not in self._names:
+                raise KeyError(name)
+            parts = [table.data[name] for table in self._tables]
+            self._found[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def _rows_of(data: Mapping[str, Array], name: str, rows: NDArray[np.int64]) -> Array:
     by_row = getattr(data, "rows", None)
     return data[name][rows] if by_row is None else typing.cast(Array, by_row(name, rows))
@@ -198,6 +225,7 @@ class Columns:
         )
 
     @classmethod
+    @cache
     def empty(cls, record_type: type) -> Columns:
         """A table without rows."""
         return cls.from_records(record_type, [])
@@ -205,11 +233,7 @@ class Columns:
     @classmethod
     def concatenate(cls, tables: Sequence[Columns]) -> Columns:
         """The rows of several tables of one record type, one after another."""
-        first = tables[0]
-        names = [name for name in first.data if all(name in t.data for t in tables)]
-        return cls(
-            first.record_type, {n: np.concatenate([t.data[n] for t in tables]) for n in names}
-        )
+        return cls.of(tables[0].record_type, Joined(tables), sum(map(len, tables)))
 
     def __len__(self) -> int:
         return self._length

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
 
 from features import instants, request
 from features.answers import overlapping
-from features.asking import ask
+from features.asking import Asked, ask
 from features.calendar import AHEAD, KINDS
 from features.catalogue import Feature
 from features.columns import Columns
@@ -22,7 +23,7 @@ from features.records import Change
 from features.segment import Ints
 from features.state import FeatureState
 from features.streams import RESOLVED
-from features.table import build
+from features.table import FeatureTable, build
 
 SHOWN = 5
 """Records named behind one factor."""
@@ -96,25 +97,45 @@ class Question:
         Its row.
     as_of : int
         The moment, microseconds.
+    table : FeatureTable, optional
+        The features of the change at that moment, in one row, where they were built already.
     """
 
     changes: Columns
     row: int
     as_of: int
     state: FeatureState
+    table: FeatureTable | None = None
+    _asked: dict[str, Asked] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    @cached_property
+    def _one(self) -> Columns:
+        if len(self.changes) == 1:
+            return self.changes
+        return self.changes.take(np.array([self.row]))
+
+    @cached_property
+    def _owner(self) -> Ints:
+        return self.state.vocabulary("change").find([self.changes["change_id"][self.row]])
 
     def one(self) -> Columns:
         """The change alone."""
-        return self.changes.take(np.array([self.row]))
+        return self._one
 
     def owner(self) -> Ints:
         """Number of the change itself, -1 where it is new."""
-        return self.state.vocabulary("change").find([self.changes["change_id"][self.row]])
+        return self._owner
+
+    def asked(self, entity: str) -> Asked:
+        """What the change asks about one entity."""
+        if entity not in self._asked:
+            at = np.array([self.as_of])
+            self._asked[entity] = ask(self._one, at, self._owner, entity, self.state)
+        return self._asked[entity]
 
     def codes(self, entity: str) -> list[int]:
         """Numbers of the names that the change asks about and the history knows."""
-        asked = ask(self.one(), np.array([self.as_of]), self.owner(), entity, self.state)
-        return [code for code in asked.codes.tolist() if code >= 0]
+        return [code for code in self.asked(entity).codes.tolist() if code >= 0]
 
 
 def records_behind(question: Question, feature: Feature) -> list[str]:
@@ -176,7 +197,9 @@ def _counted_names(question: Question, feature: Feature) -> list[int]:
     """Numbers of the names a feature speaks of: all of them, or the one word of an evidence."""
     if feature.aggregate != "evidence":
         return question.codes(feature.entity)
-    table = build(question.one(), np.array([question.as_of]), question.state)
+    table = question.table
+    if table is None:
+        table = build(question.one(), np.array([question.as_of]), question.state)
     words = [word for word in table.words[feature.name] if word is not None]
     found = question.state.vocabulary(ENTITIES[feature.entity].vocabulary).find(words)
     return [code for code in found.tolist() if code >= 0]
@@ -195,10 +218,8 @@ def _unresolved(
 
 def _planned(question: Question, entity: str) -> dict[int, int]:
     """Longest overlap with each other change planned at the same time on a name, microseconds."""
-    one, as_of = question.one(), np.array([question.as_of])
-    asked = ask(one, as_of, question.owner(), entity, question.state)
-    vocabulary = ENTITIES[entity].vocabulary
-    _, others, overlap = overlapping(one, vocabulary, asked, question.state)
+    vocabulary, asked = ENTITIES[entity].vocabulary, question.asked(entity)
+    _, others, overlap = overlapping(question.one(), vocabulary, asked, question.state)
     found: dict[int, int] = {}
     for other, micros in zip(others.tolist(), overlap.tolist(), strict=True):
         found[other] = max(micros, found.get(other, 0))
@@ -234,11 +255,11 @@ def similar_changes(
     found = []
     candidates = np.array(list(_candidates(question, owner)), np.int64)
     records = question.state.changes([names[other] for other in candidates.tolist()])
+    alike = _Alike.of(question.changes, question.row)
     for other, followed in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
         record = records.get(names[other])
         if followed is not None and record is not None and outcome in (None, followed):
-            likeness = _likeness(question.changes, question.row, *record)
-            found.append((likeness, names[other], followed))
+            found.append((alike.to(_Alike.of(*record)), names[other], followed))
     found.sort(key=lambda entry: (-entry[0], entry[1]))
     return [
         SimilarChange(
@@ -303,14 +324,31 @@ def _incidents_of(question: Question, change_id: str) -> list[str]:
     return sorted(set(links["incident_id"][chosen]))[:SHOWN]
 
 
-def _likeness(first: Columns, row: int, second: Columns, other: int) -> float:
-    words, others = (
-        set(_WORD.findall((table["short_description"][at] or "").lower()))
-        for table, at in ((first, row), (second, other))
-    )
-    shared = len(words & others) / len(words | others) if words | others else 0.0
-    items = set(affected_cis(first, row)) & set(affected_cis(second, other))
-    team = first["assignment_group"][row]
-    same_team = bool(team) and team == second["assignment_group"][other]
-    same_model = change_model(first, row) == change_model(second, other) is not None
-    return 0.5 * shared + 0.25 * bool(items) + 0.125 * same_team + 0.125 * same_model
+@dataclass(frozen=True)
+class _Alike:
+    """What of a change is compared with others."""
+
+    words: set[str]
+    items: set[str]
+    team: str | None
+    model: str | None
+
+    @classmethod
+    def of(cls, changes: Columns, row: int) -> _Alike:
+        """Of one row of a table."""
+        title = changes["short_description"][row] or ""
+        return cls(
+            set(_WORD.findall(title.lower())),
+            set(affected_cis(changes, row)),
+            changes["assignment_group"][row],
+            change_model(changes, row),
+        )
+
+    def to(self, other: _Alike) -> float:
+        """How like another one it is, between 0 and 1."""
+        either = len(self.words | other.words)
+        shared = len(self.words & other.words) / either if either else 0.0
+        items = not self.items.isdisjoint(other.items)
+        team = bool(self.team) and self.team == other.team
+        model = self.model is not None and self.model == other.model
+        return 0.5 * shared + 0.25 * items + 0.125 * team + 0.125 * model

@@ -84,11 +84,12 @@ class _Mapped(Mapping[str, Array]):
         if len(rows) * 4 > self.length:
             return self[name][rows]
         number = np.searchsorted(self._ends, rows, "right") - 1
-        within = (rows - self._ends[number]).tolist()
-        columns = {n: self._batches[n].column(name) for n in set(number.tolist())}
-        kind = self._kinds[name]
-        values = [columns[n][at].as_py() for n, at in zip(number.tolist(), within, strict=True)]
-        return array_of(kind, _plain(kind, values))
+        found = np.empty(len(rows), array_of(self._kinds[name], []).dtype)
+        for one in np.unique(number).tolist():
+            of_batch = np.flatnonzero(number == one)
+            column = self._batches[one].column(name).take(rows[of_batch] - self._ends[one])
+            found[of_batch] = self._read(name, [column])
+        return found
 
     def _read(self, name: str, columns: list[Any]) -> Array:
         kind = self._kinds[name]

@@ -63,6 +63,17 @@ class FeatureTable:
     names: tuple[str, ...] = NAMES
     words: Mapping[str, Array] = field(default_factory=dict)
 
+    def rows(self, low: int, high: int) -> FeatureTable:
+        """Some rows that follow one another."""
+        return FeatureTable(
+            self.change_ids[low:high],
+            self.as_of[low:high],
+            self.values[low:high],
+            {name: (f[low:high], d[low:high]) for name, (f, d) in self.support.items()},
+            self.names,
+            {name: words[low:high] for name, words in self.words.items()},
+        )
+
     def to_frame(self) -> pd.DataFrame:
         """The table as a data frame, indexed by change."""
         frame = pd.DataFrame(self.values, columns=list(self.names), index=self.change_ids)

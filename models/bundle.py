@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,11 @@ class RiskModel:
         """Factor group of every column."""
         return [BY_NAME[name].group for name in self.columns]
 
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Where the model's columns stand in the catalogue."""
+        return np.array([NAMES.index(name) for name in self.columns], np.int64)
+
     def against(self, values: Floats) -> RiskModel:
         """The same model, its scores explained against the given rows of a feature table.
 
@@ -140,7 +146,7 @@ class RiskModel:
         values : ndarray, shape (n, columns of the catalogue)
             Rows of a feature table.
         """
-        selected = np.ascontiguousarray(values[:, [NAMES.index(name) for name in self.columns]])
+        selected = np.ascontiguousarray(values[:, self._places])
         return self.usual.filled(selected)
 
     def unknown_groups(self, values: Floats) -> list[str]:
@@ -161,7 +167,7 @@ class RiskModel:
         values : ndarray, shape (n, columns of the catalogue)
             Rows of a feature table.
         """
-        return self.usual.unknown(values[:, [NAMES.index(name) for name in self.columns]])
+        return self.usual.unknown(values[:, self._places])
 
     def margin(self, selected: Floats) -> Floats:
         """Raw margins of rows of the model's columns.

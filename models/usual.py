@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class Usual:
         """For each group that nearly every change has: the rows that have nothing of it."""
         return {
             group: np.asarray(np.isnan(selected[:, columns]).all(axis=1), bool)
-            for group, columns in self._groups().items()
+            for group, columns in self._groups.items()
         }
 
     def filled(self, selected: Floats) -> Floats:
@@ -50,10 +51,11 @@ class Usual:
         for group, rows in self.unknown(selected).items():
             if rows.any():
                 filled = filled.copy() if filled is selected else filled
-                for column in self._groups()[group]:
+                for column in self._groups[group]:
                     filled[rows, column] = self.reference[self.columns[column]]
         return filled
 
+    @cached_property
     def _groups(self) -> dict[str, list[int]]:
         groups: dict[str, list[int]] = {}
         for column, name in enumerate(self.columns):

@@ -35,7 +35,7 @@ from serving.contract import (
     Warned,
 )
 from serving.journal import digest
-from serving.levers import levers
+from serving.levers import Options, best
 from serving.policy import UNREADABLE, recommend
 
 Floats = NDArray[np.float64]
@@ -49,12 +49,27 @@ MOST_COLLISIONS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A number and all that belongs to it."""
+    """A number and all that belongs to it.
 
+    Parameters
+    ----------
+    changes : Columns
+        The change, in one row.
+    table : FeatureTable
+        Its features.
+    options : Options, optional
+        What could be done instead, where somebody wants to know.
+    values : ndarray of float64, optional
+        The features of the options' versions.
+    """
+
+    changes: Columns
     table: FeatureTable
     probability: float
     base_log_odds: float
     factors: list[Factor]
+    options: Options | None = None
+    values: Floats | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +91,7 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
     """The answer that gives a number, and what goes with it."""
     model, probability = registered.model, scored.probability
     micros = instants.to_micros(asked.as_of)
-    question = Question(Columns.from_records(Change, [asked.record]), 0, micros, state)
+    question = Question(scored.changes, 0, micros, state, scored.table)
     similar = similar_changes(question, FEWEST_PRECEDENTS)
     return with_number(
         asked,
@@ -87,7 +102,7 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
         _telling(model.bands.of(probability), scored.factors, len(similar)),
         factors=[_factor_out(factor, question) for factor in scored.factors],
         base_log_odds=scored.base_log_odds,
-        levers=[] if asked.begun else _levers_out(asked.record, micros, probability, model, state),
+        levers=_levers_out(scored, micros, model, state),
         similar_changes=[
             SimilarOut.model_validate(change, from_attributes=True) for change in similar
         ],
@@ -235,8 +250,11 @@ def _factor_out(factor: Factor, question: Question) -> FactorOut:
 
 
 def _levers_out(
-    record: Change, as_of: int, probability: float, model: RiskModel, state: FeatureState
+    scored: Scored, as_of: int, model: RiskModel, state: FeatureState
 ) -> list[LeverOut]:
+    if scored.options is None or scored.values is None:
+        return []
+    found = best(scored.options, scored.values, as_of, scored.probability, model, state)
     return [
         LeverOut(
             text=lever.text,
@@ -244,7 +262,7 @@ def _levers_out(
             incident_probability=lever.probability,
             risk_band=lever.band,
         )
-        for lever in levers(record, as_of, probability, model, state)
+        for lever in found
     ]
 
 

@@ -161,3 +161,4 @@ def _record(
         head = writer.append_all("score", entries)
         first = head.seq - len(entries) + 1
         keep_all(writer, first, answers, [one.record for one in asked])
+    scorer.wrote(writer)

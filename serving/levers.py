@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features import instants
 from features.catalogue import NAMES
@@ -28,6 +29,8 @@ from features.table import build
 from models.bands import BANDS
 from models.bundle import RiskModel
 
+Floats = NDArray[np.float64]
+
 LEAST_GAIN = 0.01
 """A lever must lower the probability by a point, or the band."""
 
@@ -38,6 +41,8 @@ MOST = 3
 
 _IN_THE_WAY = ("affected_overlapping_changes", "in_freeze", "in_blackout")
 """Features that must be zero on a day that is proposed."""
+
+_IN_THE_WAY_COLUMNS = [NAMES.index(name) for name in _IN_THE_WAY]
 
 MOST_PARTS = 20
 """Changes a change is split into at most."""
@@ -73,32 +78,80 @@ class _Variant:
     parts: tuple[dict[str, Any], ...]
 
 
+@dataclass(frozen=True)
+class Options:
+    """What could be done instead with a change.
+
+    Parameters
+    ----------
+    plans : int
+        How many of the variants, the first ones, leave the planned window as it is.
+    versions : list of Change
+        The changes that the variants become, one variant after another.
+    """
+
+    change: Change
+    variants: list[_Variant]
+    plans: int
+    versions: list[Change]
+
+    @classmethod
+    def of(cls, change: Change, as_of: int, model: RiskModel) -> Options:
+        """All that the rules know."""
+        plans = [*_plans(change, model), *_split(change)]
+        variants = [*plans, *_slots(change, as_of, model)]
+        return cls(change, variants, len(plans), _versions(change, variants))
+
+
 def levers(
     change: Change, as_of: int, probability: float, model: RiskModel, state: FeatureState
 ) -> list[Lever]:
     """The levers that help, best first, and last all of them together if that helps more."""
-    plans = [*_plans(change, model), *_split(change)]
-    slots = _slots(change, as_of, model)
-    variants = [*plans, *slots]
+    options = Options.of(change, as_of, model)
+    if not options.versions:
+        return []
+    values = _values(options.versions, as_of, state)
+    return best(options, values, as_of, probability, model, state)
+
+
+def best(
+    options: Options,
+    values: Floats,
+    as_of: int,
+    probability: float,
+    model: RiskModel,
+    state: FeatureState,
+) -> list[Lever]:
+    """The levers that help among some options, whose features have been built.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (number of versions, number of features)
+        The features of the options' versions.
+    probability : float
+        The score of the change as it is.
+    """
+    change, plans, variants = options.change, options.plans, options.variants
     if not variants:
         return []
-    scores = _rescored(change, variants, as_of, model, state)
+    scores = _judged(variants, values, model)
     band = model.bands.of(probability)
     useful = [
         (score, number)
         for number, (score, free) in enumerate(scores)
-        if (free or number < len(plans)) and _helps(score, probability, band, model)
+        if (free or number < plans) and _helps(score, probability, band, model)
     ]
     useful.sort()
-    best = [entry for entry in useful if entry[1] < len(plans)]
-    best += [entry for entry in useful if entry[1] >= len(plans)][:1]
-    best.sort()
-    found = [_lever(variants[number], score, model) for score, number in best]
-    if len(best) < 2:
+    chosen = [entry for entry in useful if entry[1] < plans]
+    chosen += [entry for entry in useful if entry[1] >= plans][:1]
+    chosen.sort()
+    found = [_lever(variants[number], score, model) for score, number in chosen]
+    if len(chosen) < 2:
         return found
-    together = _together([variants[number] for _, number in best])
-    combined, _ = _rescored(change, [together], as_of, model, state)[0]
-    worthwhile = combined < best[0][0]
+    together = _together([variants[number] for _, number in chosen])
+    versions = _versions(change, [together])
+    combined, _ = _judged([together], _values(versions, as_of, state), model)[0]
+    worthwhile = combined < chosen[0][0]
     return [*found[:MOST], *([_lever(together, combined, model)] if worthwhile else [])]
 
 
@@ -177,20 +230,23 @@ def _together(variants: Sequence[_Variant]) -> _Variant:
     return _Variant(say("All of these together"), shown, parts)
 
 
-def _rescored(
-    change: Change,
-    variants: Sequence[_Variant],
-    as_of: int,
-    model: RiskModel,
-    state: FeatureState,
+def _versions(change: Change, variants: Sequence[_Variant]) -> list[Change]:
+    return [replace(change, **part) for variant in variants for part in variant.parts]
+
+
+def _values(versions: Sequence[Change], as_of: int, state: FeatureState) -> Floats:
+    table = Columns.from_records(Change, versions)
+    return build(table, np.full(len(versions), as_of), state, support=False).values
+
+
+def _judged(
+    variants: Sequence[_Variant], values: Floats, model: RiskModel
 ) -> list[tuple[float, bool]]:
     """Probability that any change of every variant fails, and whether all of them are free of
     collisions on their items and outside every freeze and blackout known.
     """
-    versions = [replace(change, **part) for variant in variants for part in variant.parts]
-    table = build(Columns.from_records(Change, versions), np.full(len(versions), as_of), state)
-    probability = model.probability(table.values)
-    in_the_way = table.values[:, [NAMES.index(name) for name in _IN_THE_WAY]]
+    probability = model.probability(values)
+    in_the_way = values[:, _IN_THE_WAY_COLUMNS]
     free = ~(in_the_way > 0).any(axis=1)
     sizes = np.array([len(variant.parts) for variant in variants])
     first = np.cumsum(sizes) - sizes

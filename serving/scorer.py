@@ -14,16 +14,19 @@ import numpy as np
 from features import instants
 from features.columns import Columns
 from features.evidence import outcome_of
+from features.history import History
 from features.language import say
 from features.records import Change
 from features.saved import open_state
 from features.state import FeatureState
 from features.store import Store, StoreError
+from features.store.database import Writer
 from features.table import build
 from models.explanation import Explainer
 from models.registry import Registered
 from serving.answers import Asked, Scored, with_score, without_score
 from serving.contract import Answer, ChangeIn, Warned, plain
+from serving.levers import Options
 from serving.moment import moment_of
 from serving.queue import keep, shadowed
 
@@ -65,6 +68,7 @@ class Scorer:
         self._indexes = indexes
         self.registered = registered
         self.unavailable = unavailable
+        self._own: History | None = None  # what this worker wrote last, not taken in yet
         self._lock = threading.Lock()
         self._state = state
         self._explainer = None if registered is None else Explainer(registered.model)
@@ -192,7 +196,14 @@ class Scorer:
         if self.registered is None or self._state is None or self._explainer is None:
             missing = Warned(code="model_unavailable", text=self.unavailable)
             return without_score(asked, self.registered, missing), None
-        scored = score_one(asked.record, asked.as_of, self.registered, self._state, self._explainer)
+        scored = score_one(
+            asked.record,
+            asked.as_of,
+            self.registered,
+            self._state,
+            self._explainer,
+            options=not asked.begun,
+        )
         return with_score(asked, scored, self.registered, self._state), scored
 
     def _refresh(self) -> None:
@@ -202,11 +213,18 @@ class Scorer:
         if self._state is None:
             model = self.registered.model
             self._state = open_state(self.store, model.policy, self._indexes, model.place)
-        elif self.store.watermark() > self._state.watermark:
-            newer = self.store.load(after=self._state.watermark)
+        elif (last := self.store.watermark()) > self._state.watermark:
+            newer, self._own = self._own, None
+            known = self._state.watermark
+            if newer is None or newer.watermark != last or last != known + 1:  # others wrote, too
+                newer = self.store.load(after=known)
             # A state whose extension failed midway is not used again: the next answer starts anew.
             state, self._state = self._state, None
             self._state = state.extended(newer)
+
+    def wrote(self, writer: Writer) -> None:
+        """What this worker wrote itself is taken in without reading it back; under the lock."""
+        self._own = writer.history() if writer.rows_written else None
 
     def _recorded(
         self, answer: Answer, asked: Asked, change: ChangeIn, scored: Scored | None
@@ -229,6 +247,7 @@ class Scorer:
                 writer.add([asked.record])
                 head = writer.append_journal(answer.score_id, "score", answer.change_id, body)
                 keep(writer, head.seq, answer, asked.record)
+            self.wrote(writer)
         except StoreError as error:
             _log.error("the answer could not be recorded: %s", error)
             warned = Warned(code="not_recorded", text=say("The answer could not be recorded."))
@@ -259,15 +278,31 @@ def score_one(
     registered: Registered,
     state: FeatureState,
     explainer: Explainer,
+    *,
+    options: bool = False,
 ) -> Scored:
-    """Features, probability and factors of one change at one moment."""
-    changes = Columns.from_records(Change, [record])
-    table = build(changes, np.array([instants.to_micros(as_of)]), state)
+    """Features, probability and factors of one change at one moment.
+
+    Parameters
+    ----------
+    options : bool
+        Whether to look for what could be done instead, too. Its versions of the change are rows of
+        the same table: asking once for many costs little more than asking once.
+    """
+    micros = instants.to_micros(as_of)
+    found = Options.of(record, micros, registered.model) if options else None
+    versions = [record, *(found.versions if found else ())]
+    changes = Columns.from_records(Change, versions)
+    built = build(changes, np.full(len(versions), micros), state)
+    table, changes = built.rows(0, 1), changes.take(np.array([0]))
     return Scored(
+        changes=changes,
         table=table,
         probability=float(registered.model.probability(table.values)[0]),
         base_log_odds=explainer.base_log_odds,
         factors=explainer.factors(table, changes),
+        options=found,
+        values=built.values[1:],
     )
 
 

@@ -443,6 +443,7 @@ class Writer:
         self.batch = number
         self.now = now
         self.rows_written = 0
+        self._added: dict[type, list[Row]] = {}
         self.review = Review(connection)
         self.retention = Retention(connection)
         self.references = References(connection)
@@ -475,7 +476,17 @@ class Writer:
             done += len(rows)
             added[TABLE_NAMES[kind]] = len(fresh)
             self.rows_written += len(fresh)
+            self._added.setdefault(kind, []).extend(fresh)
         return added
+
+    def history(self) -> History:
+        """The facts added, as :meth:`Store.load` will give them once they are written."""
+        tables = {}
+        for kind in RECORD_TYPES:
+            names = ("batch", *kinds(kind))
+            rows = [[row[name] for name in names] for row in self._added.get(kind, ())]
+            tables[kind] = to_columns(kind, rows)
+        return History(tables, self.batch)
 
     def append_journal(
         self, entry_id: str, kind: str, change_id: str | None, body: Mapping[str, object]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import sqlite3
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +18,14 @@ from typing import Any
 
 import orjson
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 import changerisk
 from features.policy import POLICIES
 from features.settings import Settings
 from features.store import Store
+from features.store.schema import metadata
 from features.synthetic import Organisation, organisation
 from models.registry import Registered, Registry
 from serving.access import ROLES
@@ -30,6 +34,10 @@ from serving.keys import create
 from serving.runtime import Runtime
 from serving.service import create_service
 from training.fit import train
+
+POSTGRES = "CHANGERISK_TEST_POSTGRES"
+ON_POSTGRES = "CHANGERISK_TEST_SERVICE_ON_POSTGRES"
+"""Set, the services of the tests keep everything on that server; see test_on_postgres.py."""
 
 EMPTY = "registry-without-models.db"
 UNTIL = datetime(2025, 6, 2, tzinfo=UTC)
@@ -92,7 +100,13 @@ class Service:
 
     def rows(self) -> dict[str, int]:
         """Rows of every table, as another process sees them."""
-        return rows_of(self.home)
+        if self.runtime.settings.store_url.startswith("sqlite:"):
+            return rows_of(self.home)
+        with self.store.engine.connect() as connection:
+            return {
+                table.name: connection.scalar(sa.select(sa.func.count()).select_from(table))
+                for table in metadata.sorted_tables
+            }
 
     def journal(self) -> list[dict[str, Any]]:
         """The bodies of the journal."""
@@ -108,6 +122,31 @@ def rows_of(home: Path) -> dict[str, int]:
         return {
             name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names
         }
+
+
+@contextmanager
+def moved_to_postgres(home: Path) -> Iterator[str]:
+    """A database of its own with all that is in a home's file."""
+    name = f"changerisk_{uuid.uuid4().hex}"
+    server = sa.create_engine(os.environ[POSTGRES], isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
+    url = sa.make_url(os.environ[POSTGRES]).set(database=name)
+    full = url.render_as_string(hide_password=False)
+    source, target = Store(f"sqlite:///{home}/history.db"), Store(full)
+    with source.engine.connect() as reading, target.engine.begin() as writing:
+        for table in metadata.sorted_tables:
+            rows = [dict(row) for row in reading.execute(sa.select(table)).mappings()]
+            if rows:
+                writing.execute(table.insert(), rows)
+    source.close()
+    target.close()
+    try:
+        yield full
+    finally:
+        with server.connect() as connection:
+            connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        server.dispose()
 
 
 def settings_of(home: Path, **more: str) -> Settings:
@@ -201,6 +240,8 @@ def started(
     stack: ExitStack, home: Path, keys: dict[str, str], kind: type[Runtime] = Runtime, **more: str
 ) -> Service:
     clock = Clock()
+    if os.environ.get(ON_POSTGRES) and (home / "history.db").is_file():
+        more.setdefault("CHANGERISK_STORE_URL", stack.enter_context(moved_to_postgres(home)))
     runtime = kind(settings_of(home, **more), clock=clock)
     client = stack.enter_context(TestClient(create_service(runtime).to_asgi()))
     return Service(client, runtime, home, clock, keys)

@@ -292,7 +292,7 @@ def fail(*_: object, **__: object) -> None:
     ("place", "name"),
     [
         (scorer, "score_one"),
-        (answers, "levers"),
+        (answers, "best"),
         (answers, "similar_changes"),
         (scorer, "with_score"),
     ],

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
@@ -121,6 +122,22 @@ def test_every_record_comes_back_as_it_was(store: Store, records: list[Record]) 
         (found,) = held(store, type(record))
         assert found == record
         assert repr(found).replace("1.0", "1") == repr(record).replace("1.0", "1")
+
+
+@pytest.mark.parametrize("records", [FULL, BARE], ids=["every field", "only what is required"])
+def test_what_was_written_need_not_be_read_back(store: Store, records: list[Record]) -> None:
+    add(store, records[0])
+    before = store.watermark()
+    with store.write("test", now=LATER) as writer:
+        writer.add(records)
+        writer.add([change(7, short_description="with\0out"), records[1]])
+    own, read = writer.history(), store.load(after=before)
+    assert own.watermark == read.watermark == store.watermark()
+    for kind in RECORD_TYPES:
+        assert len(own[kind]) == len(read[kind]) > 0 or kind is RECORD_TYPES[0]
+        for name, values in read[kind].data.items():
+            assert own[kind][name].dtype == values.dtype
+            np.testing.assert_array_equal(own[kind][name], values)
 
 
 def test_a_time_is_the_same_moment_whatever_its_zone(store: Store) -> None:

@@ -1,0 +1,112 @@
+"""The tests of the service again, with everything it keeps on a PostgreSQL server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.store import Store
+from serving.contract import ChangeIn
+from serving.journal import verify
+from serving.scorer import Scorer
+
+POSTGRES = "CHANGERISK_TEST_POSTGRES"
+ON_POSTGRES = "CHANGERISK_TEST_SERVICE_ON_POSTGRES"
+
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.skipif(POSTGRES not in os.environ, reason=f"{POSTGRES} names no server"),
+]
+
+MODULES = ("bulk", "journal", "queue", "requests", "review", "revisions", "webhooks")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", MODULES)
+def test_what_holds_on_a_file_holds_on_a_server(module: str) -> None:
+    path = Path(__file__).with_name(f"test_{module}.py")
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)],
+        env={**os.environ, ON_POSTGRES: "1"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert ran.returncode == 0, ran.stdout[-6_000:]
+
+
+@pytest.fixture
+def on_postgres(
+    serve: Callable[..., Any], home: Path, loaded: Any, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """A service whose store is on the server."""
+    monkeypatch.setenv(ON_POSTGRES, "1")
+    return serve(home, kind=loaded)
+
+
+def test_one_change_from_its_score_to_its_decision(
+    on_postgres: Any, ticket: Callable[..., Any]
+) -> None:
+    service, body = on_postgres, ticket()
+    path, key = "/v1/score", {"Idempotency-Key": "once"}
+    first = service.ask("POST", path, json=body, headers=key)
+    again = service.ask("POST", path, json=body, headers=key)
+    assert (first.status_code, again.status_code) == (200, 200), (first.text, again.text)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (first.json(), first.json()["status"]) == (again.json(), "scored")
+    revised = service.score({**body, "urgency": "1"})
+    assert (first.json()["revision"], revised["revision"]) == ("1", "2")
+    change_id = body["change_id"]
+    queued = service.ask("GET", "/v1/changes", params={"limit": 200}).json()["items"]
+    assert [item["score_id"] for item in queued] == [revised["score_id"]]
+    made = service.ask(
+        "POST", f"/v1/changes/{change_id}/decision", role="approver",
+        json={"decision": "reject", "reason": "not in this week of all weeks"},
+    )  # fmt: skip
+    assert made.status_code == 201
+    told = service.ask("GET", f"/v1/changes/{change_id}").json()
+    assert told["decisions"]["standing"] == made.json()
+    assert len(told["scores"]) == 2
+    assert verify(service.store).fault is None
+
+
+def test_workers_at_once_lose_nothing(
+    on_postgres: Any,
+    ticket: Callable[..., Any],
+    registered: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two workers, each asked by two at a time."""
+    monkeypatch.setattr("serving.scorer.WAIT_SECONDS", 60.0)
+    url, now = on_postgres.runtime.settings.store_url, on_postgres.clock.now
+    stores = [Store(url), Store(url)]
+    workers = [Scorer(store, registered) for store in stores]
+    before, given = stores[0].counts()["change_revision"], []
+
+    def work(scorer: Scorer, bodies: list[Any]) -> None:
+        given.extend(scorer.answer(ChangeIn.model_validate(body), now=now) for body in bodies)
+
+    threads = [
+        threading.Thread(target=work, args=(workers[n % 2], [ticket() for _ in range(10)]))
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.warnings for answer in given if answer.status != "scored"] == []
+    assert stores[0].counts()["change_revision"] == before + 40
+    kept = {entry.entry_id for entry in stores[1].journal_entries()}
+    assert {answer.score_id for answer in given} <= kept
+    assert verify(stores[0]).fault is None
+    for store in stores:
+        store.close()

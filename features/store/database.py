@@ -417,7 +417,13 @@ class Store:
 
     @contextlib.contextmanager
     def outbox(self, *, writing: bool = False) -> Iterator[Outbox]:
-        """Webhooks on their way, to read, or in a transaction of their own."""
+        """Webhooks on their way, to read, or in a transaction of their own.
+
+        Parameters
+        ----------
+        writing : bool
+            Whether it is written to.
+        """
         if not writing:
             with self._reading() as connection:
                 yield Outbox(connection)

@@ -138,6 +138,11 @@ class Segment:
             Holds the moments of all events.
         with_owners : frozenset of int
             The slots of which an owner's own events can be found.
+
+        Raises
+        ------
+        OverflowError
+            If one kind has more names than a key can number.
         """
         parts: list[list[Any]] = [[], [], [], [], []]
         stride, place, ones = len(axis) + 1, 0, True

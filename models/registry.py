@@ -77,7 +77,13 @@ class Registered:
     routing: RoutingPolicy | None = field(default_factory=load_policy)
 
     def under(self, routing: RoutingPolicy | None) -> Registered:
-        """The same model under a policy, with the bands as that cuts them."""
+        """The same model under a policy, with the bands as that cuts them.
+
+        Parameters
+        ----------
+        routing : RoutingPolicy or None
+            The policy; None where it cannot be read.
+        """
         if routing is None:
             return replace(self, routing=None)
         bands = routing.bands_of(self.model)

@@ -25,7 +25,7 @@ class Callers:
 
         Raises
         ------
-        StoreError
+        StoreUnavailableError
             If neither the store nor the provider's keys can be asked.
         """
         now = self._runtime.clock()

@@ -31,11 +31,14 @@ def test_every_setting_is_in_the_reference_once() -> None:
     sources = [path.read_text() for path in files if path.suffix in (".py", ".service", "")]
     names = r"\b(?:CHANGERISK|NOTEBOOK)_[A-Z0-9]+(?:_[A-Z0-9]+)*\b"
     read = set(re.findall(names, "\n".join([*sources, (ROOT / "Makefile").read_text()])))
+    secret = "CHANGERISK_WEBHOOK_SECRET"  # and the name of an endpoint
+    read = {secret if name.startswith(secret) else name for name in read}
     page = (ROOT / "docs" / "configuration.md").read_text()
     cells = [row.split("|")[1] for row in page.splitlines() if row.startswith("| `")]
-    told = [name for cell in cells for name in re.findall(names, cell)]
+    told = [name for cell in cells for name in re.findall(names, cell.replace("_…", ""))]
     assert len(told) == len(set(told))
-    assert read - set(told) == {"CHANGERISK_URL", "CHANGERISK_KEY"}, "but for those RT reads"
+    theirs = {"CHANGERISK_URL", "CHANGERISK_KEY", "CHANGERISK_SECRET"}  # read by who calls us
+    assert read - set(told) - theirs == set()
 
 
 def test_every_page_is_in_the_navigation() -> None:

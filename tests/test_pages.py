@@ -124,7 +124,7 @@ def test_a_newcomer_comes_from_csv_to_a_score(
     assert "FAILURE" not in said["changerisk doctor"]
     score = said["changerisk score change.json"]
     assert re.search(r"About \d+(\.\d+)? in 100 changes like this one led to an incident", score)
-    assert "No backout plan to compare" in score or "lower:" in score
+    assert "The backout plan is missing" in score
     assert (followed / "first" / "history.db").is_file()
 
 

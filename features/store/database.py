@@ -123,7 +123,13 @@ class Store:
             return int(connection.scalar(sa.select(sa.func.max(batch.c.batch))) or 0)
 
     def digest(self, until: int) -> str:
-        """A digest of the writes up to one: what was made from them is of no other history."""
+        """A digest of the writes up to one: what was made from them is of no other history.
+
+        Parameters
+        ----------
+        until : int
+            Number of the last write that counts.
+        """
         query = sa.select(batch).where(batch.c.batch <= until).order_by(batch.c.batch)
         found = hashlib.sha256()
         with self._reading() as connection:
@@ -411,7 +417,13 @@ class Store:
 
     @contextlib.contextmanager
     def outbox(self, *, writing: bool = False) -> Iterator[Outbox]:
-        """Webhooks on their way, to read, or in a transaction of their own."""
+        """Webhooks on their way, to read, or in a transaction of their own.
+
+        Parameters
+        ----------
+        writing : bool
+            Whether it is written to.
+        """
         if not writing:
             with self._reading() as connection:
                 yield Outbox(connection)

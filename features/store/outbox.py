@@ -26,26 +26,26 @@ Values = Mapping[str, Any]
 endpoint_place = sa.Table(
     "webhook_endpoint",
     metadata,
-    sa.Column("endpoint", sa.Text, primary_key=True),
+    sa.Column("endpoint", sa.Text, primary_key=True, doc="Name in webhooks.toml"),
     # The last journal entry whose events are deliveries.
-    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False, doc="Last journal entry taken in for it"),
 )
 
 delivery = sa.Table(
     "webhook_delivery",
     metadata,
-    sa.Column("endpoint", sa.Text, primary_key=True),
-    sa.Column("event_id", sa.Text, primary_key=True),
-    sa.Column("seq", sa.BigInteger, nullable=False),
-    sa.Column("type", sa.Text, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("endpoint", sa.Text, primary_key=True, doc="Name in webhooks.toml"),
+    sa.Column("event_id", sa.Text, primary_key=True, doc="Id of the message"),
+    sa.Column("seq", sa.BigInteger, nullable=False, doc="Journal entry it tells of"),
+    sa.Column("type", sa.Text, nullable=False, doc="Kind of event"),
+    sa.Column("body", sa.Text, nullable=False, doc="The message, JSON"),
+    sa.Column("status", sa.Text, nullable=False, doc="Where the delivery stands"),
+    sa.Column("attempts", sa.Integer, nullable=False, doc="Number of attempts"),
+    sa.Column("created_at", sa.BigInteger, nullable=False, doc="Microseconds"),
     # When it may be tried; a claim moves it on, so that nobody else tries meanwhile.
-    sa.Column("due_at", sa.BigInteger, nullable=False),
-    sa.Column("ended_at", sa.BigInteger),
-    sa.Column("outcome", sa.Text),
+    sa.Column("due_at", sa.BigInteger, nullable=False, doc="Microseconds"),
+    sa.Column("ended_at", sa.BigInteger, doc="Microseconds"),
+    sa.Column("outcome", sa.Text, doc="How the last attempt ended"),
     sa.Index("ix_webhook_delivery_due", "endpoint", "status", "due_at"),
 )
 

@@ -27,12 +27,20 @@ NEVER = (KIND, "promotion")
 journal_anchor = sa.Table(
     "journal_anchor",
     metadata,
-    sa.Column("first_seq", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("last_seq", sa.BigInteger, nullable=False),
-    sa.Column("previous_hash", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column(
+        "first_seq",
+        sa.BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        doc="First entry of a removed stretch",
+    ),
+    sa.Column("last_seq", sa.BigInteger, nullable=False, doc="Last entry of it"),
+    sa.Column("previous_hash", sa.Text, nullable=False, doc="Hash before the stretch"),
+    sa.Column("hash", sa.Text, nullable=False, doc="Hash of its last entry"),
     # The entry that tells of it.
-    sa.Column("retention_id", sa.Text, nullable=False),
+    sa.Column(
+        "retention_id", sa.Text, nullable=False, doc="Journal entry that says why it was removed"
+    ),
 )
 
 

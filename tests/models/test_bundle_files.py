@@ -23,7 +23,8 @@ from sklearn.ensemble import (
 )
 
 from models.bundle import BundleError, RiskModel
-from models.registry import TRUSTED, check_bounds, dump, load
+from models.estimator_file import TRUSTED, check_bounds
+from models.registry import dump, load
 from models.shapley import Tables
 from models.shapley_arrays import to_bytes
 

@@ -117,7 +117,9 @@ def test_the_receiver_takes_what_is_genuine_once(tmp_path: Path) -> None:
         assert send(one, "id-3", body, now=old).outcome == "HTTP 401"
         rotated = Endpoint(**{**vars(one), "secrets": (other, SECRET)})
         assert send(rotated, "id-4", body, now=now).taken
+        assert server.stdout is not None
+        said = [server.stdout.readline() for _ in range(2)]  # it answers first, then works
     finally:
         server.terminate()
-        said, _ = server.communicate(timeout=20)
-    assert said.splitlines() == ["t CHG1", "t CHG1"], "id-1 once, then id-4"
+        more, _ = server.communicate(timeout=20)
+    assert [*said, more] == ["t CHG1\n", "t CHG1\n", ""], "id-1 once, then id-4"

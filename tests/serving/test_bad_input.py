@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from serving.bodies import json_of
 from serving.contract import MOST_NAMES, Answer, ChangeIn
-from serving.problems import MEDIA_TYPE, PROBLEMS
+from serving.feedback import FeedbackIn
+from serving.problems import MEDIA_TYPE, PROBLEMS, of_validation
 
 LIMIT = 262_144
 
@@ -208,6 +210,17 @@ def test_fields_that_cannot_be_understood_are_named(
     found = check_problem(response, "invalid", *pointers)
     for fault in found["errors"]:
         assert fault["detail"].startswith(("expected", "this field is needed"))
+
+
+def test_too_many_of_a_list_are_entries_and_too_long_a_text_characters() -> None:
+    factors = [{"group": "x", "verdict": "not_useful"}] * 51
+    with pytest.raises(ValidationError) as raised:
+        FeedbackIn.model_validate({"factors": factors, "comment": "x" * 2001})
+    faults = json.loads(of_validation(raised.value).body)["errors"]
+    assert faults == [
+        {"pointer": "/factors", "detail": "expected at most 50 entries"},
+        {"pointer": "/comment", "detail": "expected at most 2000 characters"},
+    ]
 
 
 ODD: list[dict[str, Any]] = [

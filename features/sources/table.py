@@ -8,9 +8,7 @@ row that cannot become a record is rejected with its line, and nothing is guesse
 from __future__ import annotations
 
 import codecs
-import contextlib
 import csv
-import io
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,13 +24,10 @@ from features.records import FORBIDDEN_FIELDS, Change, ChangeEvent, Incident, Li
 from features.request import ATTRIBUTES
 from features.sources.cells import Cell, UnreadableError
 from features.sources.mapping import EVENT_COLUMNS, TableMapping, load, resolve
-from features.sources.reading import Reading, SourceError
+from features.sources.reading import Reading, SourceError, line_that_fails
 
 CHUNK = 50_000
 """Rows of a Parquet file in memory at once; a CSV file is read row by row."""
-
-BLOCK = 1 << 16
-"""Bytes of a text file that are looked at together."""
 
 _DELIMITERS = ",;\t|"
 
@@ -122,7 +117,7 @@ class _CsvFile:
             except UnicodeError as error:
                 raise SourceError(
                     f"{self._path.name} could not be read as {self._encoding.removesuffix('-sig')} "
-                    f"(line {_line_that_fails(self._path, self._encoding)}); name its encoding in "
+                    f"(line {line_that_fails(self._path, self._encoding)}); name its encoding in "
                     'the mapping file, for example encoding = "cp1252"'
                 ) from error
 
@@ -149,23 +144,6 @@ def _byte_order_mark(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(2)
     return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
-
-
-def _line_that_fails(path: Path, encoding: str) -> int:
-    """The line with the first byte that is not of an encoding; a reader only knows its block."""
-    inner = codecs.getincrementaldecoder(encoding)()
-    decoder = io.IncrementalNewlineDecoder(inner, translate=True)
-    line, block = 1, b""
-    with path.open("rb") as file, contextlib.suppress(UnicodeError):
-        while block := file.read(BLOCK):
-            state = decoder.getstate()
-            line += decoder.decode(block).count("\n")
-    if block:
-        decoder.setstate(state)
-        with contextlib.suppress(UnicodeError):
-            for byte in block:
-                line += decoder.decode(bytes((byte,))).count("\n")
-    return line
 
 
 class _ParquetFile:

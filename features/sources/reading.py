@@ -19,7 +19,6 @@ from features.errors import ChangeRiskError
 from features.progress import Progress
 from features.records import Record
 
-
 BLOCK = 1 << 16
 """Bytes of a text file that are looked at together."""
 

@@ -216,7 +216,7 @@ def test_too_many_of_a_list_are_entries_and_too_long_a_text_characters() -> None
     factors = [{"group": "x", "verdict": "not_useful"}] * 51
     with pytest.raises(ValidationError) as raised:
         FeedbackIn.model_validate({"factors": factors, "comment": "x" * 2001})
-    faults = json.loads(of_validation(raised.value).body)["errors"]
+    faults = json.loads(bytes(of_validation(raised.value).body))["errors"]
     assert faults == [
         {"pointer": "/factors", "detail": "expected at most 50 entries"},
         {"pointer": "/comment", "detail": "expected at most 2000 characters"},

@@ -29,13 +29,16 @@ def import_(
 ) -> None:
     """Read an export into the store; what is there already is not stored again.
 
+    Rows that cannot be read are rejected and kept in CHANGERISK_HOME/rejected with the reason; the
+    others are imported. Where no row at all can be read the exit code is 2.
+
     \b
       bpic14            BPI Challenge 2014, Rabobank's changes and incidents
       wikimedia-config  Wikimedia's site configuration changes
       wikimedia-puppet  Wikimedia's server configuration changes
       csv               CSV or Parquet tables of your own
     """  # noqa: D301 - \b keeps the lines as they are
-    from features.sources import import_source
+    from features.sources import SourceError, import_source
 
     if mapping is not None and source != "csv":
         raise click.UsageError("--mapping goes with the source csv only")
@@ -51,6 +54,8 @@ def import_(
             options={} if mapping is None else {"mapping": mapping},
         )
     show(vars(report), as_json, report.lines())
+    if (fault := report.fault()) is not None:
+        raise SourceError(fault)
 
 
 @click.command()

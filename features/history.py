@@ -12,7 +12,7 @@ import pandas as pd
 from features import instants
 from features.columns import RECORD_TYPES, Columns
 from features.place import NOWHERE, Place
-from features.records import Record
+from features.records import Change, Record
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class History:
         store.
     place : Place
         Where the organisation is.
+    read_until : int or None
+        Newest ``known_at`` (microseconds) of the changes that were read from the organisation's
+        records; changes that somebody only asked a score for say nothing about what followed
+        others. None where no store tells them apart: then all count as read.
 
     Examples
     --------
@@ -39,6 +43,7 @@ class History:
     tables: Mapping[type, Columns]
     watermark: int = 0
     place: Place = NOWHERE
+    read_until: int | None = None
 
     @classmethod
     def from_records(cls, records: Iterable[Record]) -> History:
@@ -68,14 +73,12 @@ class History:
             If the moment has no time zone.
         """
         limit = instants.to_micros(moment)
-        return History(
-            {
-                kind: table.take(table.times("known_at") <= limit)
-                for kind, table in self.tables.items()
-            },
-            self.watermark,
-            self.place,
-        )
+        tables = {
+            kind: table.take(table.times("known_at") <= limit)
+            for kind, table in self.tables.items()
+        }
+        read = None if self.read_until is None else min(self.read_until, limit)
+        return replace(self, tables=tables, read_until=read)
 
     def plus(self, newer: History) -> History:
         """These facts and those of a later write.
@@ -92,6 +95,7 @@ class History:
             },
             max(self.watermark, newer.watermark),
             self.place,
+            max(self.changes_read_until, newer.changes_read_until),
         )
 
     def placed(self, place: Place) -> History:
@@ -103,6 +107,14 @@ class History:
             Where it is.
         """
         return replace(self, place=place)
+
+    @property
+    def changes_read_until(self) -> int:
+        """Up to when changes were read from the organisation's records; ``MISSING`` for never."""
+        if self.read_until is not None:
+            return self.read_until
+        changes = self.tables[Change]
+        return int(changes.times("known_at").max()) if len(changes) else instants.MISSING
 
     @property
     def until(self) -> datetime | None:

@@ -1,8 +1,11 @@
-"""Request bodies before anything is done with them: JSON, and changes that can be understood."""
+"""Bodies before anything is done with them: JSON, and changes that can be understood."""
 
 from __future__ import annotations
 
 import codecs
+import json
+import re
+from collections import Counter
 from datetime import datetime
 
 import orjson
@@ -22,6 +25,57 @@ NATIVE = frozenset({"/score", "/score_bulk"})
 _BULK: TypeAdapter[dict[str, list[ChangeIn]]] = TypeAdapter(dict[str, list[ChangeIn]])
 
 
+_NAME_ENDS = re.compile(rb'"[ \t\r\n]*:')
+"""Matches once for every name of every object, and for what looks like one in a text."""
+
+
+class RepeatedNameError(ValueError):
+    """An object of a JSON text names something twice."""
+
+
+def json_of(content: bytes) -> object:
+    """The value of a JSON text.
+
+    A name that comes twice in one object is refused: readers differ in which value they take (RFC
+    8259, section 4; forbidden by RFC 7493, I-JSON), so the ticket's author and the score could mean
+    different changes.
+
+    Raises
+    ------
+    orjson.JSONDecodeError
+        If it is no JSON text.
+    RepeatedNameError
+        If an object has a name twice.
+    """
+    value: object = orjson.loads(content)
+    if len(_NAME_ENDS.findall(content)) != _count_names(value):  # else no name was lost
+        try:
+            json.loads(content, object_pairs_hook=_each_name_once)
+        except RecursionError:
+            raise RepeatedNameError("nested too deeply to tell whether a name repeats") from None
+    return value
+
+
+def _count_names(value: object) -> int:
+    """Names of all objects within a value, however deep."""
+    count, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            count += len(one)
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+    return count
+
+
+def _each_name_once(pairs: list[tuple[str, object]]) -> None:
+    names = {name for name, _ in pairs}
+    if len(names) < len(pairs):
+        twice = next(name for name, count in Counter(n for n, _ in pairs).items() if count > 1)
+        raise RepeatedNameError(f"the name {twice[:60]!r} comes twice in one object")
+
+
 def parsed(content_type: str | None, content: bytes) -> tuple[Response | None, object]:
     """The JSON of a body, or the problem with it."""
     kind = _kind(content_type)
@@ -29,9 +83,11 @@ def parsed(content_type: str | None, content: bytes) -> tuple[Response | None, o
         return problem("unsupported-media-type", "expected application/json"), None
     try:
         # RFC 8259 lets a reader ignore the mark that some editors and scripts put first.
-        return None, orjson.loads(content.removeprefix(codecs.BOM_UTF8))
+        return None, json_of(content.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         return problem("broken-json", f"{error.msg} at character {error.pos}"), None
+    except RepeatedNameError as error:
+        return problem("broken-json", str(error)), None
 
 
 NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})

@@ -16,7 +16,7 @@ from features import instants
 from features.columns import Columns
 from features.language import say
 from features.records import Change
-from features.store import StoreError
+from features.store import ASKED, StoreError
 from features.table import FeatureTable, build
 from models.bands import BOARD
 from models.registry import Registered
@@ -156,7 +156,7 @@ def _record(
             changes, asked, table.values.tolist(), answers, strict=True
         )
     ]
-    with scorer.store.write("score", now=asked[0].now) as writer:
+    with scorer.store.write(ASKED, now=asked[0].now) as writer:
         writer.add([one.record for one in asked])
         head = writer.append_all("score", entries)
         first = head.seq - len(entries) + 1

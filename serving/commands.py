@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import IO
+from typing import IO, Any
 
 import rich_click as click
 
+from features import instants
 from features.console import err, pairs, progress_bars, show, tell
 from features.options import JSON, MOMENT, aware, now, store_of
 from features.settings import Settings
@@ -212,11 +214,21 @@ def keys_list(settings: Settings, as_json: bool) -> None:
     rows = [
         {k: v for k, v in row.items() if k != "digest"} for row in store_of(settings).api_keys()
     ]
+    moment = instants.to_micros(now())
     lines = [
-        f"{row['key_id']}  {row['role']}  {row['name']}{'  revoked' if row['revoked_at'] else ''}"
-        for row in rows
+        f"{row['key_id']}  {row['role']}  {row['name']}  {_key_state(row, moment)}" for row in rows
     ]
     show({"keys": rows}, as_json, lines or ["no key yet: changerisk keys create NAME"])
+
+
+def _key_state(row: Mapping[str, Any], moment: int) -> str:
+    """Until when a key is good."""
+    if row["revoked_at"] is not None:
+        return "revoked"
+    if row["expires_at"] is None:
+        return "never expires"
+    ends = f"{instants.from_micros(row['expires_at']):%Y-%m-%d %H:%M} UTC"
+    return f"expired {ends}" if row["expires_at"] <= moment else f"expires {ends}"
 
 
 @keys.command("revoke")

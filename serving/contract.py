@@ -7,7 +7,8 @@ cannot be understood at all is refused, with the path of the field.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,12 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 
 MOST_NAMES = 20_000
 """Names a list field may hold."""
+
+TYPES = ("normal", "standard", "emergency")
+"""What the features tell types of change apart by."""
+
+_TIME = re.compile(r"[-0-9TtWZz:.,+ ]+")
+"""What a time may be made of; Python's reader stops at a NUL and takes any sign for the ``T``."""
 
 _EXPECTED_TIME = "expected a time as RFC 3339, such as 2026-11-24T22:00:00Z"
 
@@ -89,13 +96,13 @@ def _moment(value: object) -> object:
         return None
     if isinstance(value, datetime):
         moment = value
-    elif isinstance(value, str):
+    elif isinstance(value, str) and _TIME.fullmatch(value.strip()):
         try:
-            moment = datetime.fromisoformat(value.strip())
+            moment = datetime.fromisoformat(value.strip().upper())
         except ValueError:
             raise ValueError(_EXPECTED_TIME) from None
     else:
-        raise ValueError(_EXPECTED_TIME)  # noqa: TRY004 - pydantic reads ValueError
+        raise ValueError(_EXPECTED_TIME)
     if moment.tzinfo is None:
         raise ValueError("expected a time with its offset, such as 2026-11-24T22:00:00Z")
     if not EARLIEST <= moment < LATEST:
@@ -220,7 +227,18 @@ class ChangeIn(BaseModel):
         for name in unused[:20]:
             text = say("{field} is not an attribute the features read", field=name[:100])
             found.append(Warned(code="unknown_attribute", field=name[:100], text=text))
-        return found
+        return [*found, *self._odd_values()]
+
+    def _odd_values(self) -> Iterator[Warned]:
+        """Values that were understood but can hardly be meant."""
+        kind = (self.change_type or "normal").strip().lower()
+        if kind not in TYPES:
+            text = f"{self.change_type!r:.60} is no type that is told apart: {', '.join(TYPES)}"
+            yield Warned(code="unknown_value", field="change_type", text=text)
+        for name in ATTRIBUTES:
+            if self.attributes.get(name, 0) < 0:
+                text = f"{name} is negative, which it cannot be; it was used as it is"
+                yield Warned(code="impossible_value", field=name, text=text)
 
 
 def spoken(name: str) -> str:

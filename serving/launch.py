@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 from features.settings import Settings
 from features.store import Store
@@ -27,7 +30,8 @@ from serving.pages.session import issue, secret
 from serving.runtime import wall_clock
 from serving.subscriptions import load as load_endpoints
 
-START_SECONDS = 120
+STILL_STARTING = (20, 60, 120, 300, 600, 1800)
+"""Seconds after which a service that is not ready is said to be starting still."""
 
 APPROVER = "Adaeze Okafor"
 """Who decides in the synthetic organisation."""
@@ -64,14 +68,31 @@ def launch(
     root = Path(__file__).parent.parent
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:ChangeRisk"]
     command += ["--host", host, "--port", str(port), "--working-dir", str(root)]
-    if _taken(host, port):
-        tell(f"something else answers at {host}:{port}; choose another --port")
+    held = hold(host, port)
+    if held is None:
+        tell(f"another start of this service has {host}:{port}; choose another --port")
         return 1
+    with held:
+        if _taken(host, port):
+            tell(f"something else answers at {host}:{port}; choose another --port")
+            return 1
+        return _supervised(settings, command, environment, f"{host}:{port}", example, tell)
+
+
+def _supervised(
+    settings: Settings,
+    command: list[str],
+    environment: dict[str, str],
+    place: str,
+    example: bool,
+    tell: Callable[[str], None],
+) -> int:
+    """Run the server until it ends or is interrupted; its exit code."""
     server = subprocess.Popen(command, env=environment)  # noqa: S603 - our own interpreter
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
-        address = f"http://{host}:{port}"
-        if _waited(server, address, tell):
+        address = f"http://{place}"
+        if waited(server, address, tell):
             tell(f"change-risk answers at {address} (contract: {address}/v1/openapi.json)")
             if example:
                 _show_example(settings, address, tell)
@@ -83,6 +104,23 @@ def launch(
         return 130
 
 
+def hold(host: str, port: int) -> IO[str] | None:
+    """The right to serve at an address, for as long as it is open; None where another start has it.
+
+    A service listens only seconds after it was started. Until then a second one would find the
+    port free, and take the first one's answers for its own.
+    """
+    place = re.sub(r"[^0-9A-Za-z.]", "_", host)
+    path = Path(tempfile.gettempdir()) / f"changerisk-{os.getuid()}-{place}-{port}.lock"
+    held = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        held.close()
+        return None
+    return held
+
+
 def _taken(host: str, port: int) -> bool:
     """Whether something listens there already: it must not be mistaken for our service."""
     try:
@@ -92,19 +130,43 @@ def _taken(host: str, port: int) -> bool:
         return False
 
 
-def _waited(server: subprocess.Popen[bytes], address: str, tell: Callable[[str], None]) -> bool:
-    """Wait until the service says whether it is ready; False if it ended instead."""
-    deadline = time.monotonic() + START_SECONDS
-    while server.poll() is None and time.monotonic() < deadline:
+class Child(Protocol):
+    """What is asked of the server's process."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        ...
+
+
+def waited(
+    server: Child,
+    address: str,
+    tell: Callable[[str], None],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Wait until the service says whether it is ready; False if it ended instead.
+
+    However long that takes: a large history on a busy machine needs minutes, and is told of.
+    """
+    begun, patience = clock(), list(STILL_STARTING)
+    while server.poll() is None:
         status, body = _get(f"{address}/readyz")
         if status == 200:
             return True
+        reason = ""
         if status == 503:
             reason = json.loads(body).get("reason", "") if body.startswith(b"{") else ""
             if reason and reason != "the service is starting":
                 tell(f"the service runs but cannot score: {reason}")
                 return True
-        time.sleep(0.3)
+        if patience and clock() - begun >= patience[0]:
+            stands = "the service is starting" if reason else "it does not listen yet"
+            tell(
+                f"not ready after {patience.pop(0)} seconds ({stands}): still waiting, Ctrl-C ends"
+            )
+        pause(0.3)
     return False
 
 
@@ -126,16 +188,17 @@ def _show_example(settings: Settings, address: str, tell: Callable[[str], None])
     if not upcoming.is_file():
         tell("there is no example: it comes with the synthetic organisation (changerisk demo)")
         return
-    changes = upcoming.read_bytes().splitlines()
-    now = wall_clock()
+    changes, now = upcoming.read_bytes().splitlines(), wall_clock()
+    shown = example_of(changes, now)
     with closing(Store(settings.store_url)) as store:
         key, _ = _key(store, "example", "requester", now)
         _, approver = _key(store, APPROVER, "approver", now)
-        fresh = [change for change in changes[1:] if not _scored(store, change)]
+        others = [change for change in changes if change != shown]
+        fresh = [change for change in others if not _scored(store, change)]
     example = settings.home / "example-change.json"
-    example.write_bytes(changes[0] + b"\n")
+    example.write_bytes(shown + b"\n")
     try:
-        scored = _score(address, key, changes[0])
+        scored = _score(address, key, shown)
         for change in fresh:
             _score(address, key, change)
     except OSError as error:
@@ -147,12 +210,29 @@ def _show_example(settings: Settings, address: str, tell: Callable[[str], None])
         f"  curl -s {address}/v1/score -H 'Authorization: Bearer {key}' "
         f"-H 'Content-Type: application/json' -d @{shlex.quote(where)}"
     )
+    tell("  (the key is good for a day, like those of earlier starts: changerisk keys list)")
     tell(f"  {scored['change_id']}: {scored['status']}. {scored['summary']}")
     for factor in scored["factors"][:3]:
         tell(f"  {100 * factor['points']:+.1f}  {factor['text']}")
     link = issue(secret(settings.home), approver, "link", now=now)
     tell(f"the agenda of its board, signed in as {APPROVER} for a day:")
     tell(f"  {address}/sign-in?link={link}")
+
+
+def example_of(changes: Sequence[bytes], now: datetime) -> bytes:
+    """The change to show: the next one at least a day ahead, so that it can be tried for a while
+    before its start has passed; where none is, the last one.
+
+    Parameters
+    ----------
+    changes : sequence of bytes
+        Bodies of changes, soonest first.
+    """
+    for change in changes:
+        start = json.loads(change).get("planned_start")
+        if start and datetime.fromisoformat(start) >= now + timedelta(days=1):
+            return change
+    return changes[-1]
 
 
 def _key(store: Store, name: str, role: str, now: datetime) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from features.progress import Progress
 from features.settings import Settings
 from features.store import StoreUnavailableError
+from serving.bodies import RepeatedNameError, json_of
 from serving.bulk import CHUNK, chunks
 from serving.contract import Answer, ChangeIn
 from serving.moment import InputError, moment_of
@@ -136,7 +137,9 @@ def _lines(lines: IO[bytes] | list[bytes], number: int) -> Iterator[_Body]:
 
 def _loaded(content: bytes, where: str) -> _Body:
     try:
-        return _Body(where, orjson.loads(content))
+        return _Body(where, json_of(content))
     except orjson.JSONDecodeError as error:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         return _Body(where, fault=f"{where}: {error.msg} at {line}character {error.colno}")
+    except RepeatedNameError as error:
+        return _Body(where, fault=f"{where}: {error}")

@@ -154,7 +154,8 @@ def _expectation(fault: Mapping[str, Any]) -> str:
     if fault["type"] in known:
         return known[fault["type"]]
     if fault["type"] in ("string_too_long", "too_long"):
-        return f"expected at most {fault['ctx']['max_length']} characters"
+        what = "characters" if fault["type"] == "string_too_long" else "entries"
+        return f"expected at most {fault['ctx']['max_length']} {what}"
     return message[:1].lower() + message[1:]
 
 

@@ -19,7 +19,7 @@ from features.language import say
 from features.records import Change
 from features.saved import open_state
 from features.state import FeatureState
-from features.store import Store, StoreError
+from features.store import ASKED, Store, StoreError
 from features.store.database import Writer
 from features.table import build
 from models.explanation import Explainer
@@ -243,7 +243,7 @@ class Scorer:
             **shadowed(answer),
         }
         try:
-            with self.store.write("score", now=asked.now) as writer:
+            with self.store.write(ASKED, now=asked.now) as writer:
                 writer.add([asked.record])
                 head = writer.append_journal(answer.score_id, "score", answer.change_id, body)
                 keep(writer, head.seq, answer, asked.record)

@@ -14,7 +14,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
 
 HEAD = """# The command line
 
-Every command has `--help`, and `--json` for one JSON object on stdout. Results go to stdout,
+Every command has `--help`, and `--json` for one JSON object on stdout, but for `serve`, which gives
+no result, `openapi` and `sync example`, which print a file as it is. Results go to stdout,
 everything else to stderr. Exit codes: 0 done, 1 did not succeed, 2 bad input or usage, 4 store or
 registry out of reach, 130 interrupted.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,12 @@ from features.commands import SOURCE_NAMES
 from features.sources import SOURCES
 from features.store import Store
 from models.registry import Registry
+from serving.keys import create
 
 SPEAK_OTHERWISE = ("changerisk serve", "changerisk openapi", "changerisk sync example")
 """Commands that give no result, a JSON document, and a TOML file to edit."""
+
+LONG_AGO, DAY = datetime(2025, 1, 1, tzinfo=UTC), timedelta(days=1)
 
 DEMO = ("demo", "--changes", "300", "--until", "2025-06-02")
 
@@ -338,6 +343,22 @@ def test_an_import_is_told(run: Run, tmp_path: Path) -> None:
     assert "new: nothing" in ran.out
 
 
+def test_an_import_of_nothing_but_bad_rows_fails(run: Run, tmp_path: Path) -> None:
+    export = tmp_path / "export"
+    export.mkdir()
+    (export / "changes.csv").write_text("change_id,submitted_at\nC1,2025-01-01 09:00\nC2,x\n")
+    ran = run("import", "csv", str(export), "--json")
+    assert ran.code == 2
+    assert sum(ran.value["rejected"].values()) == 2
+    assert "all 2 were rejected" in ran.err
+    assert "the mapping names no timezone" in ran.err
+    kept = tmp_path / "home" / "rejected" / "csv.jsonl"
+    assert str(kept) in ran.err
+    assert len(kept.read_bytes().splitlines()) == 2
+    (export / "changes.csv").write_text("change_id,submitted_at\n")
+    assert run("import", "csv", str(export)).code == 0, "an empty export is no fault"
+
+
 def test_the_life_of_a_key(run: Run) -> None:
     assert run("keys", "list").out == "no key yet: changerisk keys create NAME\n"
     made = run("keys", "create", "ServiceNow", "--role", "service", "--days", "30", "--json").value
@@ -354,6 +375,20 @@ def test_the_life_of_a_key(run: Run) -> None:
     }
     assert "revoked" in run("keys", "list").out
     assert run("keys", "revoke", row["key_id"]).code == 2
+
+
+def test_the_list_of_keys_says_until_when_they_are_good(run: Run, tmp_path: Path) -> None:
+    run("keys", "create", "forever")
+    run("keys", "create", "short", "--days", "2")
+    store = Store(f"sqlite:///{tmp_path}/home/history.db")
+    create(store, name="gone", role="service", now=LONG_AGO, expires_at=LONG_AGO + DAY)
+    store.close()
+    said = {
+        line.split("  ")[2]: line.split("  ")[3] for line in run("keys", "list").out.splitlines()
+    }
+    assert said["forever"] == "never expires"
+    assert re.fullmatch(r"expires 20\d\d-\d\d-\d\d \d\d:\d\d UTC", said["short"])
+    assert said["gone"] == "expired 2025-01-02 00:00 UTC"
 
 
 def test_an_empty_journal_verifies(run: Run) -> None:

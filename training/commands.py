@@ -17,7 +17,7 @@ from training.evaluate_command import evaluate
 @click.option("--window-days", type=click.FloatRange(min=0, min_open=True), help="Label window.")
 @click.option("--max-priority", type=click.IntRange(1, 5), help="Count up to this priority.")
 @click.option("--min-confidence", type=click.FloatRange(0, 1), help="Ignore weaker links.")
-@click.option("--as-of", type=MOMENT, help="As far as was known then.")
+@click.option("--as-of", type=MOMENT, help="As known then, with outcomes recorded up to then.")
 @JSON
 @click.pass_obj
 def labels(

@@ -276,7 +276,7 @@ def _coverage(values: Floats, columns: list[int]) -> dict[str, float]:
 
 
 def _counts(rows: TrainingRows, usable: Mask, split: Split, limit: int) -> dict[str, Any]:
-    """How many changes went where."""
+    """How many changes went where: each is usable, undecided or left out, whatever its outcome."""
     failed = rows.failed(limit)
     test_times = rows.table.as_of[split.test]
 
@@ -287,7 +287,7 @@ def _counts(rows: TrainingRows, usable: Mask, split: Split, limit: int) -> dict[
         "rows": {
             "changes": len(rows.table.as_of),
             "usable": int(usable.sum()),
-            "undecided": int((~rows.decided(limit)).sum()),
+            "undecided": int((rows.taught & ~rows.decided(limit)).sum()),
             "left_out": int((~rows.taught).sum()),
         },
         "base_rate": float(failed[usable].mean()),

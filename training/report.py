@@ -13,8 +13,10 @@ def lines(version: str, alias: str, report: Mapping[str, Any]) -> list[str]:
     rows, test = report["rows"], report["test"]
     found = [
         f"registered version {version} as {alias}",
-        f"changes {rows['changes']:,}: usable {rows['usable']:,}, undecided {rows['undecided']:,}, "
-        f"left out {rows['left_out']:,}; base rate {report['base_rate']:.2%}",
+        f"changes {rows['changes']:,} = usable {rows['usable']:,} + undecided "
+        f"{rows['undecided']:,} (outcome still open) + left out {rows['left_out']:,} (before the "
+        f"history is complete, recorded after their end, or withdrawn); "
+        f"base rate {report['base_rate']:.2%}",
         f"trained on {report['train']['changes']:,}, calibrated on "
         f"{report['calibrate']['changes']:,}, tested on {test['changes']:,} changes with "
         f"{test['failures']:,} failures ({test['from'][:10]} to {test['to'][:10]})",

@@ -14,7 +14,7 @@ from features.columns import Columns
 from features.history import History
 from features.instants import MISSING
 from features.policy import LabelPolicy
-from features.records import Change, ChangeEvent, Incident
+from features.records import ChangeEvent, Incident
 from features.state import FeatureState
 from features.table import FeatureTable, build
 from features.verdicts import Revisions, verdicts
@@ -70,15 +70,23 @@ class TrainingRows:
 
 
 def observed_until(history: History, policy: LabelPolicy) -> datetime | None:
-    """The last moment up to which failures were still being recorded; None for an empty history.
+    """The last moment up to which outcomes were being recorded; None where none ever were.
 
     A change after it has no failure on record because nobody looked, and must not count as clean.
+
+    Incidents were watched until the newest one opened. Back-outs were watched until the newest
+    report of what happened to a change (started, closed, canceled, backed out), or until the newest
+    change that was read from the organisation's own records, which hold its outcome as well. A
+    change that only came with a question for its score shows that somebody asks, not that somebody
+    will say how it ended.
     """
-    table = history[Change] if policy.sources == ("back_out",) else history[Incident]
-    if len(table) == 0:
-        return None
-    clock = "occurred_at" if table.record_type is Incident else "known_at"
-    return instants.from_micros(int(table.times(clock).max()))
+    if policy.sources == ("back_out",):
+        told = history[ChangeEvent].times("known_at")
+        until = max(history.changes_read_until, int(told.max()) if len(told) else MISSING)
+    else:
+        opened = history[Incident].times("occurred_at")
+        until = int(opened.max()) if len(opened) else MISSING
+    return instants.from_micros(until)
 
 
 def training_rows(

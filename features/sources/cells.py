@@ -150,7 +150,10 @@ def _moment(moment: datetime, formats: Formats) -> datetime:
     """A moment in UTC. The hour that comes twice in autumn is read as its first coming."""
     if moment.tzinfo is None:
         if formats.zone is None:
-            raise UnreadableError("as a time: it has no offset and the mapping names no timezone")
+            raise UnreadableError(
+                "as a time: it has no offset, such as Z or +02:00, and the mapping names no "
+                "timezone"
+            )
         moment = moment.replace(tzinfo=formats.zone)
     try:
         moment = moment.astimezone(UTC)

@@ -96,19 +96,36 @@ class ImportReport:
     incidents_linked: float | None
     notes: list[str] = field(default_factory=list)
 
+    def fault(self) -> str | None:
+        """Why nothing could be imported, where rows came and all were rejected; else None."""
+        if self.records_read or not self.rejected:
+            return None
+        reasons = "; ".join(f"{reason} ({count:,})" for reason, count in self.rejected.items())
+        return (
+            f"expected rows that can become records, but all {sum(self.rejected.values()):,} were "
+            f"rejected: {reasons}. They are kept, each with its line, in {self.rejected_file}. "
+            "Nothing was imported: mend the export or the mapping file and import it again"
+        )
+
     def lines(self) -> list[str]:
         """The report for people, a line each."""
         lines = [f"read: {_pairs(self.rows_read)}", f"new: {_pairs(self.stored)}"]
         lines += [f"rejected {count:,}: {reason}" for reason, count in self.rejected.items()]
         if self.rejected_file:
-            lines.append(f"rejected rows are kept in {self.rejected_file}")
+            share = "only a part was imported; " if self.records_read else ""
+            lines.append(f"{share}rejected rows are kept in {self.rejected_file}")
         lines += [f"note: {note}" for note in self.notes]
         if self.incidents_linked is not None:
             lines.append(f"incidents that some link names: {self.incidents_linked:.1%}")
         for kind, fields in self.coverage.items():
-            partly = [f"{name} {share:.0%}" for name, share in fields.items() if share < 1]
+            partly = [f"{name} {_share(share)}" for name, share in fields.items() if share < 1]
             lines.append(f"{kind}, fields not always filled: {', '.join(partly) or 'none'}")
         return lines
+
+
+def _share(share: float) -> str:
+    """A share below 1 in per cent, never rounded up to all or down to none."""
+    return ">99%" if share > 0.99 else "<1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def _pairs(counts: Mapping[str, int]) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import io
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +18,9 @@ from features.columns import kinds
 from features.errors import ChangeRiskError
 from features.progress import Progress
 from features.records import Record
+
+BLOCK = 1 << 16
+"""Bytes of a text file that are looked at together."""
 
 
 class SourceError(ChangeRiskError):
@@ -107,3 +114,20 @@ def coverage(records: list[Record]) -> dict[str, dict[str, float]]:
 
 def _filled(value: object) -> bool:
     return value is not None and value != () and value != {} and value != ""
+
+
+def line_that_fails(path: Path, encoding: str) -> int:
+    """The line with the first byte that is not of an encoding; a reader only knows its block."""
+    inner = codecs.getincrementaldecoder(encoding)()
+    decoder = io.IncrementalNewlineDecoder(inner, translate=True)
+    line, block = 1, b""
+    with path.open("rb") as file, contextlib.suppress(UnicodeError):
+        while block := file.read(BLOCK):
+            state = decoder.getstate()
+            line += decoder.decode(block).count("\n")
+    if block:
+        decoder.setstate(state)
+        with contextlib.suppress(UnicodeError):
+            for byte in block:
+                line += decoder.decode(bytes((byte,))).count("\n")
+    return line

@@ -24,7 +24,7 @@ from features.records import FORBIDDEN_FIELDS, Change, ChangeEvent, Incident, Li
 from features.request import ATTRIBUTES
 from features.sources.cells import Cell, UnreadableError
 from features.sources.mapping import EVENT_COLUMNS, TableMapping, load, resolve
-from features.sources.reading import Reading, SourceError
+from features.sources.reading import Reading, SourceError, line_that_fails
 
 CHUNK = 50_000
 """Rows of a Parquet file in memory at once; a CSV file is read row by row."""
@@ -117,8 +117,8 @@ class _CsvFile:
             except UnicodeError as error:
                 raise SourceError(
                     f"{self._path.name} could not be read as {self._encoding.removesuffix('-sig')} "
-                    f"(after line {lines.number}); name its encoding in the mapping file, for "
-                    'example encoding = "cp1252"'
+                    f"(line {line_that_fails(self._path, self._encoding)}); name its encoding in "
+                    'the mapping file, for example encoding = "cp1252"'
                 ) from error
 
 

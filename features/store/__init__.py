@@ -1,5 +1,5 @@
 """The store: the one module that speaks SQL. SQLite by default, PostgreSQL by URL."""
 
-from features.store.database import Store, StoreError, StoreUnavailableError
+from features.store.database import ASKED, Store, StoreError, StoreUnavailableError
 
-__all__ = ["Store", "StoreError", "StoreUnavailableError"]
+__all__ = ["ASKED", "Store", "StoreError", "StoreUnavailableError"]

@@ -38,6 +38,9 @@ from features.store.schema import TABLE_NAMES, api_key, batch, journal, record_t
 GENESIS = "0" * 64
 """The hash before the first journal entry."""
 
+ASKED = "score"
+"""Source of the writes that keep changes as they came with a question for their score."""
+
 CHUNK = 5_000
 
 
@@ -155,7 +158,9 @@ class Store:
                 rows = connection.execute(query.order_by(table.c.batch)).fetchall()
                 tables[kind] = to_columns(kind, rows)
             place = connection.scalar(sa.select(setting.c.value).where(setting.c.name == "place"))
-        return History(tables, last, Place.of(None if place is None else orjson.loads(place)))
+            read = connection.scalar(_read_until(after, last)) if len(tables[Change]) else None
+        where = Place.of(None if place is None else orjson.loads(place))
+        return History(tables, last, where, instants.MISSING if read is None else int(read))
 
     def counts(self) -> dict[str, int]:
         """Rows of every table of facts, by name."""
@@ -563,6 +568,14 @@ class Writer:
         if rows:
             insert = insert_into(self._connection, table)
             self._connection.execute(insert.on_conflict_do_nothing(), rows)
+
+
+def _read_until(after: int, last: int) -> sa.Select[int]:
+    """Newest ``known_at`` of the changes of some writes that nobody merely asked about."""
+    table = record_tables[Change]
+    written = table.join(batch, batch.c.batch == table.c.batch)
+    query = sa.select(sa.func.max(table.c.known_at)).select_from(written)
+    return query.where(table.c.batch > after, table.c.batch <= last, batch.c.source != ASKED)
 
 
 def chain_hash(

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.bodies import is_ndjson, parsed
+from serving.bodies import RepeatedNameError, is_ndjson, json_of, parsed
 from serving.bulk import chunks
 from serving.contract import Answer, ChangeIn
 from serving.moment import InputError, moment_of
@@ -82,10 +82,12 @@ def _lines(content: bytes) -> tuple[Response | None, Sequence[object]]:
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         if line.strip():
             try:
-                bodies.append(orjson.loads(line))
+                bodies.append(json_of(line))
             except orjson.JSONDecodeError as error:
                 detail = f"line {number}: {error.msg} at character {error.colno}"
                 bodies.append(problem("broken-json", detail))
+            except RepeatedNameError as error:
+                bodies.append(problem("broken-json", f"line {number}: {error}"))
     return None, bodies
 
 

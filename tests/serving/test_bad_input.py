@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from serving.bodies import json_of
 from serving.contract import MOST_NAMES, Answer, ChangeIn
-from serving.problems import MEDIA_TYPE, PROBLEMS
+from serving.feedback import FeedbackIn
+from serving.problems import MEDIA_TYPE, PROBLEMS, of_validation
 
 LIMIT = 262_144
 
@@ -69,6 +72,40 @@ def test_what_is_not_json_is_refused(shared: Any, name: str) -> None:
     assert "character" in body["detail"], "says where"
 
 
+TWICE = {
+    "a field": b'{"change_id": "C1", "ci": "a", "ci": "b"}',
+    "with space": b'{"change_id": "C1", "ci" : "a", "ci"\n:"b"}',
+    "the same value": b'{"change_id": "C1", "change_id": "C1"}',
+    "within": b'{"change_id": "C1", "attributes": {"x": 1, "x": 1}}',
+    "in a list": b'{"change_id": "C1", "x": [1, {"a": 1, "a": 2}]}',
+    "escaped": b'{"change_id": "C1", "c\\u0069": "a", "ci": "b"}',
+    "beside a text that looks like a name": b'{"change_id": "C1", "ci": "\\"a\\": ", "ci": "b"}',
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+@pytest.mark.usefixtures("untouched")
+def test_a_name_that_comes_twice_is_refused(shared: Any, name: str) -> None:
+    body = check_problem(shared.send(TWICE[name]), "broken-json")
+    assert "comes twice in one object" in body["detail"]
+
+
+def test_texts_may_hold_what_looks_like_a_name() -> None:
+    texts = ['"ci": "ci":', '\\"', '{"a":1,"a":2}', '"\n:']
+    value = [{"change_id": text, "x": {text: texts}} for text in texts]
+    assert json_of(json.dumps(value).encode()) == value
+
+
+@given(
+    st.recursive(
+        st.text('a":\\ '), lambda inner: st.lists(inner) | st.dictionaries(st.text('a":'), inner)
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_no_name_is_refused_that_comes_once(value: Any) -> None:
+    assert json_of(json.dumps(value).encode()) == value
+
+
 @pytest.mark.parametrize(
     "content", [b"null", b"[]", b'[{"change_id": "C1"}]', b"1", b'"C1"', b"true"]
 )
@@ -110,6 +147,11 @@ TIMES: dict[str, object] = {
     "an object": {"date": "2026-11-24"},
     "true": True,
     "very long": "2026-11-24T22:00:00Z" * 1000,
+    "ends in NUL": "2026-11-24T22:00:00Z\0",
+    "NUL and more": "2026-11-24T22:00:00Z\0 or so",
+    "NUL within": "2026-11-24\x0022:00:00Z",
+    "a letter for the T": "2026-11-24é22:00:00Z",
+    "a leap second": "2016-12-31T23:59:60Z",
 }
 
 
@@ -168,6 +210,17 @@ def test_fields_that_cannot_be_understood_are_named(
     found = check_problem(response, "invalid", *pointers)
     for fault in found["errors"]:
         assert fault["detail"].startswith(("expected", "this field is needed"))
+
+
+def test_too_many_of_a_list_are_entries_and_too_long_a_text_characters() -> None:
+    factors = [{"group": "x", "verdict": "not_useful"}] * 51
+    with pytest.raises(ValidationError) as raised:
+        FeedbackIn.model_validate({"factors": factors, "comment": "x" * 2001})
+    faults = json.loads(bytes(of_validation(raised.value).body))["errors"]
+    assert faults == [
+        {"pointer": "/factors", "detail": "expected at most 50 entries"},
+        {"pointer": "/comment", "detail": "expected at most 2000 characters"},
+    ]
 
 
 ODD: list[dict[str, Any]] = [

@@ -84,6 +84,19 @@ def test_what_is_not_used_is_said(shared: Any, ticket: Callable[..., Any]) -> No
     assert answer["incident_probability"] == plain["incident_probability"]
 
 
+def test_what_can_hardly_be_meant_is_said(shared: Any, ticket: Callable[..., Any]) -> None:
+    plain = {"change_type": " Emergency", "attributes": {"lines_added": 0}}
+    odd = {"change_type": "urgent-ish", "attributes": {"lines_added": -3, "is_revert": 1}}
+
+    def said(body: dict[str, Any]) -> set[tuple[str, str]]:
+        codes = ("unknown_value", "impossible_value")
+        warned = shared.score(ticket(**body))["warnings"]
+        return {(w["code"], w["field"]) for w in warned if w["code"] in codes}
+
+    assert said(plain) == set()
+    assert said(odd) == {("unknown_value", "change_type"), ("impossible_value", "lines_added")}
+
+
 def test_unknown_content_is_not_kept(shared: Any, ticket: Callable[..., Any]) -> None:
     shared.score(ticket(caller_phone="+49 89 1234567", close_notes="all went well"))
     payload = shared.journal()[-1]["payload"]

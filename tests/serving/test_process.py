@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -57,15 +58,34 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def lines_until(process: subprocess.Popen[str], words: str) -> str:
-    """What a process says up to a line with some words."""
+PATIENCE = 240
+"""Seconds in which a process must say what is waited for; on an idle machine it takes ten."""
+
+
+def lines_until(process: subprocess.Popen[str], words: str, seconds: float = PATIENCE) -> str:
+    """What a process says up to a line with some words; one that takes too long is ended."""
     said = []
     assert process.stdout is not None
-    for line in process.stdout:
-        said.append(line)
-        if words in line:
-            return "".join(said)
-    raise AssertionError(f"never said {words!r}: {''.join(said)}")
+    watch = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
+    watch.start()
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if words in line:
+                return "".join(said)
+    finally:
+        watch.cancel()
+    raise AssertionError(f"never said {words!r} within {seconds} seconds: {''.join(said)}")
+
+
+def test_a_process_that_says_nothing_is_not_waited_for() -> None:
+    mute = [sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(600)"]
+    with subprocess.Popen(
+        mute, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        with pytest.raises(AssertionError, match=r"never said 'done' within 2 seconds: (begun)?"):
+            lines_until(process, "done", seconds=2)
+        assert process.wait(timeout=30) == -signal.SIGKILL
 
 
 # the service -------------------------------------------------------------------------------------
@@ -103,7 +123,9 @@ def test_the_service_from_start_to_stop(
     example = re.search(r"Authorization: Bearer (crk_\S+)' .* -d @(\S+)", said)
     assert example, said
     assert ask(f"{address}/v1/model", example[1])[0] == 200, "the key shown is one"
-    assert f"{upcoming[0]['change_id']}: scored. About " in said
+    shown = re.search(r"  (\S+): scored\. About ", said)
+    assert shown, said
+    assert shown[1] in {change["change_id"] for change in upcoming}
 
     assert ask(f"{address}/readyz") == (200, b'{"status":"ready","reason":"scoring"}')
     assert ask(f"{address}/v1/score", None, b"{}")[0] == 401

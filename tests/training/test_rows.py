@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from features import instants
 from features.catalogue import NAMES
 from features.history import History
+from features.labels import summary
 from features.policy import POLICIES, LabelPolicy
 from features.records import Change, ChangeEvent, Incident, Link, Record
+from features.store import ASKED, Store
 from training.rows import TrainingRows, observed_until, training_rows
 
 Day = Callable[[float], datetime]
@@ -214,17 +217,49 @@ def test_a_failure_known_early_waits_for_its_clean_neighbours(
 
 
 def test_observed_until(day: Day, change: Callable[..., Change]) -> None:
-    """Incidents end a label of incidents; changes a label of back-outs."""
+    """Incidents end a label of incidents; changes and what became of them one of back-outs."""
     records: list[Record] = [
         change(known=50),
         Incident(incident_id="INC-1", occurred_at=day(30), known_at=day(33)),
         Incident(incident_id="INC-2", occurred_at=day(20), known_at=day(40)),
-        ChangeEvent(change_id="CHG-1", kind="backed_out", occurred_at=day(60), known_at=day(60)),
     ]
     history = History.from_records(records)
     assert observed_until(history, POLICIES["incident"]) == day(30)
     assert observed_until(history, POLICIES["incident_rise"]) == day(30)
     assert observed_until(history, POLICIES["failed"]) == day(50)
+    closed = ChangeEvent(change_id="CHG-1", kind="closed", occurred_at=day(59), known_at=day(60))
+    told = History.from_records([*records, closed])
+    assert observed_until(told, POLICIES["incident"]) == day(30)
+    assert observed_until(told, POLICIES["failed"]) == day(60)
+
+
+def test_a_question_for_a_score_watches_nothing(
+    tmp_path: Path, day: Day, change: Callable[..., Change]
+) -> None:
+    """Changes read on day 0, one asked about on day 90: what is between was not watched, until
+    somebody tells how a change ended.
+    """
+    store, label = Store(f"sqlite:///{tmp_path}/history.db"), POLICIES["failed"]
+
+    def write(source: str, at: float, *records: Record) -> datetime | None:
+        with store.write(source, now=day(at)) as writer:
+            writer.add(records)
+        return observed_until(store.load(), label)
+
+    assert observed_until(store.load(), label) is None
+    assert write(ASKED, 0, change(known=-5)) is None
+    assert write("import csv", 1, change(known=0)) == day(0)
+    read = store.load()
+    assert write(ASKED, 90, change(known=90)) == day(0)
+    later = read.plus(store.load(after=read.watermark))
+    assert observed_until(later, label) == day(0)
+    assert observed_until(later.as_of(day(-1)), label) == day(-1)
+    found = summary(later, label, as_of=day(0))
+    assert (found["changes"], found["clean"], found["undecided"]) == (1, 0, 1)
+    begun = ChangeEvent(change_id="CHG-1", kind="started", occurred_at=day(91), known_at=day(91))
+    assert write("webhook servicenow", 91, begun) == day(91)
+    assert write("sync servicenow", 95, change(known=95)) == day(95)
+    store.close()
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=lambda policy: policy.name)

@@ -106,7 +106,7 @@ def test_levels(one: One, text: str, expected: int | None) -> None:
         (
             "planned_start",
             "2026-03-02 09:15:00",
-            "as a time: it has no offset and the mapping names no timezone",
+            "as a time: it has no offset, such as Z or +02:00, and the mapping names no timezone",
         ),
         ("cab_required", "maybe", "as yes or no"),
         ("lines_added", "many", "as a number"),

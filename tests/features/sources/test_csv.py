@@ -192,8 +192,8 @@ def test_changes_alone_are_enough(write: Write, run: Import) -> None:
             "changes",
             "change_id,submitted_at",
             "C1,2026-03-02 09:15:00",
-            "submitted_at could not be read as a time: it has no offset and the mapping names no "
-            "timezone",
+            "submitted_at could not be read as a time: it has no offset, such as Z or +02:00, "
+            "and the mapping names no timezone",
         ),
         (
             "changes",

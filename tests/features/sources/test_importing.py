@@ -208,6 +208,36 @@ def test_rejected_rows_are_written_replaced_and_removed(world: World) -> None:
     assert not path.exists()
 
 
+def test_an_import_of_rejected_rows_alone_is_a_fault(world: World) -> None:
+    def rejecting(*records: Record) -> Reader:
+        def read(path: Path, reading: Reading) -> Iterator[Record]:
+            reading.reject("a.csv", 2, "no id", {"id": None})
+            reading.reject("a.csv", 3, "no time", {"id": "x"})
+            yield from records
+
+        return read
+
+    fault = world.run(rejecting()).fault()
+    assert fault is not None
+    assert "all 2 were rejected: no id (1); no time (1)" in fault
+    assert str(world.folder / "rejected" / "test.jsonl") in fault
+    assert world.run(reader()).fault() is None, "no row came"
+    partly = world.run(rejecting(change(1)))
+    assert partly.fault() is None
+    assert any("only a part was imported" in line for line in partly.lines())
+
+
+def test_a_field_that_is_nearly_always_filled_is_not_said_to_be(world: World) -> None:
+    many = [
+        change(n, ci=None if n == 1 else "db", service="x" if n == 1 else None) for n in range(999)
+    ]
+    (line,) = [line for line in world.run(reader(*many)).lines() if "not always filled" in line]
+    assert "ci >99%" in line
+    assert "service <1%" in line
+    assert "description 0%" in line
+    assert "100%" not in line
+
+
 def test_the_first_import_settles_the_label(world: World) -> None:
     world.run(reader())
     assert world.store.setting("label") is None, "nothing was read"

@@ -130,15 +130,28 @@ def test_encoding_and_delimiter_may_be_set_for_one_table(
     assert [record.ci for record in found] == ["Köln,a;b", "Köln"]
 
 
-def test_a_file_in_another_encoding_is_an_error_that_names_it(
-    tmp_path: Path, run: Import, store: Store
+@pytest.mark.parametrize(
+    ("rows", "end"), [(0, "\n"), (1, "\r\n"), (20_000, "\r\n"), (20_000, "\n")]
+)
+def test_a_file_in_another_encoding_is_an_error_that_names_it_and_the_line(
+    tmp_path: Path, run: Import, store: Store, rows: int, end: str
 ) -> None:
-    rows = "".join(f"C{row},2026-03-02T08:15:00Z,x\n" for row in range(20_000))
-    text = f"change_id,submitted_at,ci\n{rows}C1,2026-03-02T08:15:00Z,Köln\n"
+    lines = [f"C{row},2026-03-02T08:15:00Z,x" for row in range(rows)]
+    text = end.join(["change_id,submitted_at,ci", *lines, "C1,2026-03-02T08:15:00Z,Köln", "C2,,"])
     (tmp_path / "changes.csv").write_bytes(text.encode("latin-1"))
-    with pytest.raises(SourceError, match=r"changes\.csv could not be read as utf-8 .*cp1252"):
+    expected = rf"changes\.csv could not be read as utf-8 \(line {rows + 2}\); .*cp1252"
+    with pytest.raises(SourceError, match=expected):
         run()
     assert store.watermark() == 0
+
+
+def test_a_file_that_ends_within_a_character_fails_on_its_last_line(
+    tmp_path: Path, run: Import
+) -> None:
+    text = "change_id,submitted_at,ci\nC1,2026-03-02T08:15:00Z,Köln"
+    (tmp_path / "changes.csv").write_bytes(text.encode("utf-16")[:-1])
+    with pytest.raises(SourceError, match=r"could not be read as utf-16 \(line 2\)"):
+        run()
 
 
 @pytest.mark.parametrize(

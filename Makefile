@@ -24,8 +24,8 @@ run: setup ## synthetic organisation, model, example score, service on 127.0.0.1
 	$(BIN)/changerisk train --if-missing
 	$(BIN)/changerisk serve --example
 
-test: setup ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+test: setup ## all tests but the slow ones and those on Spark
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not spark" $(ARGS)
 
 lint: setup ## format check, rules, types, import contracts
 	$(BIN)/ruff format --check .
@@ -45,9 +45,14 @@ notebooks: setup ## run the notebooks as notebooks, on BPIC14 where its files ar
 docs: setup ## build the documentation into dist/docs
 	$(BIN)/python -m mkdocs build --strict -d dist/docs
 
-lock: setup ## compile requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+COMPILE := uv pip compile --quiet --generate-hashes --no-header --no-annotate \
+  --no-emit-index-url --python-version 3.11
+SPARK := import tomllib; \
+  print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])
+
+lock: setup ## compile requirements.lock and requirements-spark.lock from pyproject.toml
+	$(BIN)/$(COMPILE) --extra dev pyproject.toml -o requirements.lock
+	$(BIN)/python -c '$(SPARK)' | $(BIN)/$(COMPILE) --constraint requirements.lock - -o requirements-spark.lock
 
 clean: ## remove .venv and what the tools left (never $(CHANGERISK_HOME))
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -35,7 +35,7 @@ from features.history import History
 from features.instants import MISSING
 from features.policy import LabelPolicy
 from features.records import Link
-from features.verdicts import verdicts
+from features.verdicts import Verdicts, verdicts
 
 
 def label(history: History, policy: LabelPolicy, *, as_of: datetime) -> pd.DataFrame:
@@ -53,7 +53,11 @@ def label(history: History, policy: LabelPolicy, *, as_of: datetime) -> pd.DataF
         ``source``, ``confidence``, ``known_at`` (when the outcome became known, NaT if undecided)
         and ``start``.
     """
-    found = verdicts(history.as_of(as_of), policy)
+    return outcomes(verdicts(history.as_of(as_of), policy), as_of)
+
+
+def outcomes(found: Verdicts, as_of: datetime) -> pd.DataFrame:
+    """The same of verdicts that were found from what was known at ``as_of``."""
     limit = instants.to_micros(as_of)
     caused = found.failed_at <= limit
     clean = ~caused & (found.decided_at <= limit)

@@ -27,15 +27,25 @@ _TYPES = {
 
 def write_table(table: Columns, path: Path) -> None:
     """Write a table to a new file, lists and maps as JSON."""
-    names = kinds(table.record_type)
-    schema = pa.schema([(name, _TYPES[kind]) for name, kind in names.items()])
+    schema = schema_of(table.record_type)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for low in range(0, len(table), _BATCH):
             part = table.take(np.arange(low, min(low + _BATCH, len(table))))
-            arrays = [
-                pa.array(_written(kind, part[name]), _TYPES[kind]) for name, kind in names.items()
-            ]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
+            writer.write_batch(batch_of(part))
+
+
+def schema_of(record_type: type) -> Any:
+    """How records of one kind are written."""
+    return pa.schema([(name, _TYPES[kind]) for name, kind in kinds(record_type).items()])
+
+
+def batch_of(table: Columns) -> Any:
+    """A table as it is written, lists and maps as JSON."""
+    arrays = [
+        pa.array(_written(kind, table[name]), _TYPES[kind])
+        for name, kind in kinds(table.record_type).items()
+    ]
+    return pa.record_batch(arrays, schema=schema_of(table.record_type))
 
 
 def _written(kind: str, values: Array) -> object:
@@ -54,16 +64,22 @@ def read_table(record_type: type, path: Path) -> Columns:
     OSError
         If the file cannot be read.
     """
-    data = _Mapped(record_type, pa.ipc.open_file(pa.memory_map(str(path), "r")))
+    file = pa.ipc.open_file(pa.memory_map(str(path), "r"))
+    return columns_of(record_type, [file.get_batch(n) for n in range(file.num_record_batches)])
+
+
+def columns_of(record_type: type, batches: list[Any]) -> Columns:
+    """The table of batches as :func:`batch_of` makes them; other columns are not looked at."""
+    data = _Mapped(record_type, batches)
     return Columns.of(record_type, data, data.length)
 
 
 class _Mapped(Mapping[str, Array]):
     """Columns of an Arrow file; a column is only read whole if it is asked for whole."""
 
-    def __init__(self, record_type: type, file: Any) -> None:
+    def __init__(self, record_type: type, batches: list[Any]) -> None:
         self._kinds = kinds(record_type)
-        self._batches = [file.get_batch(n) for n in range(file.num_record_batches)]
+        self._batches = batches
         self._ends = np.cumsum([0, *(len(batch) for batch in self._batches)])
         self.length = int(self._ends[-1])
 

@@ -17,6 +17,7 @@ ONLY = {
     "numba": {"features/search.py"},
     "bentoml": {"serving/service.py"},
     "sqlalchemy": {"features/store"},
+    "pyspark": {"training/spark.py"},
 }
 
 
@@ -44,7 +45,9 @@ def test_no_packages_under_tests() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
 
 
-def test_lock_names_no_index() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-spark.lock"])
+def test_lock_names_no_index(name: str) -> None:
+    lock = (ROOT / name).read_text()
+    assert "--hash=sha256:" in lock
     assert "://" not in lock
     assert "--index" not in lock

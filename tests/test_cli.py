@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 import orjson
+import pyarrow.parquet as pq
 import pytest
 
 import changerisk
@@ -167,6 +168,10 @@ def test_the_version(run: Run) -> None:
         (("place", "--nowhere", "--country", "DE"), "--nowhere goes with none of the others"),
         (("labels", "--label", "nothing"), "there is no label 'nothing'; known are"),
         (("labels", "--min-confidence", "2"), "not in the range"),
+        (("build",), "Missing option '--out'"),
+        (("build", "--out", "."), "exists already: name another file or remove it"),
+        (("build", "--out", "t.parquet", "--master", "yarn"), "go with --engine spark only"),
+        (("build", "--out", "t.parquet", "--label", "nothing"), "there is no label 'nothing'"),
         (("train", "--label", "nothing"), "there is no label 'nothing'"),
         (("score", "no/such/file.json"), "No such file"),
         (("score",), "Missing argument"),
@@ -190,6 +195,24 @@ def test_a_setting_that_is_no_number(run: Run, value: str) -> None:
     assert "CHANGERISK_PORT: expected a whole number from 1 to 65535, got" in ran.err
 
 
+def test_without_spark_it_is_said_what_to_install(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "table.parquet"
+    for name, words in (
+        ("pyspark", "requirements-spark.lock"),
+        ("java", "openjdk-17-jre-headless"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "pyspark", None if name == "pyspark" else sys)
+            patch.setenv("PATH", "/nowhere")
+            patch.delenv("JAVA_HOME", raising=False)
+            ran = run("build", "--out", str(out), "--engine", "spark")
+        assert (ran.code, ran.out) == (2, "")
+        assert words in ran.err
+    assert not out.exists()
+
+
 # out of reach: 4 ---------------------------------------------------------------------------------
 
 POSTGRES = "postgresql+psycopg://somebody:hush-hush@127.0.0.1:9/changes"
@@ -201,6 +224,7 @@ POSTGRES = "postgresql+psycopg://somebody:hush-hush@127.0.0.1:9/changes"
         DEMO,
         ("import", "csv", "."),
         ("labels",),
+        ("build", "--out", "table.parquet"),
         ("train",),
         ("score", "change.json"),
         ("keys", "create", "me"),
@@ -253,8 +277,8 @@ def test_a_registry_out_of_reach(run: Run) -> None:
 
 
 def test_an_empty_store_has_no_labels_and_no_model(run: Run) -> None:
-    for command in ("labels", "train"):
-        ran = run(command, "--json")
+    for command in (("labels",), ("build", "--out", "table.parquet"), ("train",)):
+        ran = run(*command, "--json")
         assert (ran.code, ran.out) == (1, "")
         assert "import" in ran.err
 
@@ -328,6 +352,20 @@ def test_labels_are_counted(filled: Run) -> None:
     assert isinstance(ran.value, dict)
     assert filled("labels", "--label", "failed", "--as-of", "2025-01-01").code == 0
     assert filled("labels", "--window-days", "3", "--max-priority", "2").code == 0
+
+
+def test_a_table_is_written_and_told(filled: Run, tmp_path: Path) -> None:
+    out = tmp_path / "table.parquet"
+    ran = filled("build", "--out", str(out), "--as-of", "2025-05-01", "--json")
+    assert ran.code == 0
+    table = pq.read_table(out)
+    told = ran.value
+    assert told["rows"] == table.num_rows == sum(told["outcomes"].values())
+    assert (told["engine"], told["label"]) == ("local", "incident")
+    assert told["as_of"] == "2025-05-01T00:00:00+00:00"
+    assert max(table["as_of"].to_pylist()) <= datetime(2025, 5, 1, tzinfo=UTC)
+    assert filled("build", "--out", str(out)).code == 2, "what is there is never overwritten"
+    assert [path.name for path in tmp_path.iterdir() if "table" in path.name] == ["table.parquet"]
 
 
 def test_an_import_is_told(run: Run, tmp_path: Path) -> None:

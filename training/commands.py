@@ -9,6 +9,7 @@ import rich_click as click
 from features.console import progress_bars, show
 from features.options import JSON, LABEL, MOMENT, aware, now, policy_of, setting_moment, store_of
 from features.settings import Settings
+from training.build_command import build
 from training.evaluate_command import evaluate
 
 
@@ -120,4 +121,4 @@ def train(
     show({**result, **trained.report}, as_json, said)
 
 
-COMMANDS = (labels, train, evaluate)
+COMMANDS = (labels, build, train, evaluate)

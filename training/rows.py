@@ -17,7 +17,7 @@ from features.policy import LabelPolicy
 from features.records import ChangeEvent, Incident
 from features.state import FeatureState
 from features.table import FeatureTable, build
-from features.verdicts import Revisions, verdicts
+from features.verdicts import Revisions, Verdicts, verdicts
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -69,6 +69,29 @@ class TrainingRows:
         return found.hexdigest()
 
 
+@dataclass(frozen=True)
+class Spine:
+    """What a training table is built for: changes, each with its moment and its verdict.
+
+    Parameters
+    ----------
+    known : History
+        All facts that count.
+    changes : Columns
+        One row a change, in the order of the verdicts, in the revision it is scored in.
+    as_of : ndarray of int64
+        The moment each row speaks for, microseconds.
+    taught : ndarray of bool
+        See :class:`TrainingRows`.
+    """
+
+    known: History
+    verdicts: Verdicts
+    changes: Columns
+    as_of: Ints
+    taught: Mask
+
+
 def observed_until(history: History, policy: LabelPolicy) -> datetime | None:
     """The last moment up to which outcomes were being recorded; None where none ever were.
 
@@ -97,23 +120,35 @@ def training_rows(
     history_from: datetime | None = None,
 ) -> TrainingRows:
     """All changes known at ``as_of``, each as it stood when it would have been scored."""
-    known = history.as_of(as_of)
-    state = FeatureState(known, policy)
-    found = verdicts(known, policy)
-    scored = scored_revisions(found.revisions)
-    changes = found.revisions.table.take(scored)
-    times = changes.times("known_at")
-    late = (changes.times("planned_end") != MISSING) & (changes.times("planned_end") < times)
-    complete = times >= instants.to_micros(history_from) if history_from else np.ones_like(late)
+    rows = spine(history, policy, as_of=as_of, history_from=history_from)
+    state, found = FeatureState(rows.known, policy), rows.verdicts
     return TrainingRows(
-        changes=changes,
-        table=build(changes, times, state),
+        changes=rows.changes,
+        table=build(rows.changes, rows.as_of, state),
         start=found.revisions.start[found.deciding],
         decided_at=found.decided_at,
         failed_at=found.failed_at,
-        taught=complete & ~late & ~_canceled(known, changes),
+        taught=rows.taught,
         state=state,
     )
+
+
+def spine(
+    history: History,
+    policy: LabelPolicy,
+    *,
+    as_of: datetime,
+    history_from: datetime | None = None,
+) -> Spine:
+    """The rows of all changes known at ``as_of``, without their features."""
+    known = history.as_of(as_of)
+    found = verdicts(known, policy)
+    changes = found.revisions.table.take(scored_revisions(found.revisions))
+    times = changes.times("known_at")
+    late = (changes.times("planned_end") != MISSING) & (changes.times("planned_end") < times)
+    complete = times >= instants.to_micros(history_from) if history_from else np.ones_like(late)
+    taught = complete & ~late & ~_canceled(known, changes)
+    return Spine(known=known, verdicts=found, changes=changes, as_of=times, taught=taught)
 
 
 def _canceled(known: History, changes: Columns) -> Mask:

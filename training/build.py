@@ -1,0 +1,163 @@
+"""The training table in Parquet: questions are written, answered some at a time, and written.
+
+One function, :func:`answered`, turns questions into rows of the table. Every engine calls it; they
+differ only in where it runs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features import instants
+from features.catalogue import NAMES
+from features.labels import outcomes
+from features.mapped import batch_of, columns_of, schema_of
+from features.progress import Progress, silent
+from features.records import Change
+from features.segment import Ints
+from features.state import FeatureState
+from features.table import build
+from training.rows import Spine
+
+AT_ONCE = 10_000
+"""Changes in a batch of questions."""
+
+_MOMENT = pa.timestamp("us", tz="UTC")
+
+_OUTCOME = [
+    ("outcome", pa.string()),
+    ("outcome_source", pa.string()),
+    ("outcome_confidence", pa.float64()),
+    ("outcome_known_at", _MOMENT),
+    ("window_from", _MOMENT),
+    ("decided_at", _MOMENT),
+    ("taught", pa.bool_()),
+]
+"""What was known of a change in the end; the first four as in :func:`features.labels.label`."""
+
+_OUTCOME_SCHEMA = pa.schema(_OUTCOME)
+
+QUESTIONS = pa.schema([*schema_of(Change), pa.field("as_of", _MOMENT), *_OUTCOME_SCHEMA])
+"""Columns of the questions: the record of a change, its moment and its outcome."""
+
+TABLE = pa.schema(
+    [
+        ("change_id", pa.string()),
+        ("as_of", _MOMENT),
+        *((name, pa.float64()) for name in NAMES),
+        *_OUTCOME,
+    ]
+)
+"""The table's columns: the change, its moment, its features, and its outcome, which is no feature.
+
+What is not known is null. ``taught`` and ``decided_at`` say which rows may be learnt from.
+"""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The rows a table is to have, by moment and change."""
+
+    spine: Spine
+    outcomes: Any
+    order: Any
+
+    @classmethod
+    def of(cls, spine: Spine, as_of: datetime) -> Questions:
+        """The questions of a spine, with what was known of the outcomes at a moment."""
+        found = outcomes(spine.verdicts, as_of)
+        arrays = [
+            pa.array(found["outcome"], pa.string(), from_pandas=True),
+            pa.array(found["source"], pa.string(), from_pandas=True),
+            pa.array(found["confidence"], pa.float64(), from_pandas=True),
+            _moments(instants.series_to_micros(found["known_at"])),
+            _moments(instants.series_to_micros(found["start"])),
+            _moments(spine.verdicts.decided_at),
+            pa.array(spine.taught),
+        ]
+        order = np.lexsort((spine.changes["change_id"].astype(str), spine.as_of))
+        return cls(spine, pa.record_batch(arrays, schema=_OUTCOME_SCHEMA), order)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def counts(self) -> dict[str, int]:
+        """Changes by outcome."""
+        known = Counter(self.outcomes.column("outcome").to_pylist())
+        return {name: known[name] for name in ("caused", "clean", "undecided")}
+
+    def batches(self) -> Iterator[Any]:
+        """Records of the changes, each with its moment and its outcome."""
+        for low in range(0, len(self), AT_ONCE):
+            rows = self.order[low : low + AT_ONCE]
+            moments = _moments(self.spine.as_of[rows])
+            changes = batch_of(self.spine.changes.take(rows))
+            told = self.outcomes.take(pa.array(rows))
+            arrays = [*changes.columns, moments, *told.columns]
+            yield pa.record_batch(arrays, schema=QUESTIONS)
+
+    def write(self, path: Path) -> None:
+        """Write all of them to a new Parquet file."""
+        with pq.ParquetWriter(path, QUESTIONS) as writer:
+            for batch in self.batches():
+                writer.write_batch(batch)
+
+
+def _moments(micros: Ints) -> Any:
+    """Moments as Arrow holds them; a missing one is null."""
+    return pa.array(micros.astype("datetime64[us]"), _MOMENT)
+
+
+def answered(questions: Any, state: FeatureState) -> Any:
+    """The rows of the table for a batch of questions."""
+    as_of = questions.column("as_of").cast(pa.int64()).to_numpy()
+    table = build(columns_of(Change, [questions]), as_of, state, support=False)
+    # The features stand side by side in memory already; NaN becomes null.
+    found = {
+        name: pa.array(table.values[:, n], from_pandas=True) for n, name in enumerate(table.names)
+    }
+    arrays = [
+        found[field.name] if field.name in found else questions.column(field.name).cast(field.type)
+        for field in TABLE
+    ]
+    return pa.record_batch(arrays, schema=TABLE)
+
+
+def build_here(
+    questions: Questions, state: FeatureState, out: Path, progress: Progress = silent
+) -> None:
+    """Build the table in this process, into one new Parquet file."""
+    with drafted(out) as folder, pq.ParquetWriter(folder / out.name, TABLE) as writer:
+        done = 0
+        progress("build", done, len(questions))
+        for batch in questions.batches():
+            writer.write_batch(answered(batch, state))
+            done += len(batch)
+            progress("build", done, len(questions))
+
+
+@contextmanager
+def drafted(out: Path) -> Iterator[Path]:
+    """A folder beside ``out``; what is written there under its name takes its place in the end.
+
+    Whatever goes wrong, nothing half-written stays.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        yield folder
+        (folder / out.name).rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -98,10 +98,7 @@ def build_there(
         asked = spark.read.parquet(f"file://{folder}/questions.parquet")
         # By range, not by hash: the files then follow one another like the rows of one file.
         parts = asked.repartitionByRange(count, *_BY).sortWithinPartitions(*_BY)
-        with warnings.catch_warnings():
-            # It doubts this pandas, of which mapInArrow uses nothing.
-            warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")
-            table = parts.mapInArrow(task, _schema())
+        table = parts.mapInArrow(task, _schema())
         write = table.write.parquet
         _watched(lambda: write(f"file://{folder}/{out.name}"), spark, count, progress)
 
@@ -152,6 +149,8 @@ def ready() -> None:
 def _session(master: str) -> Iterator[Any]:
     """A session that ends with the block."""
     ready()
+    # It doubts this pandas, of which mapInArrow uses nothing.
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession

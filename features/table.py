@@ -64,7 +64,13 @@ class FeatureTable:
     words: Mapping[str, Array] = field(default_factory=dict)
 
     def rows(self, low: int, high: int) -> FeatureTable:
-        """Some rows that follow one another."""
+        """Some rows that follow one another.
+
+        Parameters
+        ----------
+        low, high : int
+            Places of the first and of the one after the last.
+        """
         return FeatureTable(
             self.change_ids[low:high],
             self.as_of[low:high],

@@ -42,7 +42,7 @@ def json_of(content: bytes) -> object:
 
     Raises
     ------
-    orjson.JSONDecodeError
+    ValueError
         If it is no JSON text.
     RepeatedNameError
         If an object has a name twice.

@@ -10,7 +10,6 @@ from typing import IO, Any
 
 import rich_click as click
 
-from features import instants
 from features.console import err, pairs, progress_bars, show, tell
 from features.options import JSON, MOMENT, aware, now, store_of
 from features.settings import Settings
@@ -214,6 +213,8 @@ def keys_list(settings: Settings, as_json: bool) -> None:
     rows = [
         {k: v for k, v in row.items() if k != "digest"} for row in store_of(settings).api_keys()
     ]
+    from features import instants
+
     moment = instants.to_micros(now())
     lines = [
         f"{row['key_id']}  {row['role']}  {row['name']}  {_key_state(row, moment)}" for row in rows
@@ -227,6 +228,8 @@ def _key_state(row: Mapping[str, Any], moment: int) -> str:
         return "revoked"
     if row["expires_at"] is None:
         return "never expires"
+    from features import instants
+
     ends = f"{instants.from_micros(row['expires_at']):%Y-%m-%d %H:%M} UTC"
     return f"expired {ends}" if row["expires_at"] <= moment else f"expires {ends}"
 

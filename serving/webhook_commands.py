@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from features import instants
 from features.console import pairs, show
 from features.options import JSON, now, store_of
 from features.settings import Settings
@@ -35,6 +34,7 @@ def webhooks() -> None:
 @click.pass_obj
 def webhooks_list(settings: Settings, as_json: bool) -> None:
     """List the endpoints with what waits, was delivered and was given up."""
+    from features import instants
     from serving.subscriptions import load
 
     endpoints = {one.name: one for one in load(settings.home, os.environ)}
@@ -99,6 +99,8 @@ def webhooks_retry(
     """
     if (event_id is None and endpoint is None) != everything:
         raise click.UsageError("expected an EVENT_ID, --endpoint or --all")
+    from features import instants
+
     with store_of(settings).outbox(writing=True) as outbox:
         count = outbox.retry(now=instants.to_micros(now()), endpoint=endpoint, event_id=event_id)
     show({"retried": count}, as_json, [f"{count:,} will be tried again"])
@@ -170,5 +172,7 @@ def _endpoint(settings: Settings, name: str) -> Endpoint:
 
 
 def _iso(micros: int | None) -> str | None:
+    from features import instants
+
     moment = instants.from_micros(micros)
     return None if moment is None else moment.isoformat()

@@ -24,8 +24,16 @@ from features.store import Store
 from models.registry import Registry
 from serving.keys import create
 
-SPEAK_OTHERWISE = ("changerisk serve", "changerisk openapi", "changerisk sync example")
-"""Commands that give no result, a JSON document, and a TOML file to edit."""
+SPEAK_OTHERWISE = (
+    "changerisk serve",
+    "changerisk openapi",
+    "changerisk audit export",
+    "changerisk sync example",
+    "changerisk policy example",
+    "changerisk webhooks secret",
+)
+"""Commands that give no result, a JSON document, rows in a format chosen, a TOML file to edit, and
+a secret."""
 
 LONG_AGO, DAY = datetime(2025, 1, 1, tzinfo=UTC), timedelta(days=1)
 

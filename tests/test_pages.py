@@ -203,7 +203,7 @@ def test_python_blocks_run(patch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_every_fence_has_a_known_language() -> None:
-    known = {"text", "console", "python", "json", "toml", "csv"}
+    known = {"text", "console", "python", "json", "toml", "csv", "sh", "http"}
     for page in PAGES:
         fences = re.findall(r"^```(\w*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         opened = fences[::2]

@@ -30,10 +30,11 @@ from serving.contract import neutral
 from serving.journal import verify
 from serving.keys import create
 from serving.replay import replay
-from tests.chaos.databases import Database, PostgresServer, SqliteFile
+from tests.chaos.databases import Database, SqliteFile
 from tests.chaos.instance import CLOCK
 from tests.chaos.traffic import Seen, Traffic
 from tests.load import ROOT, Server, answers, free_port
+from tests.postgres import PostgresServer
 from training.fit import train
 
 REPLAYED = 3
@@ -142,9 +143,7 @@ class Campaign:
         self._home = folder / "home"
         self._home.mkdir()
         self._database: Database = (
-            PostgresServer(folder / "postgres")
-            if postgres
-            else SqliteFile(self._home / "history.db")
+            PostgresServer(durable=True) if postgres else SqliteFile(self._home / "history.db")
         )
         self._settings = Settings.from_environment(
             {"CHANGERISK_HOME": str(self._home), "CHANGERISK_STORE_URL": self._database.url}

@@ -33,9 +33,9 @@ from serving.contract import neutral
 from serving.keys import create
 from serving.runtime import Runtime
 from serving.service import create_service
+from tests.postgres import POSTGRES
 from training.fit import train
 
-POSTGRES = "CHANGERISK_TEST_POSTGRES"
 ON_POSTGRES = "CHANGERISK_TEST_SERVICE_ON_POSTGRES"
 """Set, the services of the tests keep everything on that server; see test_on_postgres.py."""
 

@@ -252,11 +252,6 @@ def test_deep_unknown_fields_do_not_matter(shared: Any, depth: int) -> None:
     assert shared.send(content).status_code == 200
 
 
-def test_of_a_name_given_twice_the_last_counts(shared: Any) -> None:
-    response = shared.send(b'{"change_id": "TWICE1", "change_id": "TWICE2"}')
-    assert response.json()["change_id"] == "TWICE2"
-
-
 # size, type, method, path ------------------------------------------------------------------------
 
 

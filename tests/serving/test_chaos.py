@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.chaos.databases import postgres_found
+from tests.postgres import programs
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 def test_a_campaign(store: str) -> None:
-    if store == "postgres" and not postgres_found():
+    if store == "postgres" and programs(os.environ.get("PATH", "")) is None:
         pytest.skip("PostgreSQL is not installed here")
     command = [sys.executable, "-m", "tests.chaos", "--seconds", "60", "--store", store, "--json"]
     ran = subprocess.run(

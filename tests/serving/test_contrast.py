@@ -34,15 +34,17 @@ def test_against_an_average_change(service: Any, ticket: Callable[..., Any]) -> 
 
 
 def test_against_its_earlier_revision(service: Any, ticket: Callable[..., Any]) -> None:
-    first = ticket()
-    change_id = service.score(first)["change_id"]
-    assert asked(service, change_id, "revision").status_code == 404
-    poorer = {**first, "backout_plan": "Copy the old files back. " * 20, "change_type": "emergency"}
-    second = service.score(poorer)
-    body = asked(service, change_id, "revision").json()
-    check_adds_up(body)
-    assert (body["revision"], body["other"]["revision"]) == (second["revision"], "1")
-    groups = {d["group"]: d for d in body["differences"]}
+    told = {"backout_plan": "Copy the old files back. " * 20, "change_type": "emergency"}
+    groups: dict[str, Any] = {}
+    for _ in range(12):  # what the trees make of a plan hangs on the rest of the ticket
+        first = ticket()
+        change_id = service.score(first)["change_id"]
+        assert asked(service, change_id, "revision").status_code == 404
+        second = service.score({**first, **told})
+        body = asked(service, change_id, "revision").json()
+        check_adds_up(body)
+        assert (body["revision"], body["other"]["revision"]) == (second["revision"], "1")
+        groups |= {d["group"]: d for d in body["differences"]}
     assert groups
     # The same backout plan's record counts as one of this kind of change.
     assert set(groups) <= {"kind", "description", "model_track_record"}, "nothing else was changed"

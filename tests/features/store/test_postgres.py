@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from tests.postgres import programs
+
 pytestmark = pytest.mark.postgres
 
 
-def test_programs_are_found_on_the_path_then_the_newest_installed(
-    tmp_path: Path, programs_of: Callable[[str, Path], Path | None]
-) -> None:
+def test_programs_are_found_on_the_path_then_the_newest_installed(tmp_path: Path) -> None:
     def installed(*parts: str) -> Path:
         folder = tmp_path.joinpath(*parts)
         folder.mkdir(parents=True)
@@ -22,7 +21,7 @@ def test_programs_are_found_on_the_path_then_the_newest_installed(
         return folder
 
     def found(path: str) -> Path | None:
-        return programs_of(path, tmp_path / "lib")
+        return programs(path, tmp_path / "lib")
 
     assert found("/nowhere") is None
     nine, fifteen = installed("lib", "9", "bin"), installed("lib", "15", "bin")
@@ -33,8 +32,8 @@ def test_programs_are_found_on_the_path_then_the_newest_installed(
     assert found(f"/nowhere:{own}") == own
 
 
-def test_the_server_answers(server: str) -> None:
-    engine = sa.create_engine(server)
+def test_the_server_answers(postgres_server: str) -> None:
+    engine = sa.create_engine(postgres_server)
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT 1")) == 1
     engine.dispose()

@@ -28,9 +28,13 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("broken")
 def test_a_fault_is_a_page_and_the_log_has_it(
-    approver: Any, caplog: pytest.LogCaptureFixture
+    approver: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with caplog.at_level(logging.ERROR):
+    # Whoever configured logging before in this process may have silenced or cut off the logger.
+    log = logging.getLogger("serving.pages.faults")
+    monkeypatch.setattr(log, "disabled", False)
+    monkeypatch.setattr(log, "handlers", [caplog.handler])
+    with caplog.at_level(logging.ERROR, log.name):
         answer = approver.get("/", headers={"Accept": "text/html"})
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.text

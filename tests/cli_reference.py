@@ -16,8 +16,9 @@ HEAD = """# The command line
 
 Every command has `--help`, and `--json` for one JSON object on stdout, but for `serve`, which gives
 no result, and those that print what they make as it is: `openapi`, `sync example`,
-`policy example`, `audit export` and `webhooks secret`. Results go to stdout, everything else to stderr. Exit codes:
-0 done, 1 did not succeed, 2 bad input or usage, 4 store or registry out of reach, 130 interrupted.
+`policy example`, `audit export` and `webhooks secret`. Results go to stdout, everything else to
+stderr. Exit codes: 0 done, 1 did not succeed, 2 bad input or usage, 4 store or registry out of
+reach, 130 interrupted.
 
 <!-- made by `python -m tests.cli_reference`; a test compares it with the commands -->
 """

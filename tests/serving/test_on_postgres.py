@@ -1,10 +1,7 @@
-"""The tests of the service again, with everything it keeps on a PostgreSQL server."""
+"""The service with everything it keeps on a PostgreSQL server: one flow, and workers at once."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,25 +27,6 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _named(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(POSTGRES, postgres_server)
-
-
-MODULES = ("bulk", "journal", "queue", "requests", "review", "revisions", "webhooks")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("module", MODULES)
-def test_what_holds_on_a_file_holds_on_a_server(module: str) -> None:
-    path = Path(__file__).with_name(f"test_{module}.py")
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)],
-        env={**os.environ, ON_POSTGRES: "1"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
-    assert ran.returncode == 0, ran.stdout[-6_000:]
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from features.segment import NAME_BITS, Ints
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -124,7 +125,7 @@ def add_counts(
                     total[answer, question] += found
             if not counted or pairs[slot] < 0 or owners[question] < 0:
                 continue
-            pair = pairs[slot] + (owners[question] << 26) + code
+            pair = pairs[slot] + (owners[question] << NAME_BITS) + code
             at = np.searchsorted(owned, pair)
             while at < len(owned) and owned[at] == pair:
                 place = owned_at[at]
@@ -195,7 +196,7 @@ def meeting(
         near = 0
         for query in order:
             row = rows[query]
-            base = ((length << 26) + codes[query]) * stride
+            base = ((length << NAME_BITS) + codes[query]) * stride
             at = near = place_of(keys, base + since[length, row], near)
             while at < len(keys) and keys[at] < base + until[row]:
                 if (

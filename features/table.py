@@ -127,11 +127,14 @@ def _joined(parts: list[Behind]) -> tuple[dict[str, tuple[Floats, Floats]], dict
     if len(parts) == 1:
         return parts[0].counts, parts[0].words
     counts = {
-        name: tuple(np.concatenate([part.counts[name][n] for part in parts]) for n in (0, 1))
+        name: (
+            np.concatenate([part.counts[name][0] for part in parts]),
+            np.concatenate([part.counts[name][1] for part in parts]),
+        )
         for name in parts[0].counts
     }
     words = {name: np.concatenate([part.words[name] for part in parts]) for name in parts[0].words}
-    return {name: (failed, decided) for name, (failed, decided) in counts.items()}, words
+    return counts, words
 
 
 def _fill(

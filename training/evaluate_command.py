@@ -11,17 +11,22 @@ from features.console import progress_bars, show, tell
 from features.options import JSON, LABEL, MOMENT, aware, policy_of, setting_moment, store_of
 from features.settings import Settings
 
-
-@click.command()
-@LABEL
-@click.option("--test-from", type=MOMENT, help="One test window from then on, not several.")
-@click.option(
+FOLDS = click.option(
     "--folds",
     type=click.IntRange(2, 24),
     default=4,
     show_default=True,
     help="Test windows one after another over the newest 40 % of the changes.",
 )
+TEST_FROM = click.option(
+    "--test-from", type=MOMENT, help="One test window from then on, not several."
+)
+
+
+@click.command()
+@LABEL
+@TEST_FROM
+@FOLDS
 @click.option(
     "--retrains",
     type=click.IntRange(0, 50),

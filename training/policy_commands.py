@@ -11,6 +11,7 @@ import rich_click as click
 from features.console import progress_bars, show
 from features.options import JSON, LABEL, MOMENT, aware, policy_of, setting_moment, store_of
 from features.settings import Settings
+from training.evaluate_command import FOLDS, TEST_FROM
 
 if TYPE_CHECKING:
     from models.routing import RoutingPolicy, Rule
@@ -76,14 +77,8 @@ def policy_check(settings: Settings, file: Path | None, as_json: bool) -> None:
 @policy.command("rehearse")
 @FILE
 @LABEL
-@click.option(
-    "--folds",
-    type=click.IntRange(2, 24),
-    default=4,
-    show_default=True,
-    help="Test windows one after another over the newest 40 % of the changes.",
-)
-@click.option("--test-from", type=MOMENT, help="One test window from then on, not several.")
+@FOLDS
+@TEST_FROM
 @click.option("--as-of", type=MOMENT, help="Use only what was known then.")
 @JSON
 @click.pass_obj

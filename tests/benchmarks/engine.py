@@ -30,7 +30,7 @@ from features.history import History
 from features.index import Counted, EventIndex, Moments
 from features.policy import POLICIES
 from features.records import Change, ChangeEvent, Incident, Link, Record
-from features.segment import Events, Ints
+from features.segment import NAME_BITS, Events, Ints
 from features.state import FeatureState
 from features.streams import SLOTS
 from features.table import build
@@ -161,9 +161,9 @@ def against_pandas(state: FeatureState, changes: Columns, times: Ints) -> dict[s
 def events_of(state: FeatureState, slot: int) -> Events:
     """The events of one slot of the base."""
     base = state.index.base
-    low, high = np.searchsorted(base.keys, np.array([slot, slot + 1]) * (base.stride << 26))
+    low, high = np.searchsorted(base.keys, np.array([slot, slot + 1]) * (base.stride << NAME_BITS))
     places = np.arange(low, high)
-    codes = base.keys[low:high] // base.stride - (slot << 26)
+    codes = base.keys[low:high] // base.stride - (slot << NAME_BITS)
     return Events.of(codes, base.times(places), base.owners[low:high].astype(np.int64))
 
 

@@ -22,6 +22,9 @@ KINDS = ("freeze", "blackout", "maintenance")
 AHEAD = 30 * instants.DAY
 """How far ahead of a change the next closed time is looked for."""
 
+CLOSED = ("freeze", "blackout")
+"""Kinds of entries under which no change is welcome."""
+
 Floats = NDArray[np.float64]
 
 
@@ -44,8 +47,9 @@ class Calendar:
         superseded = np.full(len(known), np.iinfo(np.int64).max)
         same = names[1:] == names[:-1]
         superseded[:-1][same] = known[1:][same]
-        self.ids = entries["entry_id"]
-        self._starts, ends = entries.times("starts_at"), entries.times("ends_at")
+        self.ids, self.scopes = entries["entry_id"], entries["scope"]
+        self._starts, self._ends = entries.times("starts_at"), entries.times("ends_at")
+        ends = self._ends
         code, kind = scopes.learn(entries["scope"]), entries["kind"]
         possible = (self._starts != MISSING) & (ends > self._starts)
         self._by_kind = {}
@@ -61,6 +65,10 @@ class Calendar:
         nobody = np.full(len(codes), -1)
         each = np.arange(len(codes))
         return self._by_kind[kind].pairs(codes, each, starts, ends, times, nobody)
+
+    def span(self, place: int) -> tuple[int, int]:
+        """When an entry starts and ends, microseconds."""
+        return int(self._starts[place]), int(self._ends[place])
 
     def inside(self, kind: str, codes: Ints, starts: Ints, ends: Ints, times: Ints) -> Floats:
         """1 where a window meets an entry, else 0."""

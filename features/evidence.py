@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 
@@ -13,7 +14,7 @@ import numpy as np
 from features import instants, request
 from features.answers import overlapping
 from features.asking import Asked, ask
-from features.calendar import AHEAD, KINDS
+from features.calendar import AHEAD, CLOSED, KINDS
 from features.catalogue import Feature
 from features.columns import Columns
 from features.entities import ENTITIES, affected_cis, change_model
@@ -48,20 +49,43 @@ _KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Collision:
-    """Another change planned at the same time.
+    """Another change planned at the same time, or a closed time of the calendar.
 
     Parameters
     ----------
     kind : str
         ``same_ci``, ``dependency`` (an item that needs this one or is needed by it),
         ``indirect_dependency`` (over one item between), ``same_service`` or ``same_team``; the
-        nearest that applies.
+        nearest that applies. Of a closed time ``freeze`` or ``blackout``.
     overlap_minutes : float
+    change_id : str, optional
+        The other change.
+    closed : ClosedTime, optional
+        The closed time.
     """
 
-    change_id: str
     kind: str
     overlap_minutes: float
+    change_id: str | None = None
+    closed: ClosedTime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedTime:
+    """A freeze or a blackout.
+
+    Parameters
+    ----------
+    scope : str
+        An item, a service, or ``*`` for all.
+    starts_at, ends_at : datetime
+        The span, aware.
+    """
+
+    entry_id: str
+    scope: str
+    starts_at: datetime
+    ends_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +251,43 @@ def _planned(question: Question, entity: str) -> dict[int, int]:
 
 
 def collisions(question: Question) -> list[Collision]:
-    """Other changes planned at the same time on the same items, service or team, longest first."""
+    """What the planned window meets: freezes and blackouts of its items, services or everybody,
+    then other changes on the same items, on those next to them, on its service or of its team,
+    the longest overlap first.
+    """
+    return [*_closed_times(question), *_other_changes(question)]
+
+
+def _closed_times(question: Question) -> list[Collision]:
+    """Freezes and blackouts that the planned window meets, by start."""
+    one, calendar = question.one(), question.state.calendar
+    start = int(one.times("planned_start")[0])
+    if start == MISSING:
+        return []
+    codes = np.array(question.codes("scope"), np.int64)
+    spans = [np.full(len(codes), at) for at in (start, int(request.end(one)[0]), question.as_of)]
+    met: dict[int, Collision] = {}
+    for kind in CLOSED:
+        _, places, overlaps = calendar.meeting(kind, codes, *spans)
+        for place, micros in zip(places.tolist(), overlaps.tolist(), strict=True):
+            starts_at, ends_at = map(instants.from_micros, calendar.span(place))
+            if starts_at is None or ends_at is None:
+                continue  # an entry without both is in no index
+            closed = ClosedTime(
+                entry_id=calendar.ids[place],
+                scope=calendar.scopes[place],
+                starts_at=starts_at,
+                ends_at=ends_at,
+            )
+            met[place] = Collision(kind=kind, overlap_minutes=_minutes(micros), closed=closed)
+    return [met[place] for place in sorted(met, key=lambda place: (calendar.span(place), place))]
+
+
+def _minutes(micros: int) -> float:
+    return round(micros / (60 * instants.SECOND), 1)
+
+
+def _other_changes(question: Question) -> list[Collision]:
     found: dict[int, Collision] = {}
     for entity, kind in _KINDS.items():
         for other, micros in _planned(question, entity).items():
@@ -235,9 +295,9 @@ def collisions(question: Question) -> list[Collision]:
                 found[other] = Collision(
                     change_id=question.state.vocabulary("change").names[other],
                     kind=kind,
-                    overlap_minutes=round(micros / (60 * instants.SECOND), 1),
+                    overlap_minutes=_minutes(micros),
                 )
-    return sorted(found.values(), key=lambda c: (-c.overlap_minutes, c.change_id))
+    return sorted(found.values(), key=lambda c: (-c.overlap_minutes, c.change_id or ""))
 
 
 def similar_changes(

@@ -289,12 +289,32 @@ class SimilarOut(BaseModel):
     incidents: list[str]
 
 
-class CollisionOut(BaseModel):
-    """Another change planned at the same time."""
+class ClosedTimeOut(BaseModel):
+    """A freeze or a blackout of an item, a service or (scope ``*``) everything."""
 
-    change_id: str
-    kind: Literal["same_ci", "dependency", "indirect_dependency", "same_service", "same_team"]
+    entry_id: str
+    scope: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+class CollisionOut(BaseModel):
+    """What the planned window meets: another change, or a closed time of the calendar."""
+
+    change_id: str | None = Field(default=None, description="Null for a freeze or a blackout.")
+    kind: Literal[
+        "freeze",
+        "blackout",
+        "same_ci",
+        "dependency",
+        "indirect_dependency",
+        "same_service",
+        "same_team",
+    ]
     overlap_minutes: float
+    closed: ClosedTimeOut | None = Field(
+        default=None, description="The freeze or the blackout; null for another change."
+    )
 
 
 class Recommendation(BaseModel):

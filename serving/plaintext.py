@@ -30,9 +30,12 @@ def lines(answer: Answer) -> list[str]:
         found.append(f"         {say(CAUTION)}")
     for collision in answer.collisions[:5]:
         kind = collision.kind.replace("_", " ").replace("ci", "item")
-        found.append(
-            f"  collides with {collision.change_id} ({kind}, {collision.overlap_minutes:.0f} min)"
-        )
+        if (closed := collision.closed) is None:
+            other = str(collision.change_id)
+        else:
+            scope = "everything" if closed.scope == "*" else closed.scope
+            other = f"{closed.entry_id} of {scope}"
+        found.append(f"  collides with {other} ({kind}, {collision.overlap_minutes:.0f} min)")
     if answer.recommendation is not None:
         route = answer.recommendation.route.replace("_", " ")
         found.append(f"suggested route: {route} ({'; '.join(answer.recommendation.reasons)})")

@@ -208,16 +208,15 @@ def answer_of(body: Mapping[str, Any]) -> Answer:
 def _state(seq: int, answer: Answer, record: Change) -> dict[str, Any]:
     start, end = record.planned_start, record.planned_end
     raising = [factor.text for factor in answer.factors if factor.direction == "raises"]
+    others = [found for found in answer.collisions if found.change_id is not None]
     card = {
         "title": record.short_description,
         "summary": answer.summary,
         "times_base_rate": answer.times_base_rate,
         "percentile": answer.percentile,
         "reasons": raising[:REASONS],
-        "collisions": [
-            {"change_id": other.change_id, "kind": other.kind} for other in answer.collisions[:3]
-        ],
-        "collisions_count": len(answer.collisions),
+        "collisions": [{"change_id": other.change_id, "kind": other.kind} for other in others[:3]],
+        "collisions_count": len(others),
         "route": None if answer.recommendation is None else answer.recommendation.route,
         "shadow_route": None if answer.shadow is None else answer.shadow.route,
         "warnings": sorted({warning.code for warning in answer.warnings}),

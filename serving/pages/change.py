@@ -24,6 +24,8 @@ ADDITIVE = 0.0005
 """Factors and score may differ by a twentieth of a point; beyond that the page warns."""
 
 KINDS = {
+    "freeze": "Freeze",
+    "blackout": "Blackout",
     "same_ci": "Same item",
     "dependency": "Item that depends on it, or the other way round",
     "indirect_dependency": "The same over one item between",
@@ -160,9 +162,9 @@ def _lever_text(lever: Mapping[str, Any], times: Times) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class CollisionRow:
-    """Another change at the same time."""
+    """Another change at the same time, or a freeze or blackout with what it applies to."""
 
-    change_id: str
+    change_id: str | None
     kind: str
     title: str | None
     window: str
@@ -176,9 +178,12 @@ def collisions(
     facts: Facts,
     times: Times,
 ) -> tuple[list[CollisionRow], Markup]:
-    """Colliding changes in words and as a strip of windows."""
+    """Closed times and colliding changes in words, the changes also as a strip of windows."""
     rows, bars = [], []
     for found in answer.get("collisions", ()):
+        if found["change_id"] is None:
+            rows.append(_closed_row(found, times))
+            continue
         other = facts.change(found["change_id"])
         start, end = (None, None) if other is None else (other.start, other.end)
         rows.append(
@@ -196,6 +201,18 @@ def collisions(
     if own is None or not bars:
         return rows, Markup("")
     return rows, strip(own, bars[:8], times)
+
+
+def _closed_row(found: Mapping[str, Any], times: Times) -> CollisionRow:
+    closed = found["closed"]
+    scope = "everything" if closed["scope"] == "*" else closed["scope"]
+    return CollisionRow(
+        change_id=None,
+        kind=KINDS[found["kind"]],
+        title=f"{scope} ({closed['entry_id']})",
+        window=times.window(moment(closed["starts_at"]), moment(closed["ends_at"])),
+        minutes=found["overlap_minutes"],
+    )
 
 
 def _bar(change_id: str, start: datetime, end: datetime, band: str | None) -> Bar:

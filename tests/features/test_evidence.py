@@ -438,3 +438,8 @@ def test_behind_a_closed_time_stands_its_entry(day: Day) -> None:
     assert behind(asked, "in_freeze") == ["NOW"]
     assert behind(asked, "days_to_freeze") == ["NOW", "SOON"]
     assert behind(asked, "in_blackout") == []
+    (met,) = collisions(asked)
+    assert (met.kind, met.overlap_minutes, met.change_id) == ("freeze", 60.0, None)
+    assert met.closed is not None
+    assert (met.closed.entry_id, met.closed.scope) == ("NOW", "*")
+    assert (met.closed.starts_at, met.closed.ends_at) == (day(11), day(13))

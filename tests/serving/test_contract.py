@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from starlette.routing import Route
 
+from features.records import CalendarEntry
 from features.request import DESCRIBED_BY
 from models.explanation import SHOWN
 from serving.api import ROUTES, create_app
@@ -18,6 +20,7 @@ from serving.measures import Measures
 from serving.openapi import document
 from serving.problems import PROBLEMS
 
+LATER = {"planned_start": "2025-06-05T20:00:00Z", "planned_end": "2025-06-05T21:30:00Z"}
 BANDS = ("low", "moderate", "high", "very_high")
 
 
@@ -123,13 +126,58 @@ def test_evidence_and_similar_changes_are_on_record(
 
 
 def test_a_collision_is_named(shared: Any, ticket: Callable[..., Any]) -> None:
-    first = ticket(affected_cis=[])
+    first = ticket(affected_cis=[], **LATER)
     second = {**first, "change_id": f"{first['change_id']}-again"}
     shared.score(first)
     shared.clock.now = shared.clock.now.replace(microsecond=shared.clock.now.microsecond + 1)
     found = {c["change_id"]: c for c in shared.score(second)["collisions"]}
     assert found[first["change_id"]]["kind"] == "same_ci"
     assert found[first["change_id"]]["overlap_minutes"] > 0
+
+
+def test_a_closed_time_is_named_before_other_changes(
+    shared: Any, ticket: Callable[..., Any], person_of: Callable[..., Any]
+) -> None:
+    body = ticket(ci="closed-item", affected_cis=["closed-item"], **LATER)
+    start, end = (datetime.fromisoformat(body[name]) for name in ("planned_start", "planned_end"))
+    spans = {
+        "FREEZE-1": ("freeze", -60, 30),
+        "BLACK-1": ("blackout", 0, 600),
+        "LATER": ("freeze", 700, 800),
+    }
+    entries = [
+        CalendarEntry(
+            entry_id=name,
+            kind=kind,
+            scope="closed-item",
+            starts_at=start + timedelta(minutes=since),
+            ends_at=start + timedelta(minutes=until),
+            known_at=shared.clock.now - timedelta(days=1),
+        )
+        for name, (kind, since, until) in spans.items()
+    ]  # fmt: skip
+    with shared.store.write("test", now=shared.clock.now) as writer:
+        writer.add(entries)
+    shared.score({**body, "change_id": "CLOSED-TWIN"})
+    shared.clock.now += timedelta(microseconds=1)
+    freeze, blackout, *others = shared.score(body)["collisions"]
+    assert (freeze["kind"], freeze["change_id"], freeze["overlap_minutes"]) == ("freeze", None, 30)
+    assert freeze["closed"] == {
+        "entry_id": "FREEZE-1",
+        "scope": "closed-item",
+        "starts_at": f"{start - timedelta(minutes=60):%Y-%m-%dT%H:%M:%SZ}",
+        "ends_at": f"{start + timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    length = (end - start).total_seconds() / 60
+    assert (blackout["kind"], blackout["overlap_minutes"]) == ("blackout", min(length, 600))
+    assert "CLOSED-TWIN" in {other["change_id"] for other in others}
+    assert {other["closed"] for other in others} == {None}
+    listed = shared.ask("GET", f"/v1/changes/{body['change_id']}").json()["current"]
+    assert listed["collisions_count"] == len(others)  # the agenda says of a freeze by itself
+    page = person_of(shared, "approver")(f"/changes/{body['change_id']}")
+    assert "<strong>Freeze</strong> of <bdi>closed-item (FREEZE-1)</bdi>" in page
+    assert "<strong>Blackout</strong> of <bdi>closed-item (BLACK-1)</bdi>" in page
+    assert "LATER" not in page
 
 
 # the other routes --------------------------------------------------------------------------------

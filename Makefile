@@ -25,7 +25,7 @@ run: setup ## synthetic organisation, model, example score, service on 127.0.0.1
 	$(BIN)/changerisk serve --example
 
 test: setup ## all tests but the slow ones and those on Spark
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not spark" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not spark" $(ARGS)
 
 lint: setup ## format check, rules, types, import contracts
 	$(BIN)/ruff format --check .

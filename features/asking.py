@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from features import instants, request
 from features.catalogue import CATALOGUE, Feature
 from features.columns import Array, Columns
-from features.entities import ENTITIES, ORGANISATION, Named
+from features.entities import ENTITIES, ORGANISATION
 from features.index import Counted, Moments
 from features.instants import MISSING
+from features.names import Named
 from features.segment import Ints
 from features.state import FeatureState
 from features.streams import CHANGE_STREAMS, SLOTS, streams_of

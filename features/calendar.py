@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from features import instants
 from features.columns import Columns
-from features.entities import Vocabulary
 from features.instants import MISSING
+from features.names import Vocabulary
 from features.overlap import OverlapIndex, Windows
 from features.segment import Ints
 

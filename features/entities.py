@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.util import hash_array
 
-from features.columns import MANY, Columns, array_of
+from features.columns import Columns
 from features.instants import MISSING
+from features.names import Named
 from features.segment import Ints, spread
 
 ORGANISATION = "*"
@@ -43,177 +42,6 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 TEXT_WORDS = 4
 """Fewest words of a plan that is compared with others; "no backout possible" is nobody's text."""
-
-
-@dataclass(frozen=True)
-class Named:
-    """Names read off a table of changes.
-
-    Parameters
-    ----------
-    row : ndarray of int64, shape (n,)
-        The change each name belongs to, ascending.
-    distinct : ndarray of object
-        The names, most of them once: of a million changes many name the same.
-    place : ndarray of int64, shape (n,)
-        Which of them each is.
-    """
-
-    row: Ints
-    distinct: NDArray[np.object_]
-    place: Ints
-
-    @classmethod
-    def of(cls, row: Ints, names: NDArray[np.object_]) -> Named:
-        """Names one by one."""
-        if len(names) < MANY:
-            return cls(row, names, np.arange(len(names)))
-        place, distinct = pd.factorize(names)
-        return cls(row, distinct, place)
-
-    @property
-    def names(self) -> NDArray[np.object_]:
-        """The name of each row."""
-        return self.distinct[self.place]
-
-    def found_in(self, vocabulary: Vocabulary) -> Ints:
-        """Their codes, -1 for names never seen."""
-        return vocabulary.find(self.distinct)[self.place]
-
-    def learnt_by(self, vocabulary: Vocabulary) -> Ints:
-        """Their codes, new names added."""
-        return vocabulary.learn(self.distinct)[self.place]
-
-
-@dataclass(frozen=True)
-class SavedNames:
-    """Names that never change, as arrays that can be mapped from disk.
-
-    Parameters
-    ----------
-    text, ends : ndarray of uint8, of int64
-        All names in UTF-8, and where each of them ends.
-    digests, codes : ndarray of uint64, of int32
-        Digests of the names in order, and the place of the name of each.
-    """
-
-    text: NDArray[np.uint8]
-    ends: Ints
-    digests: NDArray[np.uint64]
-    codes: NDArray[np.int32]
-
-    @classmethod
-    def of(cls, names: Sequence[str]) -> SavedNames:
-        """The given names, in their order."""
-        encoded = [name.encode() for name in names]
-        digests = digests_of(list(names))
-        order = np.argsort(digests, kind="stable")
-        return cls(
-            np.frombuffer(b"".join(encoded), np.uint8),
-            np.cumsum([len(one) for one in encoded], dtype=np.int64),
-            digests[order],
-            order.astype(np.int32),
-        )
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays by name."""
-        return {name.name: getattr(self, name.name) for name in fields(self)}
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def __getitem__(self, code: int) -> str:
-        first = int(self.ends[code - 1]) if code else 0
-        return self.text[first : int(self.ends[code])].tobytes().decode()
-
-    def find(self, names: Sequence[str]) -> list[int]:
-        """Places of names, -1 for one that is not among them."""
-        wanted = digests_of(names)
-        places = np.searchsorted(self.digests, wanted)
-        found = []
-        for name, digest, place in zip(names, wanted, places.tolist(), strict=True):
-            # Two names may share a digest: the text decides.
-            while place < len(self) and self.digests[place] == digest:
-                if self[int(self.codes[place])] == name:
-                    break
-                place += 1
-            else:
-                found.append(-1)
-                continue
-            found.append(int(self.codes[place]))
-        return found
-
-
-def digests_of(names: Sequence[str] | NDArray[np.object_]) -> NDArray[np.uint64]:
-    """64-bit digests of names; equal ones for equal names, on every machine."""
-    array = names if isinstance(names, np.ndarray) else array_of("text", names)
-    digests: NDArray[np.uint64] = hash_array(array, categorize=False)
-    return digests
-
-
-class Vocabulary:
-    """Names to whole numbers, growing.
-
-    Parameters
-    ----------
-    saved : SavedNames, optional
-        The first names; they are looked up where they lie, and those asked for are remembered.
-    """
-
-    def __init__(self, saved: SavedNames | None = None) -> None:
-        self._saved = saved
-        self._codes: dict[str, int] = {}
-        self.names = Names(saved)
-
-    def learn(self, names: Iterable[str]) -> Ints:
-        """Codes of names, new ones added."""
-        names = list(self._remembered(names))
-        known = self._codes
-        new = [name for name in dict.fromkeys(names) if name not in known]
-        known.update(zip(new, range(len(self.names), len(self.names) + len(new)), strict=True))
-        self.names.added.extend(new)
-        return np.fromiter(map(known.__getitem__, names), np.int64, len(names))
-
-    def find(self, names: Iterable[str]) -> Ints:
-        """Codes of names, -1 for one never seen."""
-        get = self._codes.get
-        return np.array([get(name, -1) for name in self._remembered(names)], np.int64)
-
-    def _remembered(self, names: Iterable[str]) -> Iterable[str]:
-        """The names, after those of them that were saved have been looked up."""
-        if not self._saved:
-            return names
-        names = list(names)
-        unknown = list({name for name in names if name not in self._codes})
-        if unknown:
-            pairs = zip(unknown, self._saved.find(unknown), strict=True)
-            self._codes.update((name, code) for name, code in pairs if code >= 0)
-        return names
-
-
-class Names(Sequence[str]):
-    """The names of a vocabulary by their codes."""
-
-    def __init__(self, saved: SavedNames | None) -> None:
-        self._saved = saved
-        self._first = 0 if saved is None else len(saved)
-        self.added: list[str] = []
-
-    def __len__(self) -> int:
-        return self._first + len(self.added)
-
-    @overload
-    def __getitem__(self, code: int) -> str: ...
-
-    @overload
-    def __getitem__(self, code: slice) -> list[str]: ...
-
-    def __getitem__(self, code: int | slice) -> str | list[str]:
-        if isinstance(code, slice):
-            return [self[one] for one in range(*code.indices(len(self)))]
-        if self._saved is not None and 0 <= code < self._first:
-            return self._saved[code]
-        return self.added[code - self._first]
 
 
 def masked_title(title: str) -> str:

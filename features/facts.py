@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import RECORD_TYPES, Columns
-from features.entities import affected_in, digests_of
+from features.entities import affected_in
 from features.history import History
+from features.names import digests_of
 from features.policy import LabelPolicy
 from features.records import Change, ChangeEvent, Incident, Link
 from features.segment import Ints, distinct

@@ -25,11 +25,12 @@ import orjson
 
 from features import catalogue
 from features.columns import RECORD_TYPES
-from features.entities import ENTITIES, SavedNames, Vocabulary
+from features.entities import ENTITIES
 from features.facts import Facts, Lookup, doors_of
 from features.history import History
 from features.index import NO_WEIGHTS, EventIndex
 from features.mapped import read_table, write_table
+from features.names import SavedNames, Vocabulary
 from features.overlap import OverlapIndex, Windows
 from features.place import NOWHERE, Place
 from features.policy import LabelPolicy

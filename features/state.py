@@ -8,10 +8,10 @@ import numpy as np
 
 from features.calendar import Calendar
 from features.columns import Columns
-from features.entities import Vocabulary
 from features.facts import Facts, any_of
 from features.history import History
 from features.index import MERGE_AT, RATIO, EventIndex, Slot, StreamIndex
+from features.names import Vocabulary
 from features.overlap import OverlapIndex
 from features.policy import LabelPolicy
 from features.records import CalendarEntry, Change, ChangeEvent, Incident, Item, Link, Relation

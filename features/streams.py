@@ -29,10 +29,11 @@ from features import request
 from features.catalogue import CATALOGUE
 from features.catalogue.feature import Feature
 from features.columns import Columns
-from features.entities import EMITTED, ENTITIES, ORGANISATION, Vocabulary
+from features.entities import EMITTED, ENTITIES, ORGANISATION
 from features.history import History
 from features.index import Slot
 from features.instants import MISSING
+from features.names import Vocabulary
 from features.overlap import Windows
 from features.policy import LabelPolicy
 from features.records import Incident

@@ -26,8 +26,9 @@ from features.asking import (
 )
 from features.catalogue import CATALOGUE, NAMES, Feature
 from features.columns import Array, Columns
-from features.entities import ENTITIES, Named
+from features.entities import ENTITIES
 from features.index import Moments
+from features.names import Named
 from features.segment import Ints
 from features.state import FeatureState
 

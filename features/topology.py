@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.columns import Columns
-from features.entities import Vocabulary
 from features.index import EventIndex
 from features.instants import MISSING
+from features.names import Vocabulary
 from features.segment import Events, Ints, distinct, spread
 
 MOST_RELATED = 64

@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.columns import Columns
-from features.entities import ENTITIES, Vocabulary
+from features.entities import ENTITIES
 from features.history import History
 from features.index import EventIndex, StreamIndex
 from features.instants import MISSING
+from features.names import Vocabulary
 from features.policy import LabelPolicy
 from features.records import Change, ChangeEvent, Incident, Link
 from features.segment import Events, Ints

@@ -19,7 +19,7 @@ from features.records import Change
 from features.sentences import within
 from features.state import FeatureState
 from features.store import Store
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from features.table import build
 from models.bundle import RiskModel
 from models.contrast import Contrast, Difference, Row, contrast

@@ -16,7 +16,7 @@ from typing import Any
 
 from features import instants
 from features.store import Store, StoreError
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from features.store.outbox import WAITING, Outbox
 from serving.events import SOURCE, told_by
 from serving.runtime import Runtime

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from features.store.outbox import Outbox
 
 SOURCE = "/change-risk"

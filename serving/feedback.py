@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from features import instants
 from features.store import Store
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from serving.keys import Caller
 from serving.problems import RefusedError
 

@@ -11,7 +11,7 @@ import orjson
 
 from features import instants
 from features.store import Store, StoreError, StoreUnavailableError
-from features.store.database import GENESIS, JournalEntry, chain_hash
+from features.store.chain import GENESIS, JournalEntry, chain_hash
 from features.store.retention import KIND as RETENTION
 from features.store.retention import Anchor, digest_of
 

@@ -19,8 +19,8 @@ from pydantic import BaseModel, Field
 from features import instants
 from features.records import Change
 from features.store import Store
-from features.store.database import Writer
 from features.store.review import Selection
+from features.store.writing import Writer
 from serving.contract import Answer, ChangeIn, Recommendation
 from serving.problems import RefusedError
 

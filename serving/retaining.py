@@ -18,7 +18,7 @@ import orjson
 from features import instants
 from features.errors import ChangeRiskError
 from features.store import Store
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from features.store.retention import KIND, digest_of, runs_of
 from serving.journal import Verification, fault_of, hash_of
 from serving.spreadsheet import cell

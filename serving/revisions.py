@@ -12,7 +12,7 @@ from features.language import say, say_count
 from features.records import LIST_FIELDS, TEXT_FIELDS, TIME_FIELDS
 from features.request import words
 from features.sentences import number, per_hundred, spoken_moment
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from serving.policy import BAND_WORDS
 
 MOVED_LEAST = 0.05

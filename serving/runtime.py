@@ -95,6 +95,11 @@ class Runtime:
                 threading.Thread(target=self._open, name="open", daemon=True).start()
             return self._scorer
 
+    def close(self) -> None:
+        """Give back what is held of the store; a later question opens it anew."""
+        if self._scorer is not None:
+            self._scorer.store.close()
+
     def _open(self) -> None:
         """Open what is not open yet; what cannot be opened is tried again later."""
         try:

@@ -20,7 +20,7 @@ from features.records import Change
 from features.saved import open_state
 from features.state import FeatureState
 from features.store import ASKED, Store, StoreError
-from features.store.database import Writer
+from features.store.writing import Writer
 from features.table import build
 from models.explanation import Explainer
 from models.registry import Registered

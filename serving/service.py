@@ -60,8 +60,9 @@ def create_service(runtime: Runtime) -> bentoml.Service:
 
         @bentoml.on_shutdown  # type: ignore[untyped-decorator]
         def end(self) -> None:
-            """End what runs beside the answers."""
+            """End what runs beside the answers, then give the store back."""
             self._couriers.stop()
+            runtime.close()
 
         @bentoml.api(route="/score")  # type: ignore[untyped-decorator]
         async def score(self, change: ChangeIn, /) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
@@ -14,6 +15,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.postgres import NO_SERVER, POSTGRES, PostgresServer, programs
+
+# Models and tables of the session stay; going through all of them again and again is a tenth of it.
+gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(scope="session")

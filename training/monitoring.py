@@ -19,7 +19,7 @@ from features import instants
 from features.catalogue import BY_NAME, NAMES
 from features.history import History
 from features.progress import Progress, silent
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from models.registry import Registered
 from training.audits import EXPECTED_RANGE
 from training.distributions import CHANGED, stability_index

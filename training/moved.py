@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from features import instants
 from features.columns import Columns
-from features.entities import Vocabulary
 from features.history import History
 from features.instants import MISSING
+from features.names import Vocabulary
 from features.policy import POLICIES, LabelPolicy
 from features.progress import Progress
 from features.records import Change, ChangeEvent, Incident

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import Columns
-from features.entities import ENTITIES, Vocabulary, masked_title
+from features.entities import ENTITIES, masked_title
 from features.instants import DAY
+from features.names import Vocabulary
 from training.splits import NEVER, Split
 
 Ints = NDArray[np.int64]

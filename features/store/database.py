@@ -8,71 +8,35 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from alembic.util import CommandError
 
 from features import instants
-from features.columns import RECORD_TYPES, kinds
-from features.errors import ChangeRiskError
+from features.columns import kinds
 from features.history import History
 from features.place import Place
 from features.records import Change, Record
 from features.store import migrations
+from features.store.chain import JournalEntry, entry_of
 from features.store.dialects import insert_into
-from features.store.news import news
+from features.store.errors import StoreUnavailableError
+from features.store.opening import FileRule, engine_of
 from features.store.outbox import Outbox
 from features.store.references import References
 from features.store.requests import Requests
 from features.store.retention import Anchor, Retention
 from features.store.review import Review, Values
-from features.store.rows import Row, to_columns, to_row
-from features.store.schema import TABLE_NAMES, api_key, batch, journal, record_tables, setting
-
-GENESIS = "0" * 64
-"""The hash before the first journal entry."""
+from features.store.rows import to_columns, to_row
+from features.store.schema import api_key, batch, journal, record_tables, setting
+from features.store.writing import Writer
 
 ASKED = "score"
 """Source of the writes that keep changes as they came with a question for their score."""
-
-CHUNK = 5_000
-
-
-class StoreError(ChangeRiskError):
-    """The store refused or could not do what was asked; the message says what to do."""
-
-
-class StoreUnavailableError(StoreError):
-    """The database cannot be reached or opened."""
-
-    exit_code = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class JournalEntry:
-    """One line of the append-only journal."""
-
-    seq: int
-    entry_id: str
-    kind: str
-    change_id: str | None
-    written_at: datetime
-    body: dict[str, Any]
-    previous_hash: str
-    hash: str
-
-
-class Head(NamedTuple):
-    """Number and hash of the journal's last entry."""
-
-    seq: int
-    hash: str
 
 
 class Store:
@@ -102,8 +66,8 @@ class Store:
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:
-        self._file = _File(create)
-        self.engine = _engine(url, self._file)
+        self._file = FileRule(create)
+        self.engine = engine_of(url, self._file)
         try:
             migrations.upgrade(self.engine)
             self._file.create = False
@@ -361,7 +325,7 @@ class Store:
             row = connection.execute(
                 sa.select(journal).where(journal.c.entry_id == entry_id)
             ).first()
-        return None if row is None else _journal_entry(row)
+        return None if row is None else entry_of(row)
 
     def journal_entries(
         self, *, change_id: str | None = None, kind: str | None = None, after: int = 0
@@ -384,7 +348,7 @@ class Store:
             query = query.where(journal.c.kind == kind)
         with self._reading() as connection:
             for row in connection.execution_options(yield_per=1_000).execute(query):
-                yield _journal_entry(row)
+                yield entry_of(row)
 
     def anchors(self) -> list[Anchor]:
         """What stands in the journal where entries were removed, in order."""
@@ -452,235 +416,9 @@ class Store:
             ) from error
 
 
-class Writer:
-    """The open transaction of :meth:`Store.write`."""
-
-    def __init__(self, connection: sa.Connection, number: int, now: datetime) -> None:
-        self._connection = connection
-        self.batch = number
-        self.now = now
-        self.rows_written = 0
-        self._added: dict[type, list[Row]] = {}
-        self.review = Review(connection)
-        self.retention = Retention(connection)
-        self.references = References(connection)
-
-    def add_news(self, records: Sequence[Record]) -> dict[str, int]:
-        """Store what is not on record yet in other words; see :mod:`features.store.news`."""
-        return self.add(news(self._connection, records))
-
-    def add(
-        self, records: Iterable[Record], progress: Callable[[int], None] | None = None
-    ) -> dict[str, int]:
-        """Store the facts that are new; count them by table name.
-
-        Parameters
-        ----------
-        progress : callable, optional
-            Told the number of records done after every chunk.
-        """
-        sorted_out: dict[type, list[Row]] = {kind: [] for kind in RECORD_TYPES}
-        for record in records:
-            sorted_out[type(record)].append(to_row(record))
-        added = {}
-        done = 0
-        for kind, rows in sorted_out.items():
-            fresh = self._fresh(record_tables[kind], rows)
-            for start in range(0, len(fresh), CHUNK):
-                self._insert(record_tables[kind], fresh[start : start + CHUNK])
-                if progress is not None:
-                    progress(done + min(start + CHUNK, len(fresh)))
-            done += len(rows)
-            added[TABLE_NAMES[kind]] = len(fresh)
-            self.rows_written += len(fresh)
-            self._added.setdefault(kind, []).extend(fresh)
-        return added
-
-    def history(self) -> History:
-        """The facts added, as :meth:`Store.load` will give them once they are written."""
-        tables = {}
-        for kind in RECORD_TYPES:
-            names = ("batch", *kinds(kind))
-            rows = [[row[name] for name in names] for row in self._added.get(kind, ())]
-            tables[kind] = to_columns(kind, rows)
-        return History(tables, self.batch)
-
-    def append_journal(
-        self, entry_id: str, kind: str, change_id: str | None, body: Mapping[str, object]
-    ) -> Head:
-        """Add an entry to the journal, chained to the one before it; it is the new head."""
-        return self.append_all(kind, [(entry_id, change_id, body)])
-
-    def append_all(
-        self, kind: str, entries: Iterable[tuple[str, str | None, Mapping[str, object]]]
-    ) -> Head:
-        """Add entries of one kind (id, change, body), each chained to the one before it; the last
-        is the new head.
-        """
-        seq, previous = self._head()
-        written_at, rows = instants.to_micros(self.now), []
-        for number, (entry_id, change_id, body) in enumerate(entries, start=seq + 1):
-            text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
-            digest = chain_hash(previous, number, entry_id, kind, change_id, written_at, text)
-            rows.append(
-                {
-                    "seq": number,
-                    "entry_id": entry_id,
-                    "kind": kind,
-                    "change_id": change_id,
-                    "written_at": written_at,
-                    "body": text,
-                    "previous_hash": previous,
-                    "hash": digest,
-                }
-            )
-            previous = digest
-        self._connection.execute(journal.insert(), rows)
-        return Head(seq + len(rows), previous)
-
-    def _head(self) -> Head:
-        """The last entry of the journal."""
-        query = sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
-        row = self._connection.execute(query).first()
-        return Head(0, GENESIS) if row is None else Head(int(row[0]), str(row[1]))
-
-    def _fresh(self, table: sa.Table, rows: list[Row]) -> list[Row]:
-        """The rows whose identity the table does not hold yet, each once."""
-        seen: set[bytes] = set()
-        if len(rows) > CHUNK:
-            seen = {bytes(i) for i in self._connection.scalars(sa.select(table.c.identity))}
-        elif rows:
-            wanted = [row["identity"] for row in rows]
-            for start in range(0, len(wanted), 500):
-                query = sa.select(table.c.identity).where(
-                    table.c.identity.in_(wanted[start : start + 500])
-                )
-                seen |= {bytes(i) for i in self._connection.scalars(query)}
-        fresh = []
-        for row in rows:
-            identity = row["identity"]
-            if identity not in seen:
-                seen.add(identity)  # type: ignore[arg-type]
-                fresh.append({**row, "batch": self.batch})
-        return fresh
-
-    def _insert(self, table: sa.Table, rows: list[Row]) -> None:
-        if rows:
-            insert = insert_into(self._connection, table)
-            self._connection.execute(insert.on_conflict_do_nothing(), rows)
-
-
 def _read_until(after: int, last: int) -> sa.Select[int]:
     """Newest ``known_at`` of the changes of some writes that nobody merely asked about."""
     table = record_tables[Change]
     written = table.join(batch, batch.c.batch == table.c.batch)
     query = sa.select(sa.func.max(table.c.known_at)).select_from(written)
     return query.where(table.c.batch > after, table.c.batch <= last, batch.c.source != ASKED)
-
-
-def chain_hash(
-    previous: str,
-    seq: int,
-    entry_id: str,
-    kind: str,
-    change_id: str | None,
-    written_at: int,
-    body: str,
-) -> str:
-    """SHA-256 that chains a journal entry to the one before it."""
-    parts = [previous, seq, entry_id, kind, change_id, written_at, body]
-    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
-
-
-def _journal_entry(row: sa.Row[Any]) -> JournalEntry:
-    moment = instants.from_micros(row.written_at)
-    if moment is None:
-        raise StoreError(f"journal entry {row.seq} has no time: the store was changed by hand")
-    return JournalEntry(
-        seq=row.seq,
-        entry_id=row.entry_id,
-        kind=row.kind,
-        change_id=row.change_id,
-        written_at=moment,
-        body=orjson.loads(row.body),
-        previous_hash=row.previous_hash,
-        hash=row.hash,
-    )
-
-
-@dataclass
-class _File:
-    """What may happen to an SQLite file."""
-
-    create: bool
-
-
-def _engine(url: str, file: _File) -> sa.Engine:
-    try:
-        parsed = sa.make_url(url)
-        if parsed.get_backend_name() == "postgresql":
-            return sa.create_engine(parsed, pool_pre_ping=True)
-        if parsed.get_backend_name() != "sqlite":
-            raise ValueError("neither SQLite nor PostgreSQL")
-        engine = sa.create_engine(parsed, connect_args={"timeout": 30})
-        if parsed.database and file.create:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailableError(f"cannot make the folder of the store: {error}") from error
-    except (sa.exc.ArgumentError, ValueError, ImportError) as error:
-        raise StoreUnavailableError(
-            "the store's URL cannot be read; expected sqlite:///path/to/history.db or "
-            "postgresql+psycopg://user@host/database"
-        ) from error
-    sa.event.listen(engine, "connect", _on_sqlite_connect)
-    sa.event.listen(engine, "begin", _on_sqlite_begin)
-    if parsed.database:
-        _follow(engine, Path(parsed.database).absolute(), file)
-    return engine
-
-
-def _follow(engine: sa.Engine, path: Path, file: _File) -> None:
-    """Let connections see the file that stands at the path, and no other.
-
-    A connection stays with the file it opened, wherever that is moved: what is written to it while
-    another stands in its place would be lost without a word.
-    """
-
-    def connecting(_dialect: object, _record: object, arguments: list[Any], options: Any) -> None:
-        if not file.create:
-            arguments[:] = [f"{path.as_uri()}?mode=rw"]
-            options["uri"] = True
-
-    def connected(_connection: object, record: Any) -> None:
-        record.info["file"] = _identity(path)
-
-    def checked_out(_connection: object, record: Any, _proxy: object) -> None:
-        if record.info["file"] != _identity(path):
-            raise sa.exc.DisconnectionError("another file stands in its place")
-
-    sa.event.listen(engine, "do_connect", connecting)
-    sa.event.listen(engine, "connect", connected)
-    sa.event.listen(engine, "checkout", checked_out)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another of its name; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _on_sqlite_connect(connection: Any, _record: object) -> None:
-    # The driver's own transaction handling is off: a writer must take its lock at the start.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _on_sqlite_begin(connection: sa.Connection) -> None:
-    reading = connection.get_execution_options().get("changerisk_reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from models.bands import Bands
 from serving.contract import ChangeIn
 from serving.pages import charts

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from serving import decisions, outcomes
 from serving.contract import ChangeIn
 from serving.decisions import Decisions

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from features.store import Store
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from models.bands import BANDS
 from models.explanation import heading
 from serving.decisions import Decisions

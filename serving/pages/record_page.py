@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from features import instants
 from features.store import Store
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from models.bands import BANDS, Bands
 from models.explanation import heading
 from serving.feedback import SCORE

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from features.store import Store
-from features.store.database import JournalEntry
+from features.store.chain import JournalEntry
 from serving.pages.agenda import DECIDED, Agenda, Filters, Row
 from serving.pages.agenda_page import read_agenda
 from serving.pages.desk import Desk

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from features import instants
 from features.columns import Columns
-from features.entities import Vocabulary
 from features.history import History
+from features.names import Vocabulary
 from features.policy import POLICIES, LabelPolicy
 from features.records import Change, Incident, Link
 from features.verdicts import (

@@ -148,7 +148,7 @@ def test_a_part_that_cannot_be_recorded_is_not_scored(
     service: Any, ticket: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from features.store import StoreUnavailableError
-    from features.store.database import Writer
+    from features.store.writing import Writer
 
     def refuse(*_: object) -> None:
         raise StoreUnavailableError("no room")

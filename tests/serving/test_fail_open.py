@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from features.state import FeatureState
 from features.store import StoreError, StoreUnavailableError
-from features.store.database import Writer
+from features.store.writing import Writer
 from models.registry import Registered, Registry, RegistryError
 from serving import answers, runtime, scorer
 from serving.problems import MEDIA_TYPE

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.store import Store, StoreUnavailableError
-from features.store.database import GENESIS
+from features.store.chain import GENESIS
 from serving.journal import digest, verify
 from serving.runtime import wall_clock
 

@@ -17,11 +17,7 @@ from tests.postgres import POSTGRES
 
 ON_POSTGRES = "CHANGERISK_TEST_SERVICE_ON_POSTGRES"
 
-pytestmark = [
-    pytest.mark.postgres,
-    # The driver warns of connections that go with their database, which is dropped under them.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
+    """End a process and its children, which may outlive it and hold its output open."""
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 

@@ -16,7 +16,7 @@ from features.sources import import_source
 from features.store import Store
 from training.fit import train
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 REFERENCE = {"wikimedia-config": 0.649, "wikimedia-puppet": 0.679}

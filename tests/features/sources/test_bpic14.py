@@ -303,6 +303,7 @@ def test_what_is_not_an_export_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_the_real_export(tmp_path: Path) -> None:
     here = Path(__file__).parents[4] / "shared" / "data"
     folder = Path(os.environ.get("CHANGERISK_REAL_DATA", here)) / "bpic14"

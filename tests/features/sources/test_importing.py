@@ -18,7 +18,7 @@ from features.sources import importing as importing_module
 from features.sources.importing import Reader, Source
 from features.sources.reading import coverage
 from features.store import Store, StoreUnavailableError
-from features.store.database import CHUNK, Writer
+from features.store.writing import CHUNK, Writer
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

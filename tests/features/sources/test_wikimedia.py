@@ -185,6 +185,7 @@ def test_what_is_not_an_export_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "changes", "backed_out"),
     [("wikimedia-config", 27_060, 2_531), ("wikimedia-puppet", 83_386, 3_029)],

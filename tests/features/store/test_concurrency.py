@@ -19,7 +19,7 @@ from features.records import (
     Record,
 )
 from features.store import Store, StoreError, StoreUnavailableError
-from features.store.database import GENESIS
+from features.store.chain import GENESIS
 from features.store.schema import metadata
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123_456, tzinfo=UTC)

@@ -27,8 +27,9 @@ from features.records import (
     Relation,
 )
 from features.store import Store, StoreError
-from features.store.database import CHUNK, GENESIS, chain_hash
+from features.store.chain import GENESIS, chain_hash
 from features.store.schema import batch
+from features.store.writing import CHUNK
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 LATER = NOW + timedelta(days=30, microseconds=1)

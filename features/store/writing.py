@@ -1,0 +1,142 @@
+"""The open transaction that facts and journal entries are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import orjson
+import sqlalchemy as sa
+
+from features import instants
+from features.columns import RECORD_TYPES, kinds
+from features.history import History
+from features.records import Record
+from features.store.chain import GENESIS, Head, chain_hash
+from features.store.dialects import insert_into
+from features.store.news import news
+from features.store.references import References
+from features.store.retention import Retention
+from features.store.review import Review
+from features.store.rows import Row, to_columns, to_row
+from features.store.schema import TABLE_NAMES, journal, record_tables
+
+CHUNK = 5_000
+
+
+class Writer:
+    """The open transaction of :meth:`Store.write`."""
+
+    def __init__(self, connection: sa.Connection, number: int, now: datetime) -> None:
+        self._connection = connection
+        self.batch = number
+        self.now = now
+        self.rows_written = 0
+        self._added: dict[type, list[Row]] = {}
+        self.review = Review(connection)
+        self.retention = Retention(connection)
+        self.references = References(connection)
+
+    def add_news(self, records: Sequence[Record]) -> dict[str, int]:
+        """Store what is not on record yet in other words; see :mod:`features.store.news`."""
+        return self.add(news(self._connection, records))
+
+    def add(
+        self, records: Iterable[Record], progress: Callable[[int], None] | None = None
+    ) -> dict[str, int]:
+        """Store the facts that are new; count them by table name.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Told the number of records done after every chunk.
+        """
+        sorted_out: dict[type, list[Row]] = {kind: [] for kind in RECORD_TYPES}
+        for record in records:
+            sorted_out[type(record)].append(to_row(record))
+        added = {}
+        done = 0
+        for kind, rows in sorted_out.items():
+            fresh = self._fresh(record_tables[kind], rows)
+            for start in range(0, len(fresh), CHUNK):
+                self._insert(record_tables[kind], fresh[start : start + CHUNK])
+                if progress is not None:
+                    progress(done + min(start + CHUNK, len(fresh)))
+            done += len(rows)
+            added[TABLE_NAMES[kind]] = len(fresh)
+            self.rows_written += len(fresh)
+            self._added.setdefault(kind, []).extend(fresh)
+        return added
+
+    def history(self) -> History:
+        """The facts added, as :meth:`Store.load` will give them once they are written."""
+        tables = {}
+        for kind in RECORD_TYPES:
+            names = ("batch", *kinds(kind))
+            rows = [[row[name] for name in names] for row in self._added.get(kind, ())]
+            tables[kind] = to_columns(kind, rows)
+        return History(tables, self.batch)
+
+    def append_journal(
+        self, entry_id: str, kind: str, change_id: str | None, body: Mapping[str, object]
+    ) -> Head:
+        """Add an entry to the journal, chained to the one before it; it is the new head."""
+        return self.append_all(kind, [(entry_id, change_id, body)])
+
+    def append_all(
+        self, kind: str, entries: Iterable[tuple[str, str | None, Mapping[str, object]]]
+    ) -> Head:
+        """Add entries of one kind (id, change, body), each chained to the one before it; the last
+        is the new head.
+        """
+        seq, previous = self._head()
+        written_at, rows = instants.to_micros(self.now), []
+        for number, (entry_id, change_id, body) in enumerate(entries, start=seq + 1):
+            text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+            digest = chain_hash(previous, number, entry_id, kind, change_id, written_at, text)
+            rows.append(
+                {
+                    "seq": number,
+                    "entry_id": entry_id,
+                    "kind": kind,
+                    "change_id": change_id,
+                    "written_at": written_at,
+                    "body": text,
+                    "previous_hash": previous,
+                    "hash": digest,
+                }
+            )
+            previous = digest
+        self._connection.execute(journal.insert(), rows)
+        return Head(seq + len(rows), previous)
+
+    def _head(self) -> Head:
+        """The last entry of the journal."""
+        query = sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
+        row = self._connection.execute(query).first()
+        return Head(0, GENESIS) if row is None else Head(int(row[0]), str(row[1]))
+
+    def _fresh(self, table: sa.Table, rows: list[Row]) -> list[Row]:
+        """The rows whose identity the table does not hold yet, each once."""
+        seen: set[bytes] = set()
+        if len(rows) > CHUNK:
+            seen = {bytes(i) for i in self._connection.scalars(sa.select(table.c.identity))}
+        elif rows:
+            wanted = [row["identity"] for row in rows]
+            for start in range(0, len(wanted), 500):
+                query = sa.select(table.c.identity).where(
+                    table.c.identity.in_(wanted[start : start + 500])
+                )
+                seen |= {bytes(i) for i in self._connection.scalars(query)}
+        fresh = []
+        for row in rows:
+            identity = row["identity"]
+            if identity not in seen:
+                seen.add(identity)  # type: ignore[arg-type]
+                fresh.append({**row, "batch": self.batch})
+        return fresh
+
+    def _insert(self, table: sa.Table, rows: list[Row]) -> None:
+        if rows:
+            insert = insert_into(self._connection, table)
+            self._connection.execute(insert.on_conflict_do_nothing(), rows)

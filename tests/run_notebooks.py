@@ -48,7 +48,7 @@ def executed(notebook: NotebookNode) -> list[str]:
         )
         client = NotebookClient(notebook, km=manager, timeout=1_800)
         try:
-            client.execute(cwd=str(ROOT))
+            client.execute(cwd=str(ROOT), cleanup_kc=True)
         except Exception as error:  # noqa: BLE001 - the next notebook is run all the same
             return [str(error)]
     return [

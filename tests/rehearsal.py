@@ -124,17 +124,14 @@ def _meet(store: Store, answers: Sequence[Answer], now: datetime) -> None:
 
 
 def _decision(high: bool, drawn: float) -> DecisionIn:
-    if not high or drawn < 0.25:
+    """Some approval: every change of the history took place, so none was rejected."""
+    if not high or drawn < 0.3:
         return DecisionIn(decision="approve", reason="The team has done this often.")
-    if drawn < 0.8:
-        conditions = ["Rehearse the backout plan before the window"]
-        return DecisionIn(
-            decision="approve_with_conditions",
-            reason="With the plan rehearsed.",
-            conditions=conditions,
-        )
-    kind: Any = "send_back" if drawn < 0.92 else "reject"
-    return DecisionIn(decision=kind, reason="The backout plan is missing.")
+    return DecisionIn(
+        decision="approve_with_conditions",
+        reason="With the plan rehearsed.",
+        conditions=["Rehearse the backout plan before the window"],
+    )
 
 
 def _drawn(change_id: str, what: str = "") -> float:

@@ -91,7 +91,8 @@ def _demo(browser: Browser) -> None:
             "schedule": ("/schedule", {}),
             "try": ("/try?short_description=Upgrade+the+database&change_type=normal", {}),
         }
-        found = Rehearsed(found.scorer, [*found.upcoming, *bodies])
+        upcoming = {change.change_id: change for change in (*found.upcoming, *bodies)}
+        found = Rehearsed(found.scorer, list(upcoming.values()))
         _pictures(browser, store, home, found, DEMO_UNTIL, PICTURES, views)
 
 

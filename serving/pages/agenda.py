@@ -30,6 +30,7 @@ MOST_ROWS = 15
 """Services in the plan of the week, riskiest first."""
 
 LEAST_MINUTES = 2
+"""What each change is given at least."""
 
 DECIDED = {
     "approve": "Approved",

@@ -57,11 +57,13 @@ def agenda(desk: Desk, request: Request) -> Response:
         periods=PERIODS,
         found=len(rows),
         minutes=any(row.minutes for row in page),
+        short_of=_short_of(found, filters.minutes),
         board=[row for row in page if row.board],
         delegated=[row for row in delegated if not (fold and row.band == "low")],
         folded=[row for row in delegated if fold and row.band == "low"],
         counts={
             "board": sum(row.board for row in rows),
+            "open": sum(row.board and not row.decision for row in rows),
             "delegated": sum(not row.board for row in rows),
         },
         more=more,
@@ -73,6 +75,12 @@ def agenda(desk: Desk, request: Request) -> Response:
         problem=desk.problem,
         model=desk.registered,
     )
+
+
+def _short_of(found: Agenda, minutes: int) -> int | None:
+    """The minutes the board would need at least; None where it has them."""
+    least = sum(row.minutes or 0 for row in found.rows)
+    return least if least > minutes else None
 
 
 def _page(rows: list[Row], after: str) -> tuple[list[Row], str | None]:

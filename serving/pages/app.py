@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -70,7 +71,10 @@ def create_pages(runtime: Runtime) -> Starlette:
         status, headers = 404, None
         if isinstance(error, HTTPException):
             status, headers = error.status_code, error.headers
-        return site.message(request, "missing.html", status=status, headers=headers, change_id=None)
+        said: dict[str, Any] = {"status": status, "headers": headers}
+        if status == 400:
+            return site.message(request, "unread.html", **said)
+        return site.message(request, "missing.html", change_id=None, **said)
 
     async def unreadable(request: Request, _error: Exception) -> Response:
         return site.message(request, "closed.html", status=503, headers=RETRY)

@@ -64,7 +64,7 @@ def page(
     with desk.facts() as facts:
         fact = facts.change(change_id)
         if found is None:
-            return _unscored(desk, request, change_id, fact)
+            return _unscored(desk, request, change_id, fact, blind=facts.state is None)
         shown = _shown(desk, scores, facts, fact, bands)
     panel = _panel(desk, caller_of(request), found, entries, shown["answer"], said)
     return desk.site.render(
@@ -101,10 +101,14 @@ def _panel(
     )
 
 
-def _unscored(desk: Desk, request: Request, change_id: str, fact: ChangeFact | None) -> Response:
+def _unscored(
+    desk: Desk, request: Request, change_id: str, fact: ChangeFact | None, *, blind: bool
+) -> Response:
     """The page of a change nobody asked a score for: what the history says of it, or a 404."""
     if fact is None:
-        return desk.site.render(request, "missing.html", status=404, change_id=change_id)
+        return desk.site.render(
+            request, "missing.html", status=404, change_id=change_id, blind=blind
+        )
     payload = ChangeIn.model_validate(
         {k: v for k, v in fact.fields.items() if k in ChangeIn.model_fields}
     ).payload()

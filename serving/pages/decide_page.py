@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from serving import decisions, feedback
 from serving.decisions import DecisionIn
 from serving.feedback import FactorFeedback, FeedbackIn
 from serving.keys import Caller
+from serving.pages.change import ended_words
 from serving.pages.change_page import page
 from serving.pages.desk import Desk
 from serving.pages.panel import CHOICES, LOOKS, Given, record_view
@@ -70,6 +71,8 @@ def _decide(desk: Desk, request: Request, form: FormData, who: Caller) -> Respon
     with desk.store() as store:
         try:
             asked = _asked(given)
+            if _has_ended(desk, change_id):
+                return page(desk, request, change_id, status=409, clash="ended", **shown)
             decisions.decide(
                 store, change_id, asked, who, now=desk.now, if_match=_text(form, "etag") or None
             )
@@ -78,10 +81,38 @@ def _decide(desk: Desk, request: Request, form: FormData, who: Caller) -> Respon
             fault = ("kind", "Choose what to decide.")
             return page(desk, request, change_id, status=422, faults=[fault], **shown)
         except RefusedError as refused:
+            own = _own(store, refused, who)
+            if own is not None and _same(own, asked):
+                return _recorded(desk, request, change_id)  # the same form, sent twice
+            if own is not None:
+                shown |= {"clash": "own", "other": own}
+                return page(desk, request, change_id, status=409, **shown)
             return _refused(desk, request, change_id, refused, shown)
+    return _recorded(desk, request, change_id)
+
+
+def _recorded(desk: Desk, request: Request, change_id: str) -> Response:
     if swaps(request):
         return page(desk, request, change_id, done=True)
     return RedirectResponse(f"{page_of(change_id)}#decision", 303)
+
+
+def _has_ended(desk: Desk, change_id: str) -> bool:
+    """Whether a change is over: its page, loaded before, still had the form."""
+    with desk.facts() as facts:
+        return ended_words(facts.change(change_id)) is not None
+
+
+def _own(store: Store, refused: RefusedError, who: Caller) -> Mapping[str, Any] | None:
+    """The decision that stands in the way, where whoever decides now made it themselves."""
+    other: Mapping[str, Any] | None = refused.shown.get("standing")
+    entry = None if other is None else store.journal_entry(other["decision_id"])
+    return other if entry is not None and entry.body["by"]["key_id"] == who.key_id else None
+
+
+def _same(made: Mapping[str, Any], asked: DecisionIn) -> bool:
+    said = ("decision", "reason", "conditions")
+    return all(made[name] == getattr(asked, name) for name in said)
 
 
 def _refused(
@@ -148,4 +179,5 @@ def _given(form: FormData) -> Given:
 
 
 def _text(form: FormData, name: str) -> str:
-    return str(form.get(name, "")).strip()
+    """A field's text; NUL, which no database keeps, is marked."""
+    return str(form.get(name, "")).strip().replace("\x00", "\ufffd")

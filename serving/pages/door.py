@@ -19,14 +19,16 @@ from features.store import StoreError, StoreUnavailableError
 from serving.keys import Caller
 from serving.pages.faults import RETRY
 from serving.pages.session import COOKIE, holder
-from serving.pages.site import HEADERS, Site, swaps
+from serving.pages.site import HEADERS, Site, address_of, swaps
 from serving.presented import Callers
 from serving.problems import problem
 from serving.proxies import from_here, proxied
 
 _log = logging.getLogger(__name__)
 
-OPEN = ("/sign-in", "/sign-out", "/static/")
+STATIC = "/static/"
+
+OPEN = ("/sign-in", "/sign-out", STATIC)
 """Paths that need no session."""
 
 FEEDS = ("/schedule.ics", "/schedule.atom", "/schedule.json")
@@ -101,6 +103,8 @@ class Door:
         path, unsafe = request.url.path, request.method not in ("GET", "HEAD")
         if unsafe and not _wanted(request):
             return problem("forbidden", "the form does not come from these pages")
+        if path.startswith(STATIC):  # also where nobody can be known: the page that says so
+            return None
         try:
             who = await run_in_threadpool(self._who, request)
         except StoreError as error:
@@ -116,6 +120,9 @@ class Door:
             return self._site.message(
                 request, "forbidden.html", status=403, role=who.role, unsafe=unsafe
             )
+        if "\0" in path or any("\0" in said for said in request.query_params.values()):
+            # No database keeps a NUL, and some refuse to be asked for one.
+            return self._site.message(request, "missing.html", status=404, change_id=None)
         return None
 
     def _who(self, request: Request) -> Caller | None:
@@ -141,8 +148,7 @@ class Door:
         ended = COOKIE in request.cookies
         if request.method not in ("GET", "HEAD") or swaps(request):
             return self._site.message(request, "ended.html", status=401, ended=ended)
-        query = f"?{request.url.query}" if request.url.query else ""
-        back = quote(request.url.path + query, safe="/")
+        back = quote(address_of(request), safe="/")
         ended_words = "&ended=1" if ended else ""
         return RedirectResponse(f"/sign-in?next={back}{ended_words}", 303)
 

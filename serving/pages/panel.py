@@ -60,8 +60,11 @@ class Panel:
         The band they expected, ``skipped``, or None if they were not asked.
     faults : sequence of (str, str)
         Fields at fault and what was expected of them.
+    clash : str
+        What came first: somebody else ``decided``, whoever looks did in another window (``own``),
+        the change was ``scored`` anew, or it has ``ended``.
     other : mapping or None
-        In a conflict, the decision somebody else made.
+        In a conflict, the decision that stands.
     done : bool
         Something was recorded just now.
     """

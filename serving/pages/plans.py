@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
@@ -60,9 +61,16 @@ class Axis:
     end: datetime
     names: float = NAMES
 
+    @cached_property
+    def _span(self) -> tuple[datetime, timedelta]:
+        # In UTC: two moments of one zone are subtracted by the clock on the wall.
+        start = self.start.astimezone(UTC)
+        return start, self.end.astimezone(UTC) - start
+
     def __call__(self, moment: datetime) -> float:
         """Where the moment stands; what lies outside stands at the edge."""
-        share = (moment - self.start) / (self.end - self.start)
+        start, span = self._span
+        share = (moment.astimezone(UTC) - start) / span
         return self.names + (100 - self.names) * min(max(share, 0.0), 1.0)
 
 

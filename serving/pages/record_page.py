@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -73,6 +73,7 @@ def track_record(desk: Desk, request: Request) -> Response:
         ),
         looks=LOOKS,
         decision_words=DECIDED,
+        months={t.name: f"{date.fromisoformat(f'{t.name}-01'):%b\u00a0%Y}" for t in record.months},
         noun=desk.noun(),
         useless=_useless(said, *span),
         tested=_tested(bands),

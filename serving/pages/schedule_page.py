@@ -15,11 +15,12 @@ from starlette.responses import Response
 
 from features import instants
 from serving import queue
-from serving.pages.agenda import window_of
+from serving.pages.agenda import DECIDED, window_of
 from serving.pages.agenda_page import EVERYTHING
 from serving.pages.desk import Desk
 from serving.pages.feeds import feeds_of
 from serving.pages.site import caller_of, page_of
+from serving.pages.words import short
 from serving.queue import QueueEntry, Wanted
 
 DAYS = 28
@@ -58,7 +59,8 @@ def schedule(desk: Desk, request: Request) -> Response:
         days=days,
         count=len(entries),
         window_of=window_of,
-        spans=_spans(calendar),
+        spans=_together(_spans(calendar)),
+        decided_words=DECIDED,
         service=service,
         services=services,
         feeds=found,
@@ -78,6 +80,18 @@ def _spans(calendar: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "end": instants.from_micros(row["ends_at"]),
         }
         for row in calendar
+    ]
+
+
+def _together(spans: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Spans of one kind and one time, with all they hold for."""
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for span in spans:
+        scopes = found.setdefault((span["kind"], span["start"], span["end"]), [])
+        scopes.append(short(span["scope"], 60))
+    return [
+        {"kind": kind, "start": start, "end": end, "scopes": scopes}
+        for (kind, start, end), scopes in found.items()
     ]
 
 

@@ -97,6 +97,7 @@ def environment() -> Environment:
         static=f"/static/{static_digest()}",
         meters=charts.meters,
         band_words=words.BAND_WORDS,
+        odd=words.ODD,
         route_words=words.ROUTE_WORDS,
         shadow_words=words.SHADOW_WORDS,
         role_words=words.ROLE_WORDS,
@@ -109,6 +110,7 @@ def environment() -> Environment:
         points=words.points,
         role_of=words.role_of,
         kept=words.kept,
+        whole=words.whole,
         sentence=lambda text: text[:1].upper() + text[1:],
         tenth=words.tenth,
         duration=words.duration,
@@ -157,6 +159,7 @@ class Site:
         given = {
             "user": caller_of(request),
             "here": request.url.path,
+            "again": address_of(request) if request.method in ("GET", "HEAD") else None,
             "times": self.times(),
             "part": False,
             **values,
@@ -187,6 +190,13 @@ class Site:
 def caller_of(request: Request) -> Caller | None:
     """Who is looking; None before sign-in."""
     return getattr(request.state, "caller", None)
+
+
+def address_of(request: Request) -> str:
+    """The path and query asked for, as the browser wrote them: an id may hold what ends a path."""
+    written = request.scope.get("raw_path", b"").decode("ascii", "replace")
+    query = f"?{request.url.query}" if request.url.query else ""
+    return (written or quote(request.url.path)) + query
 
 
 def swaps(request: Request) -> bool:

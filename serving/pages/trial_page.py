@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from features.store import StoreError
 from serving.contract import ChangeIn
-from serving.moment import InputError
 from serving.pages import change as parts
 from serving.pages.change_page import score_of
 from serving.pages.desk import Desk, UnreadableError
@@ -80,9 +79,8 @@ def _shown(desk: Desk, request: Request, said: Mapping[str, str]) -> Response:
     try:
         change = _change(desk, said)
         answer = desk.scorer.consider(change, now=desk.now).model_dump(mode="json")
-    except (ValidationError, InputError):
-        fault = "A start or an end could not be read as a time."
-        return _page(desk, request, said, status=422, fault=fault)
+    except ValidationError as error:
+        return _page(desk, request, said, status=422, faults=_faults(error))
     except StoreError as error:
         raise UnreadableError from error
     clock, bands = desk.site.times(), desk.bands
@@ -104,6 +102,17 @@ def _shown(desk: Desk, request: Request, said: Mapping[str, str]) -> Response:
     return _page(desk, request, said, result=result)
 
 
+def _faults(error: ValidationError) -> list[tuple[str, str]]:
+    """Fields that could not be read, and what to give instead."""
+    labels = {name: label for name, label, _ in FIELDS}
+    found = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors() if fault["loc"])
+    return [
+        (name, f"{labels[name]}: give a date and a time between 1970 and 2200.")
+        for name in found
+        if name in labels
+    ]
+
+
 def _page(
     desk: Desk,
     request: Request,
@@ -111,7 +120,7 @@ def _page(
     *,
     status: int = 200,
     result: Mapping[str, Any] | None = None,
-    fault: str = "",
+    faults: Sequence[tuple[str, str]] = (),
 ) -> Response:
     return desk.site.render(
         request,
@@ -121,7 +130,7 @@ def _page(
         types=TYPES,
         said=said,
         result=result,
-        fault=fault,
+        faults=faults,
         problem=desk.problem,
     )
 

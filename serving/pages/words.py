@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
+
 from models.bands import Bands
 
 BAND_WORDS = {"low": "Low", "moderate": "Moderate", "high": "High", "very_high": "Very high"}
@@ -24,6 +26,9 @@ SHADOW_WORDS = {
     "ecab": "go to the emergency board",
 }
 """Routes that are only rehearsed, after "in shadow it would"."""
+
+ODD = ("impossible_window", "impossible_time", "retrospective")
+"""Warnings of an answer that are shown at once; the others on request."""
 
 ROLE_WORDS = {
     "requester": "Requester",
@@ -178,6 +183,8 @@ class Times:
         if end is None or end <= start:
             return f"{first:%H:%M}"
         last = self.local(end)
+        if first.date() == last.date() and last.utcoffset() != first.utcoffset():
+            return f"{first:%H:%M} {first:%Z}–{last:%H:%M} {last:%Z}"
         if first.date() == last.date():
             return f"{first:%H:%M}–{last:%H:%M}"
         if last - first < timedelta(days=6):
@@ -193,6 +200,25 @@ def short(text: str | None, longest: int = LONGEST_TITLE) -> str:
     """A text in one line, cut where it is too long."""
     line = " ".join((text or "").split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+LONGEST_NAME = 24
+"""Characters of a name in a title that are kept in one line."""
+
+
+def whole(title: str) -> Markup:
+    """A title that is not broken at the hyphens of the names in it.
+
+    Examples
+    --------
+    >>> whole("Restart <b> on portal-lb-01")
+    Markup('Restart &lt;b&gt; on <span class="whole">portal-lb-01</span>')
+    """
+    name = Markup('<span class="whole">{}</span>')
+    return Markup(" ").join(
+        name.format(word) if "-" in word and len(word) <= LONGEST_NAME else word
+        for word in title.split(" ")
+    )
 
 
 def kept(window: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import expect, sync_playwright
 from starlette.testclient import TestClient
 
@@ -231,6 +232,42 @@ def look(chromium: Any) -> Iterator[Callable[..., Tab]]:
     for context in contexts:
         context.close()
     assert [fault for tab in tabs for fault in tab.faults] == []
+
+
+AXE = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    },
+    "resultTypes": ["violations"],
+}
+
+SEEN = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+
+
+@pytest.fixture(scope="session")
+def violations() -> Callable[..., list[Any]]:
+    """What axe finds in each look of a page, and whether it needs scrolling sideways at 320 px.
+
+    Where only a part of a page differs from one that was looked at, that part is enough.
+    """
+
+    def violations(page: Any, part: str = "html") -> list[Any]:
+        if page.evaluate("() => typeof axe === 'undefined'"):
+            page.evaluate(AXE_SCRIPT)
+        found: list[Any] = []
+        for width, scheme in SEEN:
+            page.set_viewport_size({"width": width, "height": 860})
+            page.emulate_media(color_scheme=scheme)
+            run = "([part, options]) => axe.run(part, options).then(found => found.violations)"
+            for fault in page.evaluate(run, [part, AXE]):
+                nodes = [(node["target"], node["failureSummary"]) for node in fault["nodes"]]
+                found.append((width, scheme, fault["id"], nodes))
+        page.set_viewport_size({"width": 320, "height": 860})
+        wide = page.evaluate("() => document.documentElement.scrollWidth")
+        return found if wide <= 320 else [*found, f"{wide} px wide on 320"]
+
+    return violations
 
 
 WAYS = ("mouse", "keyboard", "no JavaScript")

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving import decisions
+from serving.decisions import DecisionIn
+from serving.keys import Caller
 from serving.pages.agenda import LEAST_MINUTES, Filters, shares
 
 
@@ -91,6 +94,15 @@ def test_everything_follows_the_filters(approver: Any) -> None:
     assert sum(map(int, re.findall(r">(\d+) min<", every))) == 90
 
 
+def test_minutes_that_are_too_few_are_said(approver: Any) -> None:
+    said = approver.text("/?days=28&minutes=1")
+    found = re.search(
+        r"Needs the board (\d+) At two minutes each the board needs (\d+); it has 1", said
+    )
+    assert found is not None
+    assert int(found[2]) == LEAST_MINUTES * int(found[1]) > 1
+
+
 def test_no_match_says_so_and_leads_back(approver: Any) -> None:
     said = approver.text("/?service=Nobody")
     assert "No change fits" in said
@@ -133,3 +145,38 @@ def test_more_than_a_page_is_paged(
     assert 10 <= second.count('class="what"') < 50
     ids = [re.findall(r"/changes/(\w+)\"><bdi>", page) for page in (first, second)]
     assert not set(ids[0]) & set(ids[1])
+
+
+def test_what_is_decided_is_told_from_what_is_left(
+    desk_of: Callable[..., Any], person: Callable[..., Any]
+) -> None:
+    service = desk_of()
+    someone = person(service, "approver")
+    page = someone.get("/?days=28").text
+    board = page.partition('id="board"')[2].partition("</section>")[0]
+    ids = re.findall(r"/changes/(\w+)\"><bdi>", board)
+    by = Caller(key_id="k", name="Ines Ferreira", role="approver")
+    asked = DecisionIn(decision="reject", reason="Not before the release.")
+    assert ids
+    for left, change_id in enumerate(ids):
+        decisions.decide(service.store, change_id, asked, by, now=service.clock.now)
+        said = someone.text("/?days=28")
+        rest = len(ids) - left - 1
+        words = f", {rest} to decide in 60 minutes" if rest else ", all decided"
+        assert f"Needs the board {len(ids)}{words}" in said
+
+
+def test_an_organisation_with_nothing_in_it_has_all_its_pages(
+    serve: Callable[..., Any], modelless: Any, person: Callable[..., Any]
+) -> None:
+    service = serve(modelless)
+    someone = person(service, "approver")
+    feeds = [f"/schedule.{kind}" for kind in ("ics", "atom", "json")]
+    pages = ["/", "/track-record", "/schedule", "/snapshots", "/try", "/try?ci=x", "/agenda.csv"]
+    for path in [*pages, *feeds]:
+        assert someone.get(path).status_code == 200, path
+    assert "cannot be said without a model" in someone.get("/changes/none").text
+    assert someone.post("/snapshots", {"days": "7"}).status_code == 303
+    service.score({"change_id": "BARE"})
+    assert "Without a score the board decides." in someone.text("/changes/BARE")
+    assert "1 could not be scored" in someone.text("/")

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from features import instants
-from features.records import ChangeEvent
+from features.records import Change, ChangeEvent
 from serving.pages.site import page_of
 
 HOSTILE = {
@@ -61,6 +61,18 @@ def test_a_change_of_the_history_is_shown_without_a_score(
     past = next(r for r in organisation_made.records if type(r).__name__ == "ChangeEvent")
     said = approver.text(page_of(past.change_id))
     assert "never scored here" in said
+
+
+def test_a_change_nobody_asked_a_score_for_says_so(
+    desk_of: Callable[..., Any], person: Callable[..., Any]
+) -> None:
+    service = desk_of()
+    now = service.clock.now
+    with service.store.write("test", now=now) as writer:
+        writer.add([Change(change_id="NEWS/1 50%", known_at=now, short_description="Later")])
+    said = person(service, "approver").text(page_of("NEWS/1 50%"))
+    assert "Later" in said
+    assert "No score yet" in said
 
 
 @pytest.mark.parametrize("title", HOSTILE.values(), ids=HOSTILE.keys())

@@ -243,3 +243,44 @@ def test_what_followed_is_at_the_top(desk: Any) -> None:
     said = desk.approver.text(page_of(change_id))
     assert "It led to 1 incident: INC777 P2 Payments are slow" in said
     assert "This change is closed" in said
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_a_form_sent_twice_is_recorded_once_and_no_conflict(
+    desk: Any, headers: dict[str, str]
+) -> None:
+    change_id = of_band(desk, "low")["change_id"]
+    data = {**open_form(desk, change_id), "decision": "reject", "reason": f"{REASON}\x00"}
+    answers = [desk.approver.post("/decisions", data, headers=headers) for _ in range(2)]
+    assert {answer.status_code for answer in answers} == {200 if headers else 303}
+    assert len(decisions.read(desk.store, change_id).history) == 1
+
+
+def test_two_windows_of_one_person_are_told_apart_from_two_people(desk: Any) -> None:
+    change_id = of_band(desk, "low")["change_id"]
+    form = open_form(desk, change_id)
+    desk.approver.post("/decisions", {**form, "decision": "reject", "reason": REASON})
+    answer = desk.approver.post("/decisions", {**form, "decision": "approve"})
+    assert answer.status_code == 409
+    assert "You decided about this change in another window." in answer.text
+    assert "Somebody else" not in answer.text
+    assert standing(desk, change_id).decision == "reject"
+    etag = decisions.read(desk.store, change_id).etag
+    again = {"change_id": change_id, "etag": etag, "decision": "reopen", "reason": REASON}
+    assert desk.approver.post("/decisions", again).status_code == 303
+    late = desk.approver.post("/decisions", again)
+    assert late.status_code == 409
+    assert "The decision is open already." in late.text
+
+
+def test_what_ended_meanwhile_is_not_decided(desk: Any) -> None:
+    change_id = of_band(desk, "low")["change_id"]
+    form = open_form(desk, change_id)
+    path = f"/v1/changes/{change_id}/outcome"
+    gone = {"kind": "closed", "code": "withdrawn"}
+    assert desk.ask("POST", path, json=gone).status_code == 201
+    answer = desk.approver.post("/decisions", {**form, "decision": "reject", "reason": REASON})
+    assert answer.status_code == 409
+    assert "The change ended while you were writing." in answer.text
+    assert REASON in answer.text
+    assert standing(desk, change_id) is None

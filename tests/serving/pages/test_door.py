@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 
 from serving.pages.session import COOKIE, SECRET_FILE, issue, secret
+from serving.pages.site import page_of
 
 PLACES = ["/", "/changes/CHG1", "/schedule", "/track-record"]
 SELF = {"Origin": "http://testserver"}
@@ -20,6 +23,27 @@ def test_without_a_session_one_is_sent_to_sign_in_and_back(scored: Any, path: st
     response = scored.client.get(f"{path}?order=soonest", follow_redirects=False)
     assert response.status_code == 303
     assert response.headers["location"] == f"/sign-in?next={path}%3Forder%3Dsoonest"
+
+
+@pytest.mark.parametrize("change_id", ["a/b", "50%", "a#b?c=d&e", "wöchentlich 🚒", "../x", " "])
+def test_an_address_with_an_odd_id_leads_there_through_the_sign_in(
+    scored: Any, change_id: str
+) -> None:
+    path = page_of(change_id)
+    asked = scored.client.get(path, follow_redirects=False)
+    page = scored.client.get(asked.headers["location"]).text
+    back = unescape(re.findall(r'name="next" value="([^"]*)"', page)[0])
+    data = {"key": scored.keys["approver"], "next": back}
+    entered = scored.client.post("/sign-in", data=data, headers=SELF, follow_redirects=False)
+    assert entered.headers["location"] == path
+    scored.client.cookies.clear()
+
+
+@pytest.mark.parametrize("path", ["/changes/a%00b", "/schedule?service=%00", "/?service=%00"])
+def test_what_no_database_can_be_asked_is_not_there(approver: Any, path: str) -> None:
+    answer = approver.get(path)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
 
 
 def test_a_key_is_exchanged_for_a_session(scored: Any) -> None:

@@ -114,6 +114,7 @@ def test_without_a_store_the_pages_say_so_and_have_their_looks(
     answer = approver.get("/")
     assert answer.status_code == 503
     static = answer.text.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    assert approver.get(static).status_code == 200
     scored.client.cookies.clear()
     assert scored.client.get(static).status_code == 200
     signing = approver.post("/sign-in", {"key": "crk_x"})
@@ -136,3 +137,12 @@ def test_what_is_missing_is_said_above_the_form_that_asked(approver: Any) -> Non
     assert (answer.status_code, answer.headers["hx-retarget"]) == (404, "#alert")
     assert page_of("none") not in answer.text
     assert "No such change here" in answer.text
+
+
+def test_a_form_that_cannot_be_read_says_so(approver: Any) -> None:
+    answer = approver.post("/decisions", files={"reason": ("a.txt", b"x")})
+    assert answer.status_code == 400
+    assert "This form could not be read" in answer.text
+    said = approver.get("/decisions")
+    assert said.status_code == 405
+    assert "There is no such page" in said.text

@@ -60,6 +60,8 @@ def test_signing_in_looking_round_and_out(hand_of: Callable[..., Any], site: Any
     expect(page.locator(".lead")).to_contain_text(service)
     hand.press(button(page, "Sign out"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
 def test_trying_a_change(hand_of: Callable[..., Any], site: Any) -> None:

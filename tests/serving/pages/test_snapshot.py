@@ -25,7 +25,7 @@ def test_an_agenda_is_frozen_and_compared_with_now(
     answer = someone.post("/snapshots", {"days": "28"})
     assert answer.status_code == 303
     place = answer.headers["location"]
-    assert "no changes stand otherwise now" in someone.text(place).lower()
+    assert "Nothing has changed since." in someone.text(place)
 
     before = rows_of(someone.get(f"{place}/agenda.csv").text)
     assert before == rows_of(someone.get("/agenda.csv?days=28").text)

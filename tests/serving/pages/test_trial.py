@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,23 @@ def test_only_the_result_is_swapped(scored: Any, person: Callable[..., Any]) -> 
 def test_a_time_that_cannot_be_read_is_said(scored: Any, person: Callable[..., Any]) -> None:
     answer = person(scored, "requester").post("/try", {"planned_start": "tomorrow"})
     assert answer.status_code == 422
-    assert "could not be read as a time" in answer.text
+    assert "Start: give a date and a time between 1970 and 2200." in answer.text
+
+
+def test_an_impossible_window_is_said_at_once(scored: Any, person: Callable[..., Any]) -> None:
+    times = {"planned_start": "2025-06-05T10:00", "planned_end": "2025-06-05T09:00"}
+    html = person(scored, "requester").post("/try", times).text
+    assert '<p class="notice">The planned end lies before the planned start.</p>' in html
+    assert re.search(r"<summary>\d+ notes on what was missing or odd</summary>", html)
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59", "0001-01-01T00:00", "2025-02-30T10:00"])
+def test_times_no_calendar_holds_are_refused(
+    scored: Any, person: Callable[..., Any], moment: str
+) -> None:
+    answer = person(scored, "requester").get("/try", params={"planned_end": moment})
+    assert answer.status_code == 422
+    assert "End: give a date and a time between 1970 and 2200." in answer.text
 
 
 def test_an_auditor_tries_nothing(scored: Any, person: Callable[..., Any]) -> None:

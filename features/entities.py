@@ -139,22 +139,22 @@ def _affected(first: str | None, rest: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*((first,) if first else ()), *(ci for ci in rest if ci)]))
 
 
-def change_model(changes: Columns, row: int) -> str | None:
-    """The change model or template; where there is none, the masked title stands in for it."""
-    model = changes["change_model"][row]
-    return str(model) if model else _untemplated(changes["short_description"][row])
+def change_models(changes: Columns) -> list[str | None]:
+    """Every change's model or template; where there is none, the masked title stands in for it."""
+    place, titles = changes.once_each("short_description")
+    masked = [_untemplated(title) for title in titles] + [None]
+    models = changes["change_model"].tolist()
+    return [model or masked[at] for model, at in zip(models, place.tolist(), strict=True)]
 
 
+@lru_cache(maxsize=100_000)
 def _untemplated(title: str | None) -> str | None:
     masked = masked_title(title) if title else ""
     return f"~{masked}" if masked else None
 
 
 def _change_models(changes: Columns) -> Named:
-    models = changes["change_model"].tolist()
-    place, titles = changes.once_each("short_description")
-    masked = [_untemplated(title) for title in titles] + [None]
-    named = [model or masked[at] for model, at in zip(models, place.tolist(), strict=True)]
+    named = change_models(changes)
     row = np.flatnonzero([name is not None for name in named])
     return Named.of(row, _objects(named)[row])
 

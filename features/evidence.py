@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 
 import numpy as np
@@ -17,7 +17,7 @@ from features.asking import Asked, ask
 from features.calendar import AHEAD, CLOSED, KINDS
 from features.catalogue import Feature
 from features.columns import Columns
-from features.entities import ENTITIES, affected_cis, change_model
+from features.entities import ENTITIES, affected_in, change_models
 from features.index import StreamIndex
 from features.instants import MISSING
 from features.records import Change
@@ -315,11 +315,13 @@ def similar_changes(
     found = []
     candidates = np.array(list(_candidates(question, owner)), np.int64)
     records = question.state.changes([names[other] for other in candidates.tolist()])
-    alike = _Alike.of(question.changes, question.row)
+    (own,) = _Alike.each(question.one())
+    others = {id(table): _Alike.each(table) for table, _ in records.values()}  # of one table all
     for other, followed in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
         record = records.get(names[other])
         if followed is not None and record is not None and outcome in (None, followed):
-            found.append((alike.to(_Alike.of(*record)), names[other], followed))
+            table, row = record
+            found.append((own.to(others[id(table)][row]), names[other], followed))
     found.sort(key=lambda entry: (-entry[0], entry[1]))
     return [
         SimilarChange(
@@ -384,31 +386,37 @@ def _incidents_of(question: Question, change_id: str) -> list[str]:
     return sorted(set(links["incident_id"][chosen]))[:SHOWN]
 
 
+@lru_cache(maxsize=100_000)
+def _words_of(title: str) -> frozenset[str]:
+    """The words of a title; the same changes are compared with many."""
+    return frozenset(_WORD.findall(title.lower()))
+
+
 @dataclass(frozen=True)
 class _Alike:
     """What of a change is compared with others."""
 
-    words: set[str]
-    items: set[str]
+    words: frozenset[str]
+    items: tuple[str, ...]
     team: str | None
     model: str | None
 
     @classmethod
-    def of(cls, changes: Columns, row: int) -> _Alike:
-        """Of one row of a table."""
-        title = changes["short_description"][row] or ""
-        return cls(
-            set(_WORD.findall(title.lower())),
-            set(affected_cis(changes, row)),
-            changes["assignment_group"][row],
-            change_model(changes, row),
-        )
+    def each(cls, changes: Columns) -> list[_Alike]:
+        """Of every row of a table."""
+        titles, teams = changes["short_description"].tolist(), changes["assignment_group"].tolist()
+        return [
+            cls(_words_of(title or ""), items, team, model)
+            for title, items, team, model in zip(
+                titles, affected_in(changes), teams, change_models(changes), strict=True
+            )
+        ]
 
     def to(self, other: _Alike) -> float:
         """How like another one it is, between 0 and 1."""
         either = len(self.words | other.words)
         shared = len(self.words & other.words) / either if either else 0.0
-        items = not self.items.isdisjoint(other.items)
+        items = any(item in other.items for item in self.items)
         team = bool(self.team) and self.team == other.team
         model = self.model is not None and self.model == other.model
         return 0.5 * shared + 0.25 * items + 0.125 * team + 0.125 * model

@@ -197,9 +197,9 @@ class Facts:
     def latest(self, change_ids: Sequence[str]) -> dict[str, tuple[Columns, int]]:
         """The last known revision of each change on record, as (table, row)."""
         table = self.of(Change, "change_id", change_ids)
-        rows = {}
+        rows, ids = {}, table["change_id"]
         for row in np.argsort(table.times("known_at"), kind="stable").tolist():
-            rows[table["change_id"][row]] = table, row
+            rows[ids[row]] = table, row
         return {name: rows[name] for name in change_ids if name in rows}
 
 

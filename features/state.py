@@ -202,10 +202,12 @@ class FeatureState:
         found: dict[Slot, Events] = {}
         if changes:
             about = self.facts.about(changes, parts)
-            found.update(change_streams(verdicts(about, self.policy), self.names))
+            if len(about[Change]):  # a change nobody had heard of has no events
+                found.update(change_streams(verdicts(about, self.policy), self.names))
         if incidents:
             rows = self.facts.of(Incident, "incident_id", incidents, parts)
-            found.update(incident_streams(rows, self.names))
+            if len(rows):
+                found.update(incident_streams(rows, self.names))
         return found
 
     def _replan(self, changes: Columns) -> None:

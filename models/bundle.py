@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from features.catalogue import BY_NAME, NAMES, fingerprint
 from features.errors import ChangeRiskError
@@ -21,6 +20,9 @@ from models.calibration import Platt
 from models.shapley import Tables
 from models.trees import Forest
 from models.usual import Usual
+
+if TYPE_CHECKING:  # importing it takes seconds, which a server's first process does not need
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 Floats = NDArray[np.float64]
 

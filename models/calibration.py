@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 Floats = NDArray[np.float64]
 
@@ -71,6 +70,8 @@ def fit_platt(margin: Floats, failed: NDArray[np.bool_]) -> Platt:
     if positives == 0 or positives == len(failed):
         return Platt(slope=1.0, intercept=0.0)
     if positives >= LEAST_POSITIVES:
+        from sklearn.linear_model import LogisticRegression  # only those who fit pay for it
+
         line = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1_000)
         line.fit(margin[:, None], failed)
         slope = float(line.coef_[0, 0])

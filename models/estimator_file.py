@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.bundle import BundleError
+
+if TYPE_CHECKING:  # importing it takes seconds, which a server's first process does not need
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 """Types beyond skops' own list that a bundle may hold."""
@@ -52,6 +56,8 @@ def check_bounds(estimator: object) -> None:
     BundleError
         If the estimator is not gradient-boosted trees, or a tree points outside itself.
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     if not isinstance(estimator, HistGradientBoostingClassifier):
         raise BundleError(f"expected gradient-boosted trees, got {type(estimator).__name__}")
     for stage in estimator._predictors:

@@ -1,6 +1,6 @@
 """`make chaos`: kill, fill, move and damage what the service stands on while it is asked.
 
-    python -m tests.chaos [--seconds 300] [--seed 7] [--store sqlite|postgres] [--json]
+    python -m tests.chaos [--seconds 300] [--seed 7] [--store sqlite|postgres] [--act NAME] [--json]
 
 Two instances of the service on one store, callers that never stop; every act at least once: kill -9
 of a worker and of an instance, a full disk, the database gone and back, a damaged model, a skewed
@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from tests.chaos.campaign import Campaign
+from tests.chaos.campaign import ACTS, Campaign
 from tests.load import end_on_term
 
 
@@ -32,7 +32,8 @@ def main() -> None:
     asked.add_argument("--seconds", type=float, default=300.0)
     asked.add_argument("--seed", type=int, default=7)
     asked.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
-    asked.add_argument("--patience", type=float, default=90.0, help="Seconds to recover within.")
+    asked.add_argument("--patience", type=float, default=240.0, help="Seconds to recover within.")
+    asked.add_argument("--act", action="append", choices=ACTS, help="Only these; may be repeated.")
     asked.add_argument("--json", action="store_true")
     given = asked.parse_args()
     end_on_term()
@@ -43,6 +44,7 @@ def main() -> None:
             seed=given.seed,
             postgres=given.store == "postgres",
             patience=given.patience,
+            acts=given.act or ACTS,
             tell=_tell,
         )
         found = campaign.run(given.seconds).figures()

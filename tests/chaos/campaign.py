@@ -12,7 +12,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,19 @@ REPLAYED = 3
 
 SKEWS = (-3_600.0, -5.0, 30.0, 86_400.0)
 """Seconds a clock is off."""
+
+
+ACTS = (
+    "worker killed",
+    "instance killed",
+    "disk full",
+    "database gone",
+    "model damaged",
+    "clock skewed",
+    "rolling restart",
+    "champion moved",
+)
+"""All that is done."""
 
 
 @dataclass
@@ -125,6 +138,8 @@ class Campaign:
         Whether the store is a PostgreSQL server of the campaign's own rather than an SQLite file.
     patience : float
         Seconds after which an instance counts as not recovered.
+    acts : sequence of str
+        What is done, of ``ACTS``.
     tell : callable
         Prints a line of progress.
     """
@@ -137,6 +152,7 @@ class Campaign:
         postgres: bool,
         patience: float,
         tell: Callable[[str], None],
+        acts: Sequence[str] = ACTS,
     ) -> None:
         self._seed, self._patience, self._tell = seed, patience, tell
         self._chance = random.Random(seed)  # noqa: S311 - not for secrets
@@ -152,7 +168,7 @@ class Campaign:
         self._instances = [self._instance(folder, clock) for clock in self._clocks]
         self._acts: list[Act] = []
         self._problems: list[str] = []
-        self._plan: dict[str, Callable[[], None]] = {
+        known: dict[str, Callable[[], None]] = {
             "worker killed": self.kill_worker,
             "instance killed": self.kill_instance,
             "disk full": self.fill_disk,
@@ -162,6 +178,7 @@ class Campaign:
             "rolling restart": self.restart_in_turn,
             "champion moved": self.move_champion,
         }
+        self._plan = {name: known[name] for name in acts}
 
     def _instance(self, folder: Path, clock: Path) -> Server:
         port = free_port()
@@ -322,7 +339,9 @@ class Campaign:
         """One instance after the other is asked to end and started again; nobody goes without."""
         for server in self._instances:
             server.end()
-            server.start(seconds=self._patience)
+            server.begin()
+            if not _until(lambda s=server: _ready(s), self._patience):
+                self._problems.append("an instance that was started again did not become ready")
 
     def move_champion(self) -> None:
         """The alias moves to the other version; both instances follow without a pause."""
@@ -372,6 +391,10 @@ class Campaign:
             unlisted=unlisted,
             problems=self._problems,
         )
+
+
+def _ready(server: Server) -> bool:
+    return answers(f"http://127.0.0.1:{server.port}{server.health}")
 
 
 def _until(found: Callable[[], bool], seconds: float) -> bool:

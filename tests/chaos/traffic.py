@@ -16,8 +16,8 @@ import orjson
 
 from tests.load import Connection, request
 
-PAUSE = 0.02
-"""Seconds between two requests of a caller."""
+PAUSE = 0.1
+"""Seconds between two requests of a caller: a process that starts needs a share of two cores."""
 
 UNRECORDED = frozenset({"store_unavailable", "not_recorded", "busy", "internal_error"})
 """Warnings of answers without a score that say that they may not be on record."""

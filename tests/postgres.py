@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
+import psycopg
 
 POSTGRES = "CHANGERISK_TEST_POSTGRES"
 INSTALLED = Path("/usr/lib/postgresql")
@@ -80,10 +83,33 @@ class PostgresServer:
         except (OSError, psutil.NoSuchProcess):
             return []
 
-    def revive(self) -> None:
-        """Start it unless it runs, as its supervisor would."""
-        if not self.processes():
-            self.give_back()
+    def limit_files(self, most: str) -> None:
+        """Set the size of files its processes may write, in bytes or ``unlimited``."""
+        for process in self.processes():
+            # Of another user's process only that user may, where root was left without the right.
+            with contextlib.suppress(RuntimeError):  # it is gone
+                self._as_user("prlimit", "--pid", str(process.pid), f"--fsize={most}:")
+
+    def revive(self, *, seconds: float = 60.0) -> None:
+        """Wait until it answers; start it where it gave up, as its supervisor would.
+
+        Raises
+        ------
+        RuntimeError, psycopg.OperationalError
+            If it does not answer in time.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if not self.processes():
+                    self.give_back()
+                psycopg.connect(self.url.replace("+psycopg", ""), connect_timeout=5).close()
+            except (RuntimeError, psycopg.OperationalError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     def close(self) -> None:
         """Stop it and remove all it kept."""
@@ -92,9 +118,11 @@ class PostgresServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), *arguments]
+        self._as_user(str(self._programs / program), *arguments)
+
+    def _as_user(self, *command: str) -> None:
         if os.geteuid() == 0:  # the server refuses to run as root
-            command = ["runuser", "-u", "postgres", "--", *command]
+            command = ("runuser", "-u", "postgres", "--", *command)
         # To a file: a server that was started keeps it open.
         with tempfile.TemporaryFile() as said:
             ran = subprocess.run(
@@ -103,4 +131,4 @@ class PostgresServer:
             )  # fmt: skip
             said.seek(0)
             if ran.returncode:
-                raise RuntimeError(f"{program}: {said.read().decode(errors='replace')}")
+                raise RuntimeError(f"{command}: {said.read().decode(errors='replace')}")

@@ -290,23 +290,22 @@ class Campaign:
 
     def fill_disk(self) -> None:
         """No file can be written any more, as on a full disk; then there is room again."""
+        if isinstance(self._database, PostgresServer):
+            self._database.limit_files("0")
+            time.sleep(self._chance.uniform(1.0, 3.0))
+            self._database.limit_files("unlimited")
+            self._database.revive()  # without room for its own journal it gives up, by design
+            return
         most = psutil.Process().rlimit(psutil.RLIMIT_FSIZE)
         self._limit((0, most[1]))
         time.sleep(self._chance.uniform(1.0, 3.0))
         self._limit(most)
-        if isinstance(self._database, PostgresServer):
-            self._database.revive()  # without room for its own journal it gives up, by design
 
     def _limit(self, sizes: tuple[int, int]) -> None:
-        """Set the sizes of files that whoever writes to the store may write, of children, too."""
-        for process in self._writers():
+        """Set the sizes of files that the instances may write, all of their processes."""
+        for process in (one for server in self._instances for one in server.family()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.rlimit(psutil.RLIMIT_FSIZE, sizes)
-
-    def _writers(self) -> list[psutil.Process]:
-        if isinstance(self._database, PostgresServer):
-            return self._database.processes()
-        return [process for server in self._instances for process in server.family()]
 
     def lose_database(self) -> None:
         """The database is gone, and comes back as it was."""

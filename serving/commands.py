@@ -211,7 +211,7 @@ def keys_rotate(
 def keys_list(settings: Settings, as_json: bool) -> None:
     """List the keys, without the keys themselves."""
     rows = [
-        {k: v for k, v in row.items() if k != "digest"} for row in store_of(settings).api_keys()
+        {k: v for k, v in row.items() if k != "digest"} for row in store_of(settings).keys.all()
     ]
     from features import instants
 
@@ -240,7 +240,7 @@ def _key_state(row: Mapping[str, Any], moment: int) -> str:
 @click.pass_obj
 def keys_revoke(settings: Settings, key_id: str, as_json: bool) -> None:
     """Revoke the key KEY_ID (the first column of `changerisk keys list`) from now on."""
-    if not store_of(settings).revoke_key(key_id, now=now()):
+    if not store_of(settings).keys.revoke(key_id, now=now()):
         raise click.UsageError(f"there is no live key {key_id!r}; see changerisk keys list")
     show({"key_id": key_id, "revoked": True}, as_json, [f"{key_id} is revoked"])
 

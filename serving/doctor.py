@@ -166,7 +166,7 @@ def _keys(store: Store, now: datetime) -> Found:
     moment = instants.to_micros(now)
     live = [
         row
-        for row in store.api_keys()
+        for row in store.keys.all()
         if row["revoked_at"] is None and (row["expires_at"] is None or row["expires_at"] > moment)
     ]
     if not live:

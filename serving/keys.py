@@ -92,7 +92,7 @@ def create(
             f"the role {role} may not {', '.join(sorted(beyond))}; it may {', '.join(_may(role))}"
         )
     key = PREFIX + secrets.token_urlsafe(32)
-    store.add_key(
+    store.keys.add(
         key_id=key_id or uuid.uuid4().hex[:12],
         name=name,
         role=role,
@@ -119,7 +119,7 @@ def rotate(
     ValueError
         If there is no such live key.
     """
-    row = store.api_key(key_id=key_id)
+    row = store.keys.find(key_id=key_id)
     if row is None or not _is_live(row, now):
         raise ValueError(f"there is no live key {key_id!r}")
     key = create(
@@ -130,7 +130,7 @@ def rotate(
         expires_at=expires_at,
         scopes=orjson.loads(row["scopes"]) if row["scopes"] else (),
     )
-    store.end_key(key_id, at=now + overlap)
+    store.keys.end(key_id, at=now + overlap)
     return key
 
 
@@ -142,7 +142,7 @@ def caller(store: Store, presented: str, *, now: datetime) -> Caller | None:
     StoreUnavailableError
         If the store cannot be asked.
     """
-    return _caller(store.api_key(digest=_digest(presented)), now)
+    return _caller(store.keys.find(digest=_digest(presented)), now)
 
 
 def holder_of(store: Store, key_id: str, *, now: datetime) -> Caller | None:
@@ -153,7 +153,7 @@ def holder_of(store: Store, key_id: str, *, now: datetime) -> Caller | None:
     StoreUnavailableError
         If the store cannot be asked.
     """
-    return _caller(store.api_key(key_id=key_id), now)
+    return _caller(store.keys.find(key_id=key_id), now)
 
 
 def _caller(row: Mapping[str, Any] | None, now: datetime) -> Caller | None:

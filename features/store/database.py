@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -25,14 +25,15 @@ from features.store import migrations
 from features.store.chain import JournalEntry, entry_of
 from features.store.dialects import insert_into
 from features.store.errors import StoreUnavailableError
+from features.store.keys import Keys
 from features.store.opening import FileRule, engine_of
 from features.store.outbox import Outbox
 from features.store.references import References
 from features.store.requests import Requests
 from features.store.retention import Anchor, Retention
-from features.store.review import Review, Values
+from features.store.review import Review
 from features.store.rows import to_columns, to_row
-from features.store.schema import api_key, batch, journal, record_tables, setting
+from features.store.schema import batch, journal, record_tables, setting
 from features.store.writing import Writer
 
 ASKED = "score"
@@ -49,6 +50,11 @@ class Store:
     create : bool
         Whether to make an SQLite file where there is none. Once a store is open none is ever made:
         a file that was moved away is waited for, not replaced by an empty one.
+
+    Attributes
+    ----------
+    keys : Keys
+        The API keys.
 
     Raises
     ------
@@ -68,6 +74,7 @@ class Store:
     def __init__(self, url: str, *, create: bool = True) -> None:
         self._file = FileRule(create)
         self.engine = engine_of(url, self._file)
+        self.keys = Keys(self._reading, self._writing)
         try:
             migrations.upgrade(self.engine)
             self._file.create = False
@@ -245,72 +252,6 @@ class Store:
                 query.on_conflict_do_update(index_elements=["name"], set_={"value": text})
             )
 
-    # keys ----------------------------------------------------------------------------------------
-
-    def add_key(self, **values: object) -> None:
-        """Store the digest of an API key; the key itself is never stored.
-
-        Parameters
-        ----------
-        values : mapping
-            Columns of the table ``api_key``.
-        """
-        with self._guarded(), self.engine.begin() as connection:
-            connection.execute(api_key.insert().values(**values))
-
-    def api_keys(self) -> list[Mapping[str, Any]]:
-        """Every API key known, newest first, without the key."""
-        with self._reading() as connection:
-            query = sa.select(api_key).order_by(api_key.c.created_at.desc(), api_key.c.key_id)
-            return [dict(row) for row in connection.execute(query).mappings()]
-
-    def api_key(self, *, digest: str | None = None, key_id: str | None = None) -> Values | None:
-        """One API key, by the digest of the key itself or by its id; None for none.
-
-        Parameters
-        ----------
-        digest, key_id : str, optional
-            One of them.
-        """
-        column, value = (api_key.c.digest, digest) if digest else (api_key.c.key_id, key_id)
-        with self._reading() as connection:
-            row = connection.execute(sa.select(api_key).where(column == value)).mappings().first()
-        return None if row is None else dict(row)
-
-    def end_key(self, key_id: str, *, at: datetime) -> None:
-        """Let a key expire at a moment, unless it does so earlier.
-
-        Parameters
-        ----------
-        key_id : str
-            The key.
-        at : datetime
-            When it ends, aware.
-        """
-        moment = instants.to_micros(at)
-        later = sa.or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > moment)
-        query = api_key.update().where(api_key.c.key_id == key_id, later)
-        with self._guarded(), self.engine.begin() as connection:
-            connection.execute(query.values(expires_at=moment))
-
-    def revoke_key(self, key_id: str, *, now: datetime) -> bool:
-        """Mark a key as revoked; False where there is no such live key.
-
-        Parameters
-        ----------
-        key_id : str
-            The key.
-        now : datetime
-            Time of the revocation, aware.
-        """
-        query = (
-            api_key.update()
-            .where(api_key.c.key_id == key_id, api_key.c.revoked_at.is_(None))
-            .values(revoked_at=instants.to_micros(now))
-        )
-        with self._guarded(), self.engine.begin() as connection:
-            return connection.execute(query).rowcount == 1
-
     # journal -------------------------------------------------------------------------------------
 
     def journal_entry(self, entry_id: str) -> JournalEntry | None:
@@ -381,7 +322,7 @@ class Store:
     @contextlib.contextmanager
     def requests(self) -> Iterator[Requests]:
         """Requests with keys of their own, in a transaction."""
-        with self._guarded(), self.engine.begin() as connection:
+        with self._writing() as connection:
             yield Requests(connection)
 
     @contextlib.contextmanager
@@ -393,17 +334,19 @@ class Store:
         writing : bool
             Whether it is written to.
         """
-        if not writing:
-            with self._reading() as connection:
-                yield Outbox(connection)
-            return
-        with self._guarded(), self.engine.begin() as connection:
+        with self._writing() if writing else self._reading() as connection:
             yield Outbox(connection)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with self._guarded(), self.engine.connect() as connection:
             yield connection.execution_options(changerisk_reading=True)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """A transaction without a batch: of what is no fact."""
+        with self._guarded(), self.engine.begin() as connection:
+            yield connection
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -27,11 +27,9 @@ def engine_of(url: str, file: FileRule) -> sa.Engine:
         If the URL is of neither database, or the folder of its file cannot be made.
     """
     try:
-        parsed = sa.make_url(url)
+        parsed = _parsed(url)
         if parsed.get_backend_name() == "postgresql":
             return sa.create_engine(parsed, pool_pre_ping=True)
-        if parsed.get_backend_name() != "sqlite":
-            raise ValueError("neither SQLite nor PostgreSQL")
         engine = sa.create_engine(parsed, connect_args={"timeout": 30})
         if parsed.database and file.create:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +45,13 @@ def engine_of(url: str, file: FileRule) -> sa.Engine:
     if parsed.database:
         _follow(engine, Path(parsed.database).absolute(), file)
     return engine
+
+
+def _parsed(url: str) -> sa.URL:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() not in ("postgresql", "sqlite"):
+        raise ValueError("neither SQLite nor PostgreSQL")
+    return parsed
 
 
 def _follow(engine: sa.Engine, path: Path, file: FileRule) -> None:

@@ -65,7 +65,7 @@ async def open_feeds(desk: Desk, request: Request) -> Response:
                 return
             now = desk.now
             while (old := _made(store, who, now)) is not None:
-                store.revoke_key(old, now=now)
+                store.keys.revoke(old, now=now)
             create(
                 store,
                 name=who.name,
@@ -87,5 +87,5 @@ def _mark(who: Caller) -> str:
 
 def _made(store: Store, who: Caller, now: datetime) -> str | None:
     """The live key of somebody's feeds."""
-    own = [row["key_id"] for row in store.api_keys() if row["key_id"].startswith(_mark(who))]
+    own = [row["key_id"] for row in store.keys.all() if row["key_id"].startswith(_mark(who))]
     return next((key_id for key_id in own if holder_of(store, key_id, now=now) is not None), None)

@@ -363,7 +363,7 @@ def person_of() -> Callable[..., Callable[[str], str]]:
     from serving.pages.session import COOKIE, issue, secret
 
     def person_of(service: Service, role: str) -> Callable[[str], str]:
-        ids = {row["role"]: row["key_id"] for row in service.store.api_keys()}
+        ids = {row["role"]: row["key_id"] for row in service.store.keys.all()}
         token = issue(secret(service.home), ids[role], "session", now=service.clock.now)
 
         def read(path: str) -> str:

@@ -162,10 +162,10 @@ def test_keys_are_revoked_at_once(shared: Any) -> None:
     key = create(shared.store, name="gone", role="admin", now=now, expires_at=None)
     headers = {"X-API-Key": key}
     assert shared.ask("GET", "/v1/model", role=None, headers=headers).status_code == 200
-    (row,) = [row for row in shared.store.api_keys() if row["name"] == "gone"]
-    assert shared.store.revoke_key(row["key_id"], now=now)
+    (row,) = [row for row in shared.store.keys.all() if row["name"] == "gone"]
+    assert shared.store.keys.revoke(row["key_id"], now=now)
     refused(shared.ask("GET", "/v1/model", role=None, headers=headers), 401)
-    assert not shared.store.revoke_key(row["key_id"], now=now), "only once"
+    assert not shared.store.keys.revoke(row["key_id"], now=now), "only once"
 
 
 def test_a_role_that_is_none_is_refused(shared: Any) -> None:

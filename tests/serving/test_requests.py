@@ -149,7 +149,7 @@ def test_a_request_under_way_is_waited_for(shared: Any, ticket: Callable[..., An
 
 
 def key_id(shared: Any) -> str:
-    (row,) = [row for row in shared.store.api_keys() if row["name"] == "admins"]
+    (row,) = [row for row in shared.store.keys.all() if row["name"] == "admins"]
     return str(row["key_id"])
 
 

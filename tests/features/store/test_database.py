@@ -335,20 +335,20 @@ def test_settings(store: Store) -> None:
 
 
 def test_keys(store: Store) -> None:
-    assert store.api_keys() == []
+    assert store.keys.all() == []
     for number, name in enumerate(("old", "new")):
-        store.add_key(
+        store.keys.add(
             key_id=name, name=name, role="score", digest=name * 9, created_at=number, expires_at=9
         )
-    assert [key["key_id"] for key in store.api_keys()] == ["new", "old"]
-    assert store.api_keys()[0]["revoked_at"] is None
-    assert store.revoke_key("old", now=NOW) is True
-    assert store.revoke_key("old", now=LATER) is False, "it keeps the first time"
-    assert store.revoke_key("none", now=NOW) is False
-    (old,) = (key for key in store.api_keys() if key["key_id"] == "old")
+    assert [key["key_id"] for key in store.keys.all()] == ["new", "old"]
+    assert store.keys.all()[0]["revoked_at"] is None
+    assert store.keys.revoke("old", now=NOW) is True
+    assert store.keys.revoke("old", now=LATER) is False, "it keeps the first time"
+    assert store.keys.revoke("none", now=NOW) is False
+    (old,) = (key for key in store.keys.all() if key["key_id"] == "old")
     assert old["revoked_at"] == int(NOW.timestamp()) * 10**6 + 123_456
     with pytest.raises(StoreError):
-        store.add_key(key_id="x", name="x", role="score", digest="old" * 9, created_at=1)
+        store.keys.add(key_id="x", name="x", role="score", digest="old" * 9, created_at=1)
 
 
 def test_a_request_is_begun_once_and_answered_twice(store: Store) -> None:

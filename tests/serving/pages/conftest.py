@@ -53,7 +53,7 @@ def words_of(html: str) -> str:
 
 
 def key_ids(service: Any) -> dict[str, str]:
-    return {row["role"]: row["key_id"] for row in service.store.api_keys()}
+    return {row["role"]: row["key_id"] for row in service.store.keys.all()}
 
 
 def signed_in(service: Any, role: str) -> Person:

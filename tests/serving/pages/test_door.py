@@ -117,15 +117,15 @@ def test_a_session_ends_with_its_key(
     service = desk_of()
     someone = person(service, "approver")
     assert someone.get("/").status_code == 200
-    row = next(row for row in service.store.api_keys() if row["role"] == "approver")
-    service.store.revoke_key(row["key_id"], now=service.clock.now)
+    row = next(row for row in service.store.keys.all() if row["role"] == "approver")
+    service.store.keys.revoke(row["key_id"], now=service.clock.now)
     assert someone.get("/").status_code == 303
 
 
 def test_forged_and_foreign_tokens_open_nothing(scored: Any, person: Callable[..., Any]) -> None:
     someone = person(scored, "approver")
     good = someone.client.cookies[COOKIE]
-    row = next(row for row in scored.store.api_keys() if row["role"] == "approver")
+    row = next(row for row in scored.store.keys.all() if row["role"] == "approver")
     link = issue(secret(scored.home), row["key_id"], "link", now=scored.clock.now)
     head, body, _ = good.split(".")
     for token in (
@@ -142,7 +142,7 @@ def test_forged_and_foreign_tokens_open_nothing(scored: Any, person: Callable[..
 
 
 def test_a_link_signs_in_once_it_is_followed(scored: Any) -> None:
-    row = next(row for row in scored.store.api_keys() if row["role"] == "approver")
+    row = next(row for row in scored.store.keys.all() if row["role"] == "approver")
     token = issue(secret(scored.home), row["key_id"], "link", now=scored.clock.now)
     answer = scored.client.get(f"/sign-in?link={token}", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")

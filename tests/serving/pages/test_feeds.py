@@ -70,7 +70,7 @@ def test_new_addresses_end_the_earlier_ones_of_that_person(behind_proxy: Any) ->
     assert nobody.get(kept["Grace"], follow_redirects=False).status_code == 200
     live = [
         row
-        for row in behind_proxy.store.api_keys()
+        for row in behind_proxy.store.keys.all()
         if row["key_id"].startswith("feed-") and row["revoked_at"] is None
     ]
     assert {row["name"] for row in live} == {"Ada", "Grace"}
@@ -83,8 +83,8 @@ def test_whoever_runs_the_service_ends_them_and_so_does_time(behind_proxy: Any) 
     behind_proxy.clock.now = now + timedelta(days=401)
     assert nobody.get(address, follow_redirects=False).status_code == 303
     behind_proxy.clock.now = now
-    row = next(r for r in behind_proxy.store.api_keys() if r["key_id"].startswith("feed-"))
-    behind_proxy.store.revoke_key(row["key_id"], now=now)
+    row = next(r for r in behind_proxy.store.keys.all() if r["key_id"].startswith("feed-"))
+    behind_proxy.store.keys.revoke(row["key_id"], now=now)
     assert nobody.get(address, follow_redirects=False).status_code == 303
     assert addresses(ada)["ics"] == "/schedule.ics"
 
@@ -94,7 +94,7 @@ def test_who_has_a_key_needs_no_other(
 ) -> None:
     service = desk_of()
     someone = person(service, "approver")
-    before = len(service.store.api_keys())
+    before = len(service.store.keys.all())
     assert "Make addresses" not in someone.text("/schedule")
     assert someone.post("/feeds").status_code == 303
-    assert len(service.store.api_keys()) == before
+    assert len(service.store.keys.all()) == before

@@ -23,6 +23,7 @@ from starlette.testclient import TestClient
 
 import changerisk
 from features.policy import POLICIES
+from features.saved import open_state
 from features.settings import Settings
 from features.store import Store
 from features.store.schema import metadata
@@ -178,6 +179,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     registry.save(
         trained.model, params={}, metrics={}, tags={"label": "incident"}, alias="champion"
     )
+    open_state(store, POLICIES["incident"], settings.indexes, trained.model.place)
     store.close()
     return Template(settings.home, keys, made)
 
@@ -199,8 +201,14 @@ def organisation_made(template: Template) -> Organisation:
 
 
 def copy_of(template: Template, home: Path, *names: str) -> Path:
-    """A home with the store and the registry of the template; artefacts stay where they are."""
+    """A home with the store and the registry of the template; artefacts stay where they are.
+
+    With all of it the saved index comes along, which each would otherwise build anew.
+    """
     home.mkdir(parents=True)
+    if not names:
+        saved = settings_of(template.home).indexes
+        shutil.copytree(saved, settings_of(home).indexes)
     for name in names or ("history.db", "mlflow.db", "upcoming.jsonl"):
         shutil.copy(template.home / name, home / name)
     return home

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 import threading
 import time
@@ -90,6 +91,8 @@ def desk_of(
             closing(sqlite3.connect(home / "history.db")) as copy,
         ):
             source.backup(copy)
+        saved = scored.runtime.settings.indexes  # else each copy would build the same index again
+        shutil.copytree(saved, home / saved.name)
         service = serve(home, kind=loaded, **given)
         service.runtime.board = Board.from_environment({"CHANGERISK_OWN_VIEW": own_view})
         return service

@@ -149,6 +149,9 @@ def test_pages_print_as_tables_with_their_charts(
         "table-row"
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= 688
+    wide = page.locator(".rows th:nth-child(3)").first.evaluate("e => e.offsetWidth")
+    assert wide > 688 / 4, "the reasons have room"
+    expect(page.locator(".fold table")).to_be_visible()
     page.goto(site.address + places["change"])
     line = page.locator("#decision").evaluate("e => getComputedStyle(e, '::after').content")
     assert "Decision: ____" in line

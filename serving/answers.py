@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from features import instants
 from features.catalogue import BY_NAME
 from features.columns import Columns
-from features.evidence import Question, collisions, records_behind, similar_changes
+from features.evidence import Question, collisions, records_behind
 from features.language import say, say_count
 from features.records import Change
 from features.sentences import per_hundred, within
+from features.similar import similar_changes
 from features.state import FeatureState
 from features.table import FeatureTable
 from models.bands import BOARD

@@ -287,6 +287,7 @@ class SimilarOut(BaseModel):
     similarity: float
     outcome: Literal["caused", "clean"]
     incidents: list[str]
+    reasons: list[str] = Field(default=[], description="What the two have in common, in words.")
 
 
 class ClosedTimeOut(BaseModel):

@@ -13,10 +13,11 @@ from pydantic import BaseModel
 from scipy.special import expit
 
 from features.columns import Columns
-from features.evidence import Question, similar_changes
+from features.evidence import Question
 from features.language import say
 from features.records import Change
 from features.sentences import within
+from features.similar import similar_changes
 from features.state import FeatureState
 from features.store import Store
 from features.store.chain import JournalEntry

@@ -13,11 +13,11 @@ import numpy as np
 
 from features import instants
 from features.columns import Columns
-from features.evidence import outcome_of
 from features.history import History
 from features.language import say
 from features.records import Change
 from features.saved import open_state
+from features.similar import outcome_of
 from features.state import FeatureState
 from features.store import ASKED, Store, StoreError
 from features.store.writing import Writer

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from features import instants
 from features.columns import Columns
-from features.evidence import Question, similar_changes
+from features.evidence import Question
 from features.records import Change
+from features.similar import similar_changes
 from features.table import build
 from models import global_view
 from models.explanation import Explainer, heading
@@ -240,10 +241,16 @@ class Run(Shown):
         rows, row = self.lab.rows, self._row(change_id)
         question = Question(rows.changes, row, int(rows.table.as_of[row]), rows.state)
         found = [
-            (one.change_id, one.similarity, one.outcome, ", ".join(one.incidents))
+            (
+                one.change_id,
+                one.similarity,
+                one.outcome,
+                ", ".join(one.incidents),
+                "; ".join(one.reasons),
+            )
             for one in similar_changes(question)
         ]
-        names = ["change", "similarity", "outcome", "incidents"]
+        names = ["change", "similarity", "outcome", "incidents", "in common"]
         frame = pd.DataFrame(found, columns=names).set_index("change")
         draw, size = plots.barred(frame["similarity"]), plots.tall(frame)
         return View(

@@ -240,6 +240,7 @@ class SimilarRow:
     similarity: int
     outcome: str
     incidents: Sequence[IncidentFact]
+    reasons: str
 
 
 def similar(answer: Mapping[str, Any], facts: Facts) -> tuple[list[SimilarRow], Markup]:
@@ -259,6 +260,7 @@ def similar(answer: Mapping[str, Any], facts: Facts) -> tuple[list[SimilarRow], 
                 similarity=round(100 * found["similarity"]),
                 outcome=outcome,
                 incidents=known,
+                reasons="; ".join(found.get("reasons", ())),
             )
         )
     if not rows:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from features.evidence import outcome_of
 from features.instants import to_micros
+from features.similar import outcome_of
 
 
 def asked(service: Any, change_id: str, against: str) -> Any:

@@ -1,0 +1,195 @@
+"""Earlier changes like one to be scored, why they are alike, and what followed them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from features.columns import Columns
+from features.entities import ENTITIES, affected_in, change_models
+from features.evidence import SHOWN, Question
+from features.language import say
+from features.records import Change
+from features.segment import Ints
+from features.state import FeatureState
+
+CANDIDATES = 60
+"""Earlier changes of each entity compared with a change."""
+
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarChange:
+    """An earlier change of the same kind or on the same items, and what followed.
+
+    Parameters
+    ----------
+    similarity : float
+        Between 0 and 1: half for the words of the title, a quarter for a shared item, an eighth
+        each for the same team and the same model.
+    outcome : str
+        ``caused`` or ``clean``, as known at the score time.
+    incidents : tuple of str
+        The incidents linked to it by then.
+    reasons : tuple of str
+        What the two have in common, in words, what weighs most first.
+    """
+
+    change_id: str
+    similarity: float
+    outcome: str
+    incidents: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+def similar_changes(
+    question: Question, limit: int = 3, outcome: str | None = None
+) -> list[SimilarChange]:
+    """The most alike earlier changes whose outcome was known then.
+
+    Parameters
+    ----------
+    outcome : str, optional
+        ``caused`` or ``clean``: only those.
+    """
+    owner = int(question.owner()[0])
+    names = question.state.vocabulary("change").names
+    found = []
+    candidates = np.array(list(_candidates(question, owner)), np.int64)
+    records = question.state.changes([names[other] for other in candidates.tolist()])
+    (own,) = _Compared.each(question.one())
+    others = {id(table): _Compared.each(table) for table, _ in records.values()}  # of one table all
+    for other, followed in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
+        record = records.get(names[other])
+        if followed is not None and record is not None and outcome in (None, followed):
+            table, row = record
+            compared = others[id(table)][row]
+            found.append((own.likeness(compared), names[other], followed, compared))
+    found.sort(key=lambda entry: (-entry[0], entry[1]))
+    return [
+        SimilarChange(
+            change_id=change_id,
+            similarity=round(likeness, 3),
+            outcome=followed,
+            incidents=tuple(_incidents_of(question, change_id)),
+            reasons=own.in_common(compared),
+        )
+        for likeness, change_id, followed, compared in found[:limit]
+    ]
+
+
+def _candidates(question: Question, owner: int) -> Iterable[int]:
+    """Earlier changes of the same kind or items; where there are few, of the service and team."""
+    candidates: dict[int, None] = {}
+    for entity in ("change_model", "ci", "action", "affected", "service", "team"):
+        if entity in ("affected", "service", "team") and len(candidates) >= CANDIDATES:
+            break
+        vocabulary = ENTITIES[entity].vocabulary
+        index = question.state.events("decided", vocabulary)
+        for code in question.codes(entity):
+            recent = index.recent(code, question.as_of, None, owner, CANDIDATES)
+            candidates.update(dict.fromkeys(recent))
+    return candidates
+
+
+def _outcomes(question: Question, others: Ints) -> list[str | None]:
+    """Outcome of each of the changes, as known then; None where undecided."""
+    everyone = np.zeros(len(others), np.int64)
+    until = np.full(len(others), question.as_of)
+    failed, decided = (
+        question.state.events(stream, "organisation").owned(everyone, others, until) > 0
+        for stream in ("failures", "decided")
+    )
+    pairs = zip(failed.tolist(), decided.tolist(), strict=True)
+    return ["caused" if bad else "clean" if known else None for bad, known in pairs]
+
+
+def outcome_of(state: FeatureState, change_id: str, as_of: int) -> str | None:
+    """Outcome of a change on record, ``caused`` or ``clean``, as known then; else None.
+
+    Parameters
+    ----------
+    as_of : int
+        The moment, microseconds.
+    """
+    number = state.vocabulary("change").find([change_id])
+    if number[0] < 0:
+        return None
+    question = Question(Columns.empty(Change), 0, as_of, state)
+    return _outcomes(question, np.asarray(number, np.int64))[0]
+
+
+def _incidents_of(question: Question, change_id: str) -> list[str]:
+    """Incidents linked to a change as caused by it, by the score time."""
+    links = question.state.links([change_id])
+    chosen = (
+        (links["change_id"] == change_id)
+        & (links["kind"] == "caused_by")
+        & (links.times("known_at") < question.as_of)
+    )
+    return sorted(set(links["incident_id"][chosen]))[:SHOWN]
+
+
+@lru_cache(maxsize=100_000)
+def _words_of(title: str) -> frozenset[str]:
+    """The words of a title; the same changes are compared with many."""
+    return frozenset(_WORD.findall(title.lower()))
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What of a change is compared with others."""
+
+    words: frozenset[str]
+    items: tuple[str, ...]
+    team: str | None
+    model: str | None
+
+    @classmethod
+    def each(cls, changes: Columns) -> list[_Compared]:
+        """Of every row of a table."""
+        titles, teams = changes["short_description"].tolist(), changes["assignment_group"].tolist()
+        return [
+            cls(_words_of(title or ""), items, team, model)
+            for title, items, team, model in zip(
+                titles, affected_in(changes), teams, change_models(changes), strict=True
+            )
+        ]
+
+    def likeness(self, other: _Compared) -> float:
+        """How like another one it is, between 0 and 1."""
+        either = len(self.words | other.words)
+        shared = len(self.words & other.words) / either if either else 0.0
+        items = any(item in other.items for item in self.items)
+        team = bool(self.team) and self.team == other.team
+        model = self.model is not None and self.model == other.model
+        return 0.5 * shared + 0.25 * items + 0.125 * team + 0.125 * model
+
+    def in_common(self, other: _Compared) -> tuple[str, ...]:
+        """The same in words, what weighs most first."""
+        reasons = []
+        if words := sorted(self.words & other.words):
+            shown = ", ".join(words[:SHOWN])
+            several = len(words) > 1
+            reasons.append(
+                say("the words “{words}” in both titles", words=shown)
+                if several
+                else say("the word “{word}” in both titles", word=shown)
+            )
+        if items := [item for item in self.items if item in other.items]:
+            shown = ", ".join(items[:SHOWN])
+            reasons.append(
+                say("the same items {items}", items=shown)
+                if len(items) > 1
+                else say("the same item {item}", item=shown)
+            )
+        if self.team and self.team == other.team:
+            reasons.append(say("the same team {team}", team=self.team))
+        if self.model is not None and self.model == other.model:
+            reasons.append(say("the same kind of change"))
+        return tuple(reasons)

@@ -85,7 +85,9 @@ class Gate:
     async def _refusal(self, scope: Scope, told: dict[str, str]) -> Response | None:
         """Why a request goes no further; what its answer tells in headers is added to ``told``."""
         path = scope["path"]
-        if "\n" in path:  # no route's pattern matches it, not even the one for what is not there
+        # No route's pattern matches a line's end, not even the one for what is not there; a NUL is
+        # kept by no database, and some refuse to be asked for one.
+        if "\n" in path or ("\0" in path and not is_page(path)):
             return problem("not-found", "see /v1/openapi.json for what there is")
         if path == "/readyz" and scope["method"] in ("GET", "HEAD"):
             return await run_in_threadpool(self._readiness)

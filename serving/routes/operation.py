@@ -80,6 +80,10 @@ def query_of(request: Request, model: type[Model]) -> Model:
     given: dict[str, object] = {}
     for name in request.query_params:
         values = request.query_params.getlist(name)
+        if any("\0" in value for value in values):  # some databases refuse to be asked for one
+            fault = {"parameter": name, "detail": "expected a text without NUL"}
+            detail = "1 parameter could not be used"
+            raise AnsweredError(problem("invalid", detail, errors=[fault]))
         given[name] = values[0] if len(values) == 1 else values
     try:
         return model.model_validate(given)

@@ -6,6 +6,7 @@ Features from live history, score, explanation and journal, through keys and lim
 connections; every request is a change never seen before. Beside it a BentoML endpoint that answers
 a constant, the same code behind FastAPI, and `mlflow models serve`, which scores a row of features
 and nothing else. Turns are taken in rounds, so that a busy machine slows all alike; quote ratios.
+Then bulk: batches of 1,000 changes without reasons.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ PLAIN, MLFLOW = "FastAPI, same code", "mlflow, score only"
 
 CONNECTIONS = (1, 8, 32)
 ROUNDS = 2
+BATCH = 1_000
+"""Changes of a bulk request."""
+
+PATIENCE = 600.0
+"""Seconds a server may take to start; all start at once."""
+
 WARM_UP = 1.0
 
 GOALS = {
@@ -48,6 +55,9 @@ GOALS = {
     "p99 at 1 connection, ms": (1, "p99_ms", "most", 60.0),
     "a second at 8 connections": (8, "per_second", "least", 150.0),
 }
+BULK_GOAL = 1_500.0
+"""Changes a second in bulk."""
+
 """Connections, figure, whether the bound is the most or the least, and the bound."""
 
 
@@ -181,13 +191,14 @@ def measure(home: Path, seconds: float) -> dict[str, Any]:
         for one in asked:
             stack.callback(one.server.end)
             one.server.begin()
-        starts = {one.name: one.server.waited() for one in asked}
+        starts = {one.name: one.server.waited(seconds=PATIENCE) for one in asked}
         took = {(one.name, level): Took() for one in asked for level in CONNECTIONS}
         for one in asked:
             uvloop.run(drive(one.server.port, 4, WARM_UP, one.make, one.check))
         for turn, level in itertools.product(range(ROUNDS), CONNECTIONS):
             for one in (asked, asked[::-1])[turn % 2]:
                 _turn(one, level, seconds / ROUNDS, took[one.name, level])
+        bulk = _bulk(asked[0], seconds)
     figures = {
         one.name: {str(level): took[one.name, level].figures() for level in CONNECTIONS}
         for one in asked
@@ -197,7 +208,41 @@ def measure(home: Path, seconds: float) -> dict[str, Any]:
         "start_seconds_all_at_once": starts,
         "servers": figures,
         "ratios": _ratios(figures),
-        "goals": _goals(figures),
+        "bulk": bulk,
+        "goals": {**_goals(figures), **_bulk_goal(bulk)},
+    }
+
+
+def _bulk(ours: Contestant, seconds: float) -> dict[str, float]:
+    """Changes a second, by the clock and by the processor."""
+
+    def make() -> bytes:
+        requests = [ours.make().partition(b"\r\n\r\n") for _ in range(BATCH)]
+        lines = requests[0][0].decode().split("\r\n")
+        known = next(line for line in lines if line.startswith("Authorization: "))
+        headers = {
+            "Content-Type": "application/x-ndjson",
+            "Authorization": known.removeprefix("Authorization: "),
+        }
+        content = b"\n".join(body for _, _, body in requests)
+        return request("/v1/score/batch?explain=none", content, headers)
+
+    before = ours.server.cpu_seconds()
+    took = uvloop.run(drive(ours.server.port, 1, seconds, make, _is_fine))
+    changes = BATCH * len(took.milliseconds)
+    spent = ours.server.cpu_seconds() - before
+    waited = sum(took.milliseconds) / 1000
+    return {"per_second": changes / waited, "per_cpu_second": changes / spent}
+
+
+def _bulk_goal(bulk: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    value = bulk["per_second"]
+    return {
+        "changes a second in bulk": {
+            "value": value,
+            "least": BULK_GOAL,
+            "met": value >= BULK_GOAL,
+        }
     }
 
 
@@ -253,6 +298,11 @@ def report(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"ours / {other} at {level}: " + ", ".join(
                 f"{name.removesuffix('_ms')} {value:.2f}" for name, value in ratios.items()
             )
+    bulk = found["bulk"]
+    yield (
+        f"in bulk: {bulk['per_second']:,.0f} changes a second, "
+        f"{bulk['per_cpu_second']:,.0f} in a second of the processor"
+    )
     for name, goal in found["goals"].items():
         bound = next(value for key, value in goal.items() if key in ("most", "least", "bound"))
         yield f"goal {name}: {goal['value']:.1f} ({bound:.1f}) {'met' if goal['met'] else 'MISSED'}"

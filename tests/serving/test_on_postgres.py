@@ -60,6 +60,23 @@ def test_one_change_from_its_score_to_its_decision(
     assert verify(service.store).fault is None
 
 
+def test_what_no_database_keeps_is_not_asked_of_it(
+    on_postgres: Any, ticket: Callable[..., Any]
+) -> None:
+    for path in ("/v1/changes/a%00b", "/v1/changes/%00/decision", "/v1/scores/%00"):
+        assert on_postgres.ask("GET", path).status_code == 404, path
+    for query in ("service=%00", "team=a%00", "after=%00"):
+        asked = on_postgres.ask("GET", f"/v1/changes?{query}")
+        assert (asked.status_code, asked.json()["status"]) == (422, 422), query
+    answer = on_postgres.score(ticket(change_id="a\0b", description="\0" * 9))
+    assert (answer["change_id"], answer["status"]) == ("a\ufffdb", "scored")
+    decided = on_postgres.ask(
+        "POST", "/v1/changes/a\ufffdb/decision", role="approver",
+        json={"decision": "reject", "reason": "\0" * 12},
+    )  # fmt: skip
+    assert decided.status_code == 201
+
+
 def test_workers_at_once_lose_nothing(
     on_postgres: Any,
     ticket: Callable[..., Any],

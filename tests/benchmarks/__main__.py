@@ -27,7 +27,7 @@ from features.table import build
 from models.registry import Registered
 from serving.contract import ChangeIn, neutral
 from serving.scorer import Scorer
-from tests.benchmarks import engine, explanations, featuretools_peer
+from tests.benchmarks import engine, explanations, featuretools_peer, over_http
 from training.fit import train
 
 UNTIL = datetime(2026, 11, 22, tzinfo=UTC)
@@ -91,6 +91,7 @@ def main() -> None:
     )
     explanations.measure(model, build(changes, times, state).values)
     _answers(made.records, made.upcoming, Registered(model=model, name="bench", version="1"))
+    over_http.compare()
 
 
 def _answers(records: object, upcoming: object, registered: Registered) -> None:

@@ -130,6 +130,8 @@ def contestants(home: Path, folder: Path) -> list[Contestant]:
     plain = {"CHANGERISK_HOME": str(copy_of(home, folder / "plain")), **quiet}
     registry = f"sqlite:///{home}/mlflow.db"
     mlflow = {"MLFLOW_TRACKING_URI": registry, "MLFLOW_DISABLE_TELEMETRY": "true", **quiet}
+    # It starts uvicorn by name.
+    mlflow["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return [
         Contestant(
             OURS,

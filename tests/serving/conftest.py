@@ -40,6 +40,9 @@ from training.fit import train
 ON_POSTGRES = "CHANGERISK_TEST_SERVICE_ON_POSTGRES"
 """Set, the services of the tests keep everything on that server; see test_on_postgres.py."""
 
+MOVED: dict[Path, str] = {}
+"""Where the stores of homes are that were moved to a server."""
+
 EMPTY = "registry-without-models.db"
 UNTIL = datetime(2025, 6, 2, tzinfo=UTC)
 NOW = UNTIL + timedelta(hours=9, microseconds=123_456)
@@ -249,7 +252,8 @@ def started(
 ) -> Service:
     clock = Clock()
     if os.environ.get(ON_POSTGRES) and (home / "history.db").is_file():
-        more.setdefault("CHANGERISK_STORE_URL", stack.enter_context(moved_to_postgres(home)))
+        MOVED[home] = stack.enter_context(moved_to_postgres(home))
+        more.setdefault("CHANGERISK_STORE_URL", MOVED[home])
     runtime = kind(settings_of(home, **more), clock=clock)
     client = stack.enter_context(TestClient(create_service(runtime).to_asgi()))
     return Service(client, runtime, home, clock, keys)
@@ -337,7 +341,10 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Runs the command line in this process."""
 
     def cli(home: Path, *arguments: str, **environment: str) -> Ran:
-        for name, value in {"CHANGERISK_HOME": str(home), **environment}.items():
+        place = {"CHANGERISK_HOME": str(home)}
+        if home in MOVED:
+            place["CHANGERISK_STORE_URL"] = MOVED[home]
+        for name, value in {**place, **environment}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["changerisk", *arguments])
         capsys.readouterr()

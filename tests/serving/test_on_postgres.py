@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +26,36 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture(autouse=True)
 def _named(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(POSTGRES, postgres_server)
+
+
+AGAIN = (
+    "test_bulk.py",
+    "test_journal.py",
+    "test_policy.py",
+    "test_queue.py",
+    "test_requests.py",
+    "test_retaining.py",
+    "test_review.py",
+    "test_webhooks.py",
+    "sync/test_webhooks_out.py",
+)
+"""Modules whose services keep everything on the server, too."""
+
+
+@pytest.mark.slow
+def test_what_holds_on_a_file_holds_on_a_server() -> None:
+    here = Path(__file__).parent
+    chosen = ["-m", "not slow", *(str(here / name) for name in AGAIN)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen],
+        env={**os.environ, ON_POSTGRES: "1"},
+        cwd=here.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1_800,
+    )
+    assert ran.returncode == 0, ran.stdout[-6_000:]
 
 
 @pytest.fixture

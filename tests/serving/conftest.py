@@ -342,6 +342,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def cli(home: Path, *arguments: str, **environment: str) -> Ran:
         place = {"CHANGERISK_HOME": str(home)}
+        monkeypatch.delenv("CHANGERISK_STORE_URL", raising=False)
         if home in MOVED:
             place["CHANGERISK_STORE_URL"] = MOVED[home]
         for name, value in {**place, **environment}.items():

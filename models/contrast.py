@@ -1,7 +1,8 @@
-"""One change against another: exact Shapley values of the factor groups, the other as background.
+"""One change against another, or many: exact Shapley values of the factor groups, the others as
+background.
 
 Their sum is the difference of the two scores, so they say what makes this change riskier or safer
-than that one, where an explanation against all training changes says it of an average one.
+than that one, where an explanation against many changes says it of an average one of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from features.catalogue import BY_NAME, Feature
 from features.columns import Columns
 from features.table import FeatureTable
 from models.bundle import RiskModel
-from models.explanation import SHOWN, Explainer, others, points_per_log_odds, told
+from models.explanation import SHOWN, Explainer, Factor, others, points_per_log_odds, told
 from models.shapley import Tables
 
 Floats = NDArray[np.float64]
@@ -64,6 +65,35 @@ class Contrast:
     probability: float
     other_probability: float
     differences: list[Difference]
+
+
+def contrast_average(model: RiskModel, explainer: Explainer, this: Row) -> Contrast:
+    """What makes a change's score differ from the mean score of an explainer's background.
+
+    Parameters
+    ----------
+    explainer : Explainer
+        ``Explainer(model)`` for the training changes, ``Explainer.against(model, values)`` for
+        others.
+    """
+    values = this.table.values[this.row : this.row + 1]
+    factors = explainer.factors(this.table, this.changes, this.row)
+    return Contrast(
+        probability=float(model.probability(values)[0]),
+        other_probability=float(expit(explainer.base_log_odds)),
+        differences=[_from_factor(factor) for factor in factors],
+    )
+
+
+def _from_factor(factor: Factor) -> Difference:
+    return Difference(
+        group=factor.group,
+        text=factor.text.removesuffix(factor.compared),
+        other_text=factor.compared.removeprefix("; "),
+        feature=factor.feature,
+        log_odds=factor.log_odds,
+        points=factor.points,
+    )
 
 
 def contrast(model: RiskModel, this: Row, other: Row) -> Contrast:

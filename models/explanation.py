@@ -7,6 +7,7 @@ its columns' values, for they share what they do together; see :mod:`models.shap
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from features.language import say, say_count
 from features.sentences import reference_words, sentence
 from features.table import FeatureTable
 from models.bundle import RiskModel
+from models.usual import medians
 
 Floats = NDArray[np.float64]
 
@@ -107,17 +109,36 @@ class Explainer:
     Parameters
     ----------
     model : RiskModel
-        Its tables say against which background; :meth:`RiskModel.against` gives other ones.
+        Its tables say against which background.
+    usual : mapping of str to float, optional
+        What values are compared with; by default the medians of the training changes.
     """
 
-    def __init__(self, model: RiskModel) -> None:
+    def __init__(self, model: RiskModel, usual: Mapping[str, float] | None = None) -> None:
         self._model = model
+        self._usual = model.reference if usual is None else usual
         self.groups = model.tables.names
         self.base_log_odds = float(model.platt.slope * model.tables.base + model.platt.intercept)
         self._columns = [NAMES.index(name) for name in model.columns]
         self._members = {
             group: [n for n, of in enumerate(model.groups) if of == group] for group in self.groups
         }
+
+    @classmethod
+    def against(cls, model: RiskModel, values: Floats) -> Explainer:
+        """Explanations against chosen changes, a team's own for one; their medians are the usual.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, columns of the catalogue)
+            Rows of a feature table.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows.
+        """
+        return cls(model.against(values), medians(values, model.columns))
 
     def parts(self, selected: Floats) -> Parts:
         """What the scores of rows of the model's columns are made of.
@@ -184,7 +205,7 @@ class Explainer:
         strongest = max(columns, key=lambda column: (parts[column] * np.sign(log_odds), -column))
         feature = BY_NAME[self._model.columns[strongest]]
         value = float(values[strongest])
-        reference = self._model.reference.get(feature.name)
+        reference = self._usual.get(feature.name)
         text = told(self._model, feature, table, changes, row)
         compared = comparison(feature, value, reference)
         return Factor(

@@ -26,14 +26,15 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
-from models.paths import DEEPEST, Leaf, Piece, Tests, take_apart
+from features.search import compiled
+from models.paths import Leaf, Piece, Tests, take_apart
 from models.trees import Forest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CELLS = 100_000
-"""Cells of a batch looked up at once; bounds its memory and keeps it in cache."""
+"""Words of a batch asked for at once; bounds their memory and keeps them in cache."""
 
 COUNTED = 16_384
 """Background rows counted at once."""
@@ -60,26 +61,32 @@ class Lookup:
     piece: Ints
     start: Ints
     values: Floats
-    _first: Ints = field(init=False, repr=False)
-    _present: Ints = field(init=False, repr=False)
+    _ends: Ints = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        first = np.flatnonzero(np.diff(self.player, prepend=-1))
-        object.__setattr__(self, "_first", first)
-        object.__setattr__(self, "_present", self.player[first])
+        ends = np.searchsorted(self.player, np.arange(self.players), side="right")
+        object.__setattr__(self, "_ends", ends.astype(np.int64))
 
     def of(self, words: NDArray[np.uint8]) -> Floats:
         """Shapley values of rows given by their words, shape (n, players)."""
-        if len(self.player) == 0:
-            return np.zeros((len(words), self.players))
-        at = words.astype(np.intp).take(self.piece, axis=1)
-        at += self.start
-        sums = np.add.reduceat(self.values.take(at), self._first, axis=1)
-        if len(self._present) == self.players:
-            return sums
-        found = np.zeros((len(words), self.players))
-        found[:, self._present] = sums
+        found = np.empty((len(words), self.players))
+        _sum(words, self._ends, self.piece, self.start, self.values, found)
         return found
+
+
+@compiled
+def _sum(
+    words: NDArray[np.uint8], ends: Ints, piece: Ints, start: Ints, values: Floats, found: Floats
+) -> None:
+    """Put the sums of what every row looks up for every player into ``found``, no index checked."""
+    for row in range(len(words)):
+        entry = 0
+        for player in range(len(ends)):
+            total = 0.0
+            while entry < ends[player]:
+                total += values[start[entry] + words[row, piece[entry]]]
+                entry += 1
+            found[row, player] = total
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,7 @@ class Tables:
 
     def by_group(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
         """Shapley values of the factor groups, shape (n, groups)."""
-        return self._each(X, self.groups)[0] if len(X) > 1 else self.groups.of(self.tests.words(X))
+        return self._each(X, self.groups)[0]
 
     def by_column(self, X: Floats) -> Floats:  # noqa: N803
         """Shapley values of the columns, shape (n, columns)."""
@@ -164,8 +171,7 @@ class Tables:
         return groups, columns
 
     def _each(self, X: Floats, *lookups: Lookup) -> list[Floats]:  # noqa: N803
-        widest = max(len(lookup.player) for lookup in lookups)
-        step = max(1, CELLS // max(widest, DEEPEST * len(self.tests.feature)))
+        step = max(1, CELLS // len(self.tests.feature))
         if len(X) <= step:
             words = self.tests.words(X)
             return [lookup.of(words) for lookup in lookups]
@@ -177,13 +183,9 @@ def word_shares(tests: Tests, background: Floats) -> Floats:
     """Share of the background with each word of each piece, shape (pieces, words)."""
     pieces, bits = tests.feature.shape
     counts = np.zeros((pieces, 2**bits), np.int64)
-    step = max(1, CELLS // (DEEPEST * pieces))
     for at in range(0, len(background), COUNTED):
-        part = background[at : at + COUNTED]
-        words = np.empty((pieces, len(part)), np.uint8)
-        for row in range(0, len(part), step):
-            words[:, row : row + step] = tests.words(part[row : row + step]).T
-        for piece, seen in enumerate(words):
+        words = tests.words(background[at : at + COUNTED])
+        for piece, seen in enumerate(np.ascontiguousarray(words.T)):
             counts[piece] += np.bincount(seen, minlength=2**bits)
     return counts / len(background)
 

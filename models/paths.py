@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from features.search import compiled
+from models.lookups import ask_all
 from models.trees import Forest
 
 Floats = NDArray[np.float64]
@@ -84,10 +84,10 @@ class Tests:
     feature: Ints
     threshold: Floats
     missing: NDArray[np.bool_]
-    _bits: Ints = field(init=False, repr=False)
+    bits: Ints = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_bits", (~np.isnan(self.threshold)).sum(axis=1))
+        object.__setattr__(self, "bits", (~np.isnan(self.threshold)).sum(axis=1))
 
     def words(self, X: Floats) -> NDArray[np.uint8]:  # noqa: N803 - scikit-learn's name
         """The word of every row in every piece, shape (n, pieces).
@@ -97,33 +97,21 @@ class Tests:
         ValueError
             If the rows have other columns than the forest was taken apart for.
         """
-        if X.shape[1:] != (self.columns,):
-            raise ValueError(f"expected rows of {self.columns} columns, got shape {X.shape}")
-        found = np.empty((len(X), len(self._bits)), np.uint8)
-        rows = np.ascontiguousarray(X, np.float64)
-        _ask(rows, self.feature, self.threshold, self.missing, self._bits, found)
+        rows, found = self.rows(X), np.empty((len(X), len(self.bits)), np.uint8)
+        ask_all(rows, self.feature, self.threshold, self.missing, self.bits, found)
         return found
 
+    def rows(self, X: Floats) -> Floats:  # noqa: N803
+        """The rows as the loops take them.
 
-@compiled
-def _ask(
-    rows: Floats,
-    feature: Ints,
-    threshold: Floats,
-    missing: NDArray[np.bool_],
-    bits: Ints,
-    words: NDArray[np.uint8],
-) -> None:
-    """Put every row's answers to every piece's tests into its words, no index checked."""
-    for row in range(len(rows)):
-        for piece in range(len(bits)):
-            word = 0
-            for bit in range(bits[piece]):
-                value = rows[row, feature[piece, bit]]
-                at_most = value <= threshold[piece, bit]
-                passed = at_most | (missing[piece, bit] & np.isnan(value))
-                word |= passed << bit
-            words[row, piece] = word
+        Raises
+        ------
+        ValueError
+            If they have other columns than the forest was taken apart for.
+        """
+        if X.shape[1:] != (self.columns,):
+            raise ValueError(f"expected rows of {self.columns} columns, got shape {X.shape}")
+        return np.ascontiguousarray(X, np.float64)
 
 
 def take_apart(forest: Forest, columns: int) -> tuple[Tests, list[Piece]]:

@@ -26,15 +26,12 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
-from features.search import compiled
+from models.lookups import add_up
 from models.paths import Leaf, Piece, Tests, take_apart
 from models.trees import Forest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-CELLS = 100_000
-"""Words of a batch asked for at once; bounds their memory and keeps them in cache."""
 
 COUNTED = 16_384
 """Background rows counted at once."""
@@ -67,26 +64,22 @@ class Lookup:
         ends = np.searchsorted(self.player, np.arange(self.players), side="right")
         object.__setattr__(self, "_ends", ends.astype(np.int64))
 
-    def of(self, words: NDArray[np.uint8]) -> Floats:
-        """Shapley values of rows given by their words, shape (n, players)."""
-        found = np.empty((len(words), self.players))
-        _sum(words, self._ends, self.piece, self.start, self.values, found)
+    def of(self, tests: Tests, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
+        """Shapley values of rows, shape (n, players)."""
+        rows, found = tests.rows(X), np.empty((len(X), self.players))
+        add_up(
+            rows,
+            tests.feature,
+            tests.threshold,
+            tests.missing,
+            tests.bits,
+            self._ends,
+            self.piece,
+            self.start,
+            self.values,
+            found,
+        )
         return found
-
-
-@compiled
-def _sum(
-    words: NDArray[np.uint8], ends: Ints, piece: Ints, start: Ints, values: Floats, found: Floats
-) -> None:
-    """Put the sums of what every row looks up for every player into ``found``, no index checked."""
-    for row in range(len(words)):
-        entry = 0
-        for player in range(len(ends)):
-            total = 0.0
-            while entry < ends[player]:
-                total += values[start[entry] + words[row, piece[entry]]]
-                entry += 1
-            found[row, player] = total
 
 
 @dataclass(frozen=True)
@@ -159,24 +152,15 @@ class Tables:
 
     def by_group(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
         """Shapley values of the factor groups, shape (n, groups)."""
-        return self._each(X, self.groups)[0]
+        return self.groups.of(self.tests, X)
 
     def by_column(self, X: Floats) -> Floats:  # noqa: N803
         """Shapley values of the columns, shape (n, columns)."""
-        return self._each(X, self.columns)[0]
+        return self.columns.of(self.tests, X)
 
     def both(self, X: Floats) -> tuple[Floats, Floats]:  # noqa: N803
         """Shapley values of the groups and of the columns."""
-        groups, columns = self._each(X, self.groups, self.columns)
-        return groups, columns
-
-    def _each(self, X: Floats, *lookups: Lookup) -> list[Floats]:  # noqa: N803
-        step = max(1, CELLS // len(self.tests.feature))
-        if len(X) <= step:
-            words = self.tests.words(X)
-            return [lookup.of(words) for lookup in lookups]
-        parts = [self._each(X[row : row + step], *lookups) for row in range(0, len(X), step)]
-        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+        return self.by_group(X), self.by_column(X)
 
 
 def word_shares(tests: Tests, background: Floats) -> Floats:

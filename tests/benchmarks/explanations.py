@@ -1,6 +1,6 @@
 """Explanations by lookup against shap in one run: ``python -m tests.benchmarks.explanations``.
 
-CPU times of one thread, medians over turns of fifty rows each, so that a busy machine
+CPU times of one thread, medians over turns of three hundred rows each, so that a busy machine
 slows both alike. Both give a score with its reasons; shap's are those of columns, not groups.
 """
 
@@ -24,7 +24,7 @@ from models.trees import Forest
 
 Floats = NDArray[np.float64]
 
-ROWS, TURN, BACKGROUND = 300, 50, 2_000
+ROWS, TURN, BACKGROUND = 900, 300, 2_000
 
 
 def cpu_ms(work: Callable[[], object]) -> float:

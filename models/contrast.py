@@ -28,7 +28,17 @@ LEAST = 1e-9
 
 @dataclass(frozen=True)
 class Row:
-    """One change with its features at one moment."""
+    """One change with its features at one moment.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        Holds its features.
+    changes : Columns
+        The changes of the table's rows.
+    row : int
+        Number of its row in both.
+    """
 
     table: FeatureTable
     changes: Columns
@@ -60,7 +70,15 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """Two probabilities and what lies between them, strongest first."""
+    """Two probabilities and what lies between them.
+
+    Parameters
+    ----------
+    probability, other_probability : float
+        Of the change and of what it is compared with, between 0 and 1.
+    differences : list of Difference
+        Strongest first.
+    """
 
     probability: float
     other_probability: float
@@ -72,9 +90,13 @@ def contrast_average(model: RiskModel, explainer: Explainer, this: Row) -> Contr
 
     Parameters
     ----------
+    model : RiskModel
+        The bundle that scores.
     explainer : Explainer
         ``Explainer(model)`` for the training changes, ``Explainer.against(model, values)`` for
         others.
+    this : Row
+        The change.
     """
     values = this.table.values[this.row : this.row + 1]
     factors = explainer.factors(this.table, this.changes, this.row)
@@ -98,6 +120,13 @@ def _from_factor(factor: Factor) -> Difference:
 
 def contrast(model: RiskModel, this: Row, other: Row) -> Contrast:
     """What makes one change's score differ from another's.
+
+    Parameters
+    ----------
+    model : RiskModel
+        The bundle that scores.
+    this, other : Row
+        The two changes, each with what was known at its own moment.
 
     Examples
     --------

@@ -113,7 +113,8 @@ class Explainer:
     model : RiskModel
         Its tables say against which background.
     usual : mapping of str to float, optional
-        What values are compared with; by default the medians of the training changes.
+        What values are compared with, in the features' units; by default the medians of the
+        training changes.
     """
 
     def __init__(self, model: RiskModel, usual: Mapping[str, float] | None = None) -> None:

@@ -2,9 +2,9 @@
 
 In a sentence's braces may stand ``window`` ("the last 30 days"), ``share`` ("4 of 9 changes"),
 ``means`` (what the label calls a failure), a field of the change or one of its entities, and
-``value:FORM``, where ``FORM`` is a noun to count ("change"), ``hours``, ``clock``, ``weekday``,
-``percent``, ``criticality``, two words for yes and no ("needed|not needed") or the two numbers of a
-verb ("depends|depend").
+``value:FORM``, where ``FORM`` is a noun to count ("change"), ``days``, ``hours``, ``clock``,
+``weekday``, ``percent``, ``criticality``, two words for yes and no ("needed|not needed") or the two
+numbers of a verb ("depends|depend").
 """
 
 from __future__ import annotations
@@ -77,7 +77,15 @@ ZERO_IS_NONE = frozenset(
 )
 """Features whose 0 means that there is none."""
 
-FORMS = ("hours", "clock", "weekday", "percent", "criticality")
+AT_ZERO = {
+    "days_to_freeze": "It starts within a change freeze",
+    "days_to_blackout": "It starts within a blackout",
+    "days_to_month_end": "It starts on the last day of the month",
+    "review_hours": "It was submitted as soon as it was prepared",
+}
+"""What is said instead where the value is 0."""
+
+FORMS = ("days", "hours", "clock", "weekday", "percent", "criticality")
 """How a value is told that is not a count."""
 
 LONGEST_NAME = 60
@@ -119,6 +127,8 @@ def sentence(
         if unnamed is not None and feature.entity not in names and not named:
             return _begun(say(unnamed))
         return _begun(say(feature.missing, **words))
+    if value == 0 and feature.name in AT_ZERO:
+        return say(AT_ZERO[feature.name])
     words["window"] = _window(feature.window_days)
     if feature.aggregate in ("rate", "evidence"):
         words["word"] = word or say("such words")
@@ -212,8 +222,8 @@ def counted(value: float, noun: str) -> str:
 
     Examples
     --------
-    >>> counted(1, "change"), counted(3, "open incident"), counted(2, "change that failed")
-    ('1 change', '3 open incidents', '2 changes that failed')
+    >>> counted(1, "change"), counted(3, "open incident")
+    ('1 change', '3 open incidents')
     """
     return say_count(f"{{value}} {noun}", f"{{value}} {plural(noun)}", value, value=number(value))
 
@@ -223,11 +233,10 @@ def plural(noun: str) -> str:
 
     Examples
     --------
-    >>> plural("business"), plural("change that failed")
-    ('businesses', 'changes that failed')
+    >>> plural("business"), plural("open incident")
+    ('businesses', 'open incidents')
     """
-    head, _, tail = noun.partition(" that ")
-    return f"{head}{'es' if head.endswith('s') else 's'}{f' that {tail}' if tail else ''}"
+    return f"{noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def _told(template: str, value: float, words: Mapping[str, str]) -> str:
@@ -236,7 +245,7 @@ def _told(template: str, value: float, words: Mapping[str, str]) -> str:
     specs = [form for name, _, form in map(_parted, _SLOT.findall(template)) if name == "value"]
     noun = next((spec for spec in specs if spec not in FORMS and "|" not in spec), None)
     if noun is not None:
-        shown = round(value) if noun == "day" and value >= 10 else round(value, 1)
+        shown = round(value, 1)
         return say_count(one, many, shown, **words, value=number(shown))
     if specs and "|" in specs[0]:
         return say(one if value > 0 else many, **words)
@@ -248,6 +257,8 @@ def _parted(slot: str) -> tuple[str, str, str]:
 
 
 def _formed(value: float, form: str) -> str:
+    if form == "days":
+        return counted(round(value), "day") if value >= 10 else _hours(24 * value)
     if form == "hours":
         return _hours(value)
     if form == "clock":
@@ -263,9 +274,9 @@ def _hours(value: float) -> str:
     if value < 0:
         return say("minus {time}", time=_hours(-value))
     if value < 1:
-        return counted(round(60 * value), "minute")
+        return counted(max(round(60 * value), 1) if value > 0 else 0, "minute")
     if value < 48:
-        return counted(round(value, 1), "hour")
+        return counted(round(value) if value >= 10 else round(value, 1), "hour")
     return counted(round(value / 24, 1), "day")
 
 

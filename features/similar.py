@@ -50,7 +50,7 @@ class SimilarChange:
 def similar_changes(
     question: Question, limit: int = 3, outcome: str | None = None
 ) -> list[SimilarChange]:
-    """The most alike earlier changes whose outcome was known then.
+    """The most alike earlier changes whose outcome was known then; of equals the newest.
 
     Parameters
     ----------
@@ -69,8 +69,9 @@ def similar_changes(
         if followed is not None and record is not None and outcome in (None, followed):
             table, row = record
             compared = others[id(table)][row]
-            found.append((own.likeness(compared), names[other], followed, compared))
-    found.sort(key=lambda entry: (-entry[0], entry[1]))
+            known = int(table.times("known_at")[row])
+            found.append((own.likeness(compared), known, names[other], followed, compared))
+    found.sort(key=lambda entry: (-entry[0], -entry[1], entry[2]))
     return [
         SimilarChange(
             change_id=change_id,
@@ -79,7 +80,7 @@ def similar_changes(
             incidents=tuple(_incidents_of(question, change_id)),
             reasons=own.in_common(compared),
         )
-        for likeness, change_id, followed, compared in found[:limit]
+        for likeness, _, change_id, followed, compared in found[:limit]
     ]
 
 

@@ -1,7 +1,8 @@
-"""One change against another: exact Shapley values of the factor groups, the other as background.
+"""One change against another, or many: exact Shapley values of the factor groups, the others as
+background.
 
 Their sum is the difference of the two scores, so they say what makes this change riskier or safer
-than that one, where an explanation against all training changes says it of an average one.
+than that one, where an explanation against many changes says it of an average one of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from features.catalogue import BY_NAME, Feature
 from features.columns import Columns
 from features.table import FeatureTable
 from models.bundle import RiskModel
-from models.explanation import SHOWN, Explainer, others, points_per_log_odds, told
+from models.explanation import SHOWN, Explainer, Factor, others, points_per_log_odds, told
 from models.shapley import Tables
 
 Floats = NDArray[np.float64]
@@ -27,7 +28,17 @@ LEAST = 1e-9
 
 @dataclass(frozen=True)
 class Row:
-    """One change with its features at one moment."""
+    """One change with its features at one moment.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        Holds its features.
+    changes : Columns
+        The changes of the table's rows.
+    row : int
+        Number of its row in both.
+    """
 
     table: FeatureTable
     changes: Columns
@@ -59,15 +70,63 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """Two probabilities and what lies between them, strongest first."""
+    """Two probabilities and what lies between them.
+
+    Parameters
+    ----------
+    probability, other_probability : float
+        Of the change and of what it is compared with, between 0 and 1.
+    differences : list of Difference
+        Strongest first.
+    """
 
     probability: float
     other_probability: float
     differences: list[Difference]
 
 
+def contrast_average(model: RiskModel, explainer: Explainer, this: Row) -> Contrast:
+    """What makes a change's score differ from the mean score of an explainer's background.
+
+    Parameters
+    ----------
+    model : RiskModel
+        The bundle that scores.
+    explainer : Explainer
+        ``Explainer(model)`` for the training changes, ``Explainer.against(model, values)`` for
+        others.
+    this : Row
+        The change.
+    """
+    values = this.table.values[this.row : this.row + 1]
+    factors = explainer.factors(this.table, this.changes, this.row)
+    return Contrast(
+        probability=float(model.probability(values)[0]),
+        other_probability=float(expit(explainer.base_log_odds)),
+        differences=[_from_factor(factor) for factor in factors],
+    )
+
+
+def _from_factor(factor: Factor) -> Difference:
+    return Difference(
+        group=factor.group,
+        text=factor.text.removesuffix(factor.compared),
+        other_text=factor.compared.removeprefix("; "),
+        feature=factor.feature,
+        log_odds=factor.log_odds,
+        points=factor.points,
+    )
+
+
 def contrast(model: RiskModel, this: Row, other: Row) -> Contrast:
     """What makes one change's score differ from another's.
+
+    Parameters
+    ----------
+    model : RiskModel
+        The bundle that scores.
+    this, other : Row
+        The two changes, each with what was known at its own moment.
 
     Examples
     --------

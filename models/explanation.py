@@ -7,6 +7,7 @@ its columns' values, for they share what they do together; see :mod:`models.shap
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,10 @@ from scipy.special import expit
 from features.catalogue import BY_NAME, GROUPS, NAMES, Feature
 from features.columns import Columns
 from features.language import say, say_count
-from features.sentences import reference_words, sentence
+from features.sentences import AT_ZERO, reference_words, sentence
 from features.table import FeatureTable
 from models.bundle import RiskModel
+from models.usual import medians
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +33,8 @@ SHOWN = 8
 ALMOST_ALL_SAME = 1.5
 """A value within this ratio of the usual one is not worth a comparison."""
 
+PUSHING = 0.25
+"""A fact that reads the other way round gives way to one that pushes at least so much as hard."""
 
 UNORDERED = ("yes/no", "hour", "weekday", "level", "log ratio")
 """Units whose usual value says nothing in a sentence."""
@@ -107,17 +111,37 @@ class Explainer:
     Parameters
     ----------
     model : RiskModel
-        Its tables say against which background; :meth:`RiskModel.against` gives other ones.
+        Its tables say against which background.
+    usual : mapping of str to float, optional
+        What values are compared with, in the features' units; by default the medians of the
+        training changes.
     """
 
-    def __init__(self, model: RiskModel) -> None:
+    def __init__(self, model: RiskModel, usual: Mapping[str, float] | None = None) -> None:
         self._model = model
+        self._usual = model.reference if usual is None else usual
         self.groups = model.tables.names
         self.base_log_odds = float(model.platt.slope * model.tables.base + model.platt.intercept)
         self._columns = [NAMES.index(name) for name in model.columns]
         self._members = {
             group: [n for n, of in enumerate(model.groups) if of == group] for group in self.groups
         }
+
+    @classmethod
+    def against(cls, model: RiskModel, values: Floats) -> Explainer:
+        """Explanations against chosen changes, a team's own for one; their medians are the usual.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, columns of the catalogue)
+            Rows of a feature table.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows.
+        """
+        return cls(model.against(values), medians(values, model.columns))
 
     def parts(self, selected: Floats) -> Parts:
         """What the scores of rows of the model's columns are made of.
@@ -180,13 +204,13 @@ class Explainer:
         row: int,
     ) -> Factor:
         columns = self._members[group]
-        # The fact shown is the one that pushes hardest in the direction of the whole group.
-        strongest = max(columns, key=lambda column: (parts[column] * np.sign(log_odds), -column))
-        feature = BY_NAME[self._model.columns[strongest]]
-        value = float(values[strongest])
-        reference = self._model.reference.get(feature.name)
+        told_of = self._fact(columns, parts * np.sign(log_odds), log_odds > 0, table, row)
+        feature = BY_NAME[self._model.columns[told_of]]
+        value = float(values[told_of])
+        reference = self._usual.get(feature.name)
         text = told(self._model, feature, table, changes, row)
-        compared = comparison(feature, value, reference)
+        unheard = feature.aggregate == "rate" and not behind(feature, table, row)[1] > 0
+        compared = "" if unheard else comparison(feature, value, reference)
         return Factor(
             group=group,
             text=text + compared,
@@ -199,18 +223,48 @@ class Explainer:
             changeable=feature.changeable,
         )
 
+    def _fact(
+        self, columns: list[int], pushes: Floats, raises: bool, table: FeatureTable, row: int
+    ) -> int:
+        """The column told of: the one that pushes hardest in the direction of the whole group,
+        unless it reads the other way round and another one pushes nearly as hard.
+        """
+        strongest = sorted(columns, key=lambda column: (-pushes[column], column))
+        enough = PUSHING * pushes[strongest[0]]
+        for column in strongest:
+            if pushes[column] < enough:
+                break
+            if not self._contradicts(BY_NAME[self._model.columns[column]], raises, table, row):
+                return column
+        return strongest[0]
+
+    def _contradicts(self, feature: Feature, raises: bool, table: FeatureTable, row: int) -> bool:
+        """Whether few failures are to raise the score, or many to lower it."""
+        failed, decided = behind(feature, table, row)
+        if not decided > 0:
+            return False
+        usual = self._usual.get(feature.name) if feature.aggregate == "rate" else None
+        more = failed / decided > (self._model.base_rate if usual is None else usual)
+        return more != raises
+
+
+def behind(feature: Feature, table: FeatureTable, row: int) -> tuple[float, float]:
+    """Failures and decided changes behind a rate or an evidence; none behind other values."""
+    support = table.support.get(feature.name)
+    return (0.0, 0.0) if support is None else (float(support[0][row]), float(support[1][row]))
+
 
 def told(
     model: RiskModel, feature: Feature, table: FeatureTable, changes: Columns, row: int
 ) -> str:
     """The fact behind one value of one change, in words."""
-    support, words = table.support.get(feature.name), table.words.get(feature.name)
+    words = table.words.get(feature.name)
     return sentence(
         feature,
         float(table.values[row, NAMES.index(feature.name)]),
         change=changes,
         row=row,
-        support=None if support is None else (float(support[0][row]), float(support[1][row])),
+        support=behind(feature, table, row),
         word=None if words is None else words[row],
         means=model.policy.means,
     )
@@ -230,7 +284,7 @@ def comparison(feature: Feature, value: float, reference: float | None) -> str:
     """How the value compares with the usual one; empty where they are about the same."""
     if reference is None or np.isnan(value) or feature.unit in UNORDERED:
         return ""
-    if value == reference:
+    if value == reference or (value == 0 and feature.name in AT_ZERO):
         return ""
     ratio = value / reference if reference else np.inf
     if 1 / ALMOST_ALL_SAME <= ratio <= ALMOST_ALL_SAME:

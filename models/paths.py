@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.lookups import ask_all
 from models.trees import Forest
 
 Floats = NDArray[np.float64]
@@ -25,9 +26,6 @@ processor's cache: five to seven take about the same time, eight a fifth more.""
 
 DEEPEST = 8
 """Deepest tree that can be taken apart, so that a word is a byte."""
-
-
-_ITSELF_AND_LEAST = np.array([[np.nan], [-np.inf]])
 
 
 class DepthError(ValueError):
@@ -86,15 +84,10 @@ class Tests:
     feature: Ints
     threshold: Floats
     missing: NDArray[np.bool_]
-    _asked: Ints = field(init=False, repr=False)
-    _at_most: Floats = field(init=False, repr=False)
+    bits: Ints = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        unused = (0, 0), (0, DEEPEST - self.feature.shape[1])
-        asked = self.feature + np.where(self.missing, self.columns, 0)
-        object.__setattr__(self, "_asked", np.pad(asked, unused))
-        at_most = np.pad(self.threshold, unused, constant_values=np.nan)
-        object.__setattr__(self, "_at_most", at_most)
+        object.__setattr__(self, "bits", (~np.isnan(self.threshold)).sum(axis=1))
 
     def words(self, X: Floats) -> NDArray[np.uint8]:  # noqa: N803 - scikit-learn's name
         """The word of every row in every piece, shape (n, pieces).
@@ -104,12 +97,21 @@ class Tests:
         ValueError
             If the rows have other columns than the forest was taken apart for.
         """
+        rows, found = self.rows(X), np.empty((len(X), len(self.bits)), np.uint8)
+        ask_all(rows, self.feature, self.threshold, self.missing, self.bits, found)
+        return found
+
+    def rows(self, X: Floats) -> Floats:  # noqa: N803
+        """The rows as the loops take them.
+
+        Raises
+        ------
+        ValueError
+            If they have other columns than the forest was taken apart for.
+        """
         if X.shape[1:] != (self.columns,):
             raise ValueError(f"expected rows of {self.columns} columns, got shape {X.shape}")
-        # Rows are asked with a second copy beside them in which NaN is less than anything.
-        twice = np.fmax(X[:, None], _ITSELF_AND_LEAST).reshape(len(X), 2 * self.columns)
-        passed = twice.take(self._asked, axis=1) <= self._at_most
-        return np.packbits(passed, bitorder="little").reshape(passed.shape[:2])
+        return np.ascontiguousarray(X, np.float64)
 
 
 def take_apart(forest: Forest, columns: int) -> tuple[Tests, list[Piece]]:

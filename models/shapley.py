@@ -26,14 +26,12 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
-from models.paths import DEEPEST, Leaf, Piece, Tests, take_apart
+from models.lookups import add_up
+from models.paths import Leaf, Piece, Tests, take_apart
 from models.trees import Forest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-CELLS = 100_000
-"""Cells of a batch looked up at once; bounds its memory and keeps it in cache."""
 
 COUNTED = 16_384
 """Background rows counted at once."""
@@ -60,25 +58,27 @@ class Lookup:
     piece: Ints
     start: Ints
     values: Floats
-    _first: Ints = field(init=False, repr=False)
-    _present: Ints = field(init=False, repr=False)
+    _ends: Ints = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        first = np.flatnonzero(np.diff(self.player, prepend=-1))
-        object.__setattr__(self, "_first", first)
-        object.__setattr__(self, "_present", self.player[first])
+        ends = np.searchsorted(self.player, np.arange(self.players), side="right")
+        object.__setattr__(self, "_ends", ends.astype(np.int64))
 
-    def of(self, words: NDArray[np.uint8]) -> Floats:
-        """Shapley values of rows given by their words, shape (n, players)."""
-        if len(self.player) == 0:
-            return np.zeros((len(words), self.players))
-        at = words.astype(np.intp).take(self.piece, axis=1)
-        at += self.start
-        sums = np.add.reduceat(self.values.take(at), self._first, axis=1)
-        if len(self._present) == self.players:
-            return sums
-        found = np.zeros((len(words), self.players))
-        found[:, self._present] = sums
+    def of(self, tests: Tests, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
+        """Shapley values of rows, shape (n, players)."""
+        rows, found = tests.rows(X), np.empty((len(X), self.players))
+        add_up(
+            rows,
+            tests.feature,
+            tests.threshold,
+            tests.missing,
+            tests.bits,
+            self._ends,
+            self.piece,
+            self.start,
+            self.values,
+            found,
+        )
         return found
 
 
@@ -152,38 +152,24 @@ class Tables:
 
     def by_group(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
         """Shapley values of the factor groups, shape (n, groups)."""
-        return self._each(X, self.groups)[0] if len(X) > 1 else self.groups.of(self.tests.words(X))
+        return self.groups.of(self.tests, X)
 
     def by_column(self, X: Floats) -> Floats:  # noqa: N803
         """Shapley values of the columns, shape (n, columns)."""
-        return self._each(X, self.columns)[0]
+        return self.columns.of(self.tests, X)
 
     def both(self, X: Floats) -> tuple[Floats, Floats]:  # noqa: N803
         """Shapley values of the groups and of the columns."""
-        groups, columns = self._each(X, self.groups, self.columns)
-        return groups, columns
-
-    def _each(self, X: Floats, *lookups: Lookup) -> list[Floats]:  # noqa: N803
-        widest = max(len(lookup.player) for lookup in lookups)
-        step = max(1, CELLS // max(widest, DEEPEST * len(self.tests.feature)))
-        if len(X) <= step:
-            words = self.tests.words(X)
-            return [lookup.of(words) for lookup in lookups]
-        parts = [self._each(X[row : row + step], *lookups) for row in range(0, len(X), step)]
-        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+        return self.by_group(X), self.by_column(X)
 
 
 def word_shares(tests: Tests, background: Floats) -> Floats:
     """Share of the background with each word of each piece, shape (pieces, words)."""
     pieces, bits = tests.feature.shape
     counts = np.zeros((pieces, 2**bits), np.int64)
-    step = max(1, CELLS // (DEEPEST * pieces))
     for at in range(0, len(background), COUNTED):
-        part = background[at : at + COUNTED]
-        words = np.empty((pieces, len(part)), np.uint8)
-        for row in range(0, len(part), step):
-            words[:, row : row + step] = tests.words(part[row : row + step]).T
-        for piece, seen in enumerate(words):
+        words = tests.words(background[at : at + COUNTED])
+        for piece, seen in enumerate(np.ascontiguousarray(words.T)):
             counts[piece] += np.bincount(seen, minlength=2**bits)
     return counts / len(background)
 

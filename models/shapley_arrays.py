@@ -104,7 +104,7 @@ def _entries(
         or _outside(piece, len(bits))
         or (np.diff(player) < 0).any()
         or (start < 0).any()
-        or (start + 2 ** bits[piece] > len(values)).any()
+        or (start > len(values) - 2 ** bits[piece]).any()  # the sum of the two could overflow
         or not np.isfinite(values).all()
     ):
         raise TablesError("the explanation tables point outside themselves")

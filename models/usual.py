@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalogue import BY_NAME
+from features.catalogue import BY_NAME, NAMES
 
 Floats = NDArray[np.float64]
 
 USUALLY_KNOWN = 0.9
 """Share of past changes in which a column must be known for its absence to matter."""
+
+
+def medians(values: Floats, columns: Sequence[str]) -> dict[str, float]:
+    """Medians of what is known of some columns; those of which nothing is known are left out.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, columns of the catalogue)
+        Rows of a feature table.
+    """
+    found = {}
+    for name in columns:
+        column = values[:, NAMES.index(name)]
+        known = column[~np.isnan(column)]
+        if len(known):
+            found[name] = float(np.median(known))
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -218,7 +218,7 @@ def _telling(band: str, factors: Sequence[Factor], precedents: int) -> list[Warn
         return []
     found = []
     if not any(factor.changeable for factor in factors):
-        text = say("None of the facts behind this score is one that the requester can change")
+        text = say("No fact behind this score is one that the requester can change")
         found.append(Warned(code="nothing_changeable", text=text))
     if precedents < FEWEST_PRECEDENTS:
         text = say_count(

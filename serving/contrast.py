@@ -1,6 +1,7 @@
-"""A scored change against an average one, its earlier revision, or a similar one that went well.
+"""A scored change against an average one, of all or of its team, its earlier revision, or a similar
+one that went well.
 
-Both are scored by the model that scores now, each with what was known at its own moment.
+All are scored by the model that scores now, each with what was known at its own moment.
 """
 
 from __future__ import annotations
@@ -9,30 +10,39 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel
-from scipy.special import expit
 
 from features.columns import Columns
+from features.entities import ENTITIES
 from features.evidence import Question
-from features.language import say
+from features.language import say, say_count
 from features.records import Change
-from features.sentences import within
+from features.sentences import number, within
 from features.similar import similar_changes
 from features.state import FeatureState
 from features.store import Store
 from features.store.chain import JournalEntry
 from features.table import build
 from models.bundle import RiskModel
-from models.contrast import Contrast, Difference, Row, contrast
-from models.explanation import Explainer, Factor, heading
+from models.contrast import Contrast, Row, contrast, contrast_average
+from models.explanation import Explainer, heading
 from serving.contract import ChangeIn
 from serving.problems import RefusedError
 from serving.scorer import Scorer
 
-Against = Literal["average", "revision", "similar"]
+Floats = NDArray[np.float64]
+
+Against = Literal["average", "team", "revision", "similar"]
 
 SEARCHED = 50
 """Similar changes that went well among which the most alike is looked for."""
+
+MOST_OF_TEAM = 500
+"""Newest changes of a team that are looked at."""
+
+FEWEST_OF_TEAM = 10
+"""Fewer normal changes tell nothing of what is normal for a team."""
 
 
 class DifferenceOut(BaseModel):
@@ -48,11 +58,12 @@ class DifferenceOut(BaseModel):
 
 
 class OtherOut(BaseModel):
-    """What the change is compared with; an average change has no id."""
+    """What the change is compared with; an average one, of so many ``changes``, has no id."""
 
     change_id: str | None
     revision: str | None
     similarity: float | None
+    changes: int
     incident_probability: float
 
 
@@ -69,14 +80,22 @@ class ContrastOut(BaseModel):
     model_version: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Other:
-    """What a change is compared with, in words and by name."""
+    """What a change is compared with, in words and by name; an average one of many has no row.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, columns of the catalogue), optional
+        The feature table's rows of the many; none for the training changes.
+    """
 
     who: str
     change_id: str | None = None
     revision: str | None = None
     similarity: float | None = None
+    row: Row | None = None
+    values: Floats | None = None
 
 
 def contrasted(scorer: Scorer, change_id: str, against: Against) -> ContrastOut:
@@ -96,17 +115,11 @@ def contrasted(scorer: Scorer, change_id: str, against: Against) -> ContrastOut:
     with scorer.reading() as state:
         if state is None or scorer.registered is None:
             raise RefusedError("unavailable", scorer.unavailable)
-        model, this = scorer.registered.model, _row(entries[-1], state)
-        if against == "average":
-            found, other = _average(model, this), _Other(say("an average change"))
-        elif against == "revision":
-            earlier = _earlier(entries)
-            revision = _revision(earlier)
-            other = _Other(say("its revision {revision}", revision=revision), change_id, revision)
-            found = contrast(model, this, _row(earlier, state))
-        else:
-            row, other = _similar(this, entries[-1], state)
-            found = contrast(model, this, row)
+        model, version = scorer.registered.model, scorer.registered.version
+        this = _row(entries[-1], state)
+        other = _asked(against, entries, this, state)
+    # The history is free for others again: tables of another background take their time.
+    found, changes = _compared(model, this, other)
     edges = model.bands.cuts
     return ContrastOut(
         change_id=change_id,
@@ -117,6 +130,7 @@ def contrasted(scorer: Scorer, change_id: str, against: Against) -> ContrastOut:
             change_id=other.change_id,
             revision=other.revision,
             similarity=other.similarity,
+            changes=changes,
             incident_probability=found.other_probability,
         ),
         text=say(
@@ -129,8 +143,35 @@ def contrasted(scorer: Scorer, change_id: str, against: Against) -> ContrastOut:
             DifferenceOut(heading=heading(difference.group), **vars(difference))
             for difference in found.differences
         ],
-        model_version=scorer.registered.version,
+        model_version=version,
     )
+
+
+def _asked(against: Against, entries: list[JournalEntry], this: Row, state: FeatureState) -> _Other:
+    if against == "average":
+        return _Other(who=say("an average change"))
+    if against == "team":
+        return _team(this, entries[-1], state)
+    if against == "similar":
+        return _similar(this, entries[-1], state)
+    earlier = _earlier(entries)
+    revision = _revision(earlier)
+    return _Other(
+        who=say("its revision {revision}", revision=revision),
+        change_id=earlier.change_id,
+        revision=revision,
+        row=_row(earlier, state),
+    )
+
+
+def _compared(model: RiskModel, this: Row, other: _Other) -> tuple[Contrast, int]:
+    """The contrast, and how many changes the other one stands for."""
+    if other.row is not None:
+        return contrast(model, this, other.row), 1
+    if other.values is not None:
+        explainer = Explainer.against(model, other.values)
+        return contrast_average(model, explainer, this), len(other.values)
+    return contrast_average(model, Explainer(model), this), model.tables.rows
 
 
 def _scored(store: Store, change_id: str) -> list[JournalEntry]:
@@ -162,41 +203,51 @@ def _row(entry: JournalEntry, state: FeatureState) -> Row:
     return Row(build(changes, np.array([body["as_of"]]), state), changes)
 
 
-def _similar(this: Row, entry: JournalEntry, state: FeatureState) -> tuple[Row, _Other]:
+def _similar(this: Row, entry: JournalEntry, state: FeatureState) -> _Other:
     question = Question(this.changes, 0, entry.body["as_of"], state)
     for similar in similar_changes(question, SEARCHED, outcome="clean"):
         record = state.change(similar.change_id)
         if record is not None:
             changes = record[0].take(np.array([record[1]]))
             table = build(changes, changes.times("known_at"), state)
-            other = _Other(
-                say("{change}, which went well", change=similar.change_id),
-                similar.change_id,
-                changes["revision"][0],
-                similar.similarity,
+            return _Other(
+                who=say("{change}, which went well", change=similar.change_id),
+                change_id=similar.change_id,
+                revision=changes["revision"][0],
+                similarity=similar.similarity,
+                row=Row(table, changes),
             )
-            return Row(table, changes), other
     raise RefusedError("not-found", "no earlier change like this one is known to have gone well")
 
 
-def _average(model: RiskModel, this: Row) -> Contrast:
-    """The explanation every answer gives, as a contrast with the training changes' mean score."""
-    explainer = Explainer(model)
-    base, factors = explainer.base_log_odds, explainer.factors(this.table, this.changes)
-    probability = float(model.probability(this.table.values)[0])
-    return Contrast(
-        probability=probability,
-        other_probability=float(expit(base)),
-        differences=[_from_factor(factor) for factor in factors],
+def _team(this: Row, entry: JournalEntry, state: FeatureState) -> _Other:
+    """The team's newest normal changes whose outcome was known, each with what was known of it."""
+    question = Question(this.changes, 0, entry.body["as_of"], state)
+    index, names = (
+        state.events("decided", ENTITIES["team"].vocabulary),
+        state.vocabulary("change").names,
     )
-
-
-def _from_factor(factor: Factor) -> Difference:
-    return Difference(
-        group=factor.group,
-        text=factor.text.removesuffix(factor.compared),
-        other_text=factor.compared.removeprefix("; "),
-        feature=factor.feature,
-        log_odds=factor.log_odds,
-        points=factor.points,
+    found: list[int] = []
+    for code in question.codes("team"):
+        found += index.recent(code, question.as_of, None, int(question.owner()[0]), MOST_OF_TEAM)
+    records = state.changes([names[one] for one in found])
+    normal = [
+        table.take(np.array([row]))
+        for table, row in records.values()
+        if (table["change_type"][row] or "normal").strip().lower() == "normal"
+    ]
+    if len(normal) < FEWEST_OF_TEAM:
+        raise RefusedError(
+            "not-found",
+            f"fewer than {FEWEST_OF_TEAM} earlier normal changes of its team are known to have "
+            "ended well or badly",
+        )
+    changes = Columns.concatenate(normal)
+    who = say_count(
+        "an average one of {number} normal change by team {team}",
+        "an average one of {number} normal changes by team {team}",
+        len(changes),
+        number=number(len(changes)),
+        team=this.changes["assignment_group"][0],
     )
+    return _Other(who=who, values=build(changes, changes.times("known_at"), state).values)

@@ -54,6 +54,7 @@ PUBLISHED = {
         "models.bands": ["Bands", "make_bands", "rehearse"],
         "models.calibration": ["Platt", "fit_platt", "levelled"],
         "models.explanation": ["Explainer", "Factor", "Parts"],
+        "models.contrast": ["contrast", "contrast_average", "Row", "Contrast", "Difference"],
         "models.global_view": ["importance", "dependence", "stability"],
         "models.registry": ["Registry", "Registered", "reached"],
         "models.snapshot": ["Snapshot"],

@@ -63,7 +63,12 @@ def named() -> Iterator[tuple[str, str]]:
         yield day[:3], "weekday, short"
     for month in sentences.MONTHS:
         yield month, "month, short"
-    for text in (*sentences.UNNAMED.values(), *levers.PLANS.values(), levers.CAUTION):
+    for text in (
+        *sentences.UNNAMED.values(),
+        *sentences.AT_ZERO.values(),
+        *levers.PLANS.values(),
+        levers.CAUTION,
+    ):
         yield text, ""
     for rule in tomllib.loads(DEFAULTS.read_text(encoding="utf-8")).get("rules", ()):
         yield from ((reason, "reason of a rule") for reason in rule.get("reasons", ()))

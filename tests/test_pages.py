@@ -192,8 +192,8 @@ def test_python_blocks_run(patch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         change = str(lab.rows.table.change_ids[-40])
         exec(compile(ast.parse(block.replace("CHG…", change)), "notebooks.md", "exec"), known)  # noqa: S102
     model, rows = known["run"].trained.model, lab.rows
-    known |= {"model": model, "rows": rows, "teams": rows.changes["assignment_group"]}
-    team = known["teams"][0]
+    known |= {"model": model, "rows": rows}
+    team = rows.changes["assignment_group"][rows.changes["change_type"] == "normal"][0]
     for block in blocks(DOCS / "explanations.md", "python"):
         exec(compile(block.replace("dba-core", str(team)), "explanations.md", "exec"), known)  # noqa: S102
     assert known["explainer"].base_log_odds != model.platt.intercept

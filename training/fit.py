@@ -27,7 +27,7 @@ from models.bundle import PERCENTILES, RiskModel
 from models.calibration import Platt, fit_platt, levelled
 from models.estimator import make_estimator
 from models.trees import Forest
-from models.usual import Usual
+from models.usual import Usual, medians
 from training.baselines import baselines
 from training.config import TrainingConfig, TrainingError
 from training.figures import Window, quarter_of
@@ -180,9 +180,10 @@ def fit_split(rows: TrainingRows, split: Split, config: TrainingConfig) -> Fitte
     estimator = _estimator(values[learnt][:, columns], rows.failed(after)[learnt], config)
     again = np.asarray(estimator.decision_function(values[split.calibrate][:, columns]), np.float64)
     platt = levelled(platt, again, rows.failed(after)[split.calibrate])
+    names = tuple(NAMES[column] for column in columns)
     usual = Usual(
-        columns=tuple(NAMES[column] for column in columns),
-        reference=_medians(values[learnt], columns),
+        columns=names,
+        reference=medians(values[learnt], names),
         coverage=_coverage(values[learnt], columns),
     )
     return Fitted(estimator, columns, platt, window, usual)
@@ -261,14 +262,6 @@ def _final(
         place=rows.state.place,
     )
     return model.against(rows.table.values[last.learnt])
-
-
-def _medians(values: Floats, columns: list[int]) -> dict[str, float]:
-    found = {}
-    for column in columns:
-        known = values[~np.isnan(values[:, column]), column]
-        found[NAMES[column]] = float(np.median(known)) if len(known) else float("nan")
-    return {name: value for name, value in found.items() if not np.isnan(value)}
 
 
 def _coverage(values: Floats, columns: list[int]) -> dict[str, float]:

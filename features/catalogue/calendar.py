@@ -14,10 +14,10 @@ _ENTRIES = (
     ("in_maintenance_window", "maintenance", "covered", "yes/no",
      "It {value:lies|does not lie} within a maintenance window", "No planned start"),
     ("days_to_freeze", "freeze", "days_until", "days",
-     "The next change freeze begins {value:day} after its planned start",
+     "The next change freeze begins {value:days} after its planned start",
      "No change freeze is announced for the month after its start"),
     ("days_to_blackout", "blackout", "days_until", "days",
-     "The next blackout begins {value:day} after its planned start",
+     "The next blackout begins {value:days} after its planned start",
      "No blackout is announced for the month after its start"),
 )
 

@@ -27,7 +27,7 @@ def _incidents(entity: str, where: str) -> list[Feature]:
         ("open_incidents", "incidents", "open", None, "incidents",
          f"{{value:open incident}} {where} now"),
         ("days_since_incident", "incidents", "days_since", None, "days",
-         f"The last incident {where} was {{value:day}} ago"),
+         f"The last incident {where} was {{value:days}} ago"),
     ):  # fmt: skip
         features.append(
             Feature(

@@ -70,7 +70,7 @@ TOPOLOGY: tuple[Feature, ...] = (
         entity="affected",
         across="min",
         unit="days",
-        sentence="The newest affected item has been on record for {value:day}",
+        sentence="The newest affected item has been on record for {value:days}",
         missing="No affected item is described on record",
     ),
     *(

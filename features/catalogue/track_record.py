@@ -12,7 +12,7 @@ _TRACKED = (
     ("team", "team_track_record", "by team {team}"),
     ("change_model", "model_track_record", "of this kind"),
     ("category", "model_track_record", "in category {category}"),
-    ("action", "model_track_record", "with a title that starts in “{action}”"),
+    ("action", "model_track_record", "whose title starts with “{action}”"),
     ("organisation", "organisation", "in the whole organisation"),
 )
 
@@ -49,7 +49,8 @@ def _tracked(entity: str, group: str, where: str) -> list[Feature]:
         )
     if entity == "organisation":
         return features
-    for stream, event in (("changes", "change"), ("failures", "change that failed")):
+    nearest = "on the affected items" if entity == "affected" else where
+    for stream, event in (("changes", "change"), ("failures", "failed change")):
         features.append(
             Feature(
                 name=f"{entity}_days_since_{'change' if stream == 'changes' else 'failure'}",
@@ -59,8 +60,8 @@ def _tracked(entity: str, group: str, where: str) -> list[Feature]:
                 entity=entity,
                 across="min",
                 unit="days",
-                sentence=f"The last {event} {where} was {{value:day}} ago",
-                missing=f"No earlier {event} {where} on record",
+                sentence=f"The last {event} {nearest} was {{value:days}} ago",
+                missing=f"No earlier {event} {nearest} on record",
             )
         )
     return features

@@ -324,8 +324,9 @@ OPERATIONS = (
         parameters=(
             _parameter(
                 "against",
-                {"enum": ["average", "revision", "similar"], "default": "average"},
-                "An average change, its own earlier revision, or a similar one that went well.",
+                {"enum": ["average", "team", "revision", "similar"], "default": "average"},
+                "An average change, an average normal change of its team, its own earlier "
+                "revision, or a similar one that went well.",
             ),
         ),
     ),

@@ -1,6 +1,6 @@
 """Explanations by lookup against shap in one run: ``python -m tests.benchmarks.explanations``.
 
-CPU times of one thread, medians over turns of fifty rows each, so that a busy machine
+CPU times of one thread, medians over turns of three hundred rows each, so that a busy machine
 slows both alike. Both give a score with its reasons; shap's are those of columns, not groups.
 """
 
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.bundle import RiskModel
+from models.estimator import make_estimator
 from models.shapley import Tables
 from models.shapley_arrays import to_bytes
 from models.trees import Forest
 
 Floats = NDArray[np.float64]
 
-ROWS, TURN, BACKGROUND = 300, 50, 2_000
+ROWS, TURN, BACKGROUND = 900, 300, 2_000
 
 
 def cpu_ms(work: Callable[[], object]) -> float:
@@ -97,19 +98,30 @@ def measure(model: RiskModel, values: Floats) -> None:
     """The trained model, and deeper trees over as many columns."""
     selected = model.select(values)
     compared("trained model", model.estimator, model.groups, selected)
-    _deeper(model.groups, len(values))
+    drawn, failed = _drawn(len(values), len(model.columns))
+    compared(DEEPER, _deeper().fit(drawn, failed), model.groups, drawn)
 
 
-def _deeper(groups: list[str], rows: int) -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(rows, len(groups)))
-    values[rng.random(values.shape) < 0.1] = np.nan
-    failed = np.nan_to_num(values)[:, :10].sum(axis=1) + 3 * rng.normal(size=rows) > 6
-    estimator = HistGradientBoostingClassifier(
+DEEPER = "300 trees of depth 4"
+
+
+def _deeper() -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
         max_iter=300, learning_rate=0.05, max_leaf_nodes=16, max_depth=4, early_stopping=False
     )
-    compared("300 trees of depth 4", estimator.fit(values, failed), groups, values)
+
+
+def _drawn(rows: int, columns: int) -> tuple[Floats, NDArray[np.bool_]]:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(rows, columns))
+    values[rng.random(values.shape) < 0.1] = np.nan
+    failed = np.nan_to_num(values)[:, :10].sum(axis=1) + 3 * rng.normal(size=rows) > 6
+    return values, failed
 
 
 if __name__ == "__main__":
-    _deeper([f"group {column % 13}" for column in range(60)], 20_000)
+    drawn, failed = _drawn(20_000, 60)
+    thirteen = [f"group {column % 13}" for column in range(60)]
+    default = make_estimator(rows=len(drawn))
+    compared("300 trees of 4 leaves", default.fit(drawn, failed), thirteen, drawn)
+    compared(DEEPER, _deeper().fit(drawn, failed), thirteen, drawn)

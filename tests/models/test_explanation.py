@@ -22,6 +22,7 @@ from features.table import FeatureTable
 from models.bundle import RiskModel
 from models.calibration import Platt
 from models.explanation import (
+    PUSHING,
     SHOWN,
     Explainer,
     ExplanationError,
@@ -116,9 +117,37 @@ def test_the_fact_pushes_the_way_its_group_does(
             if factor.feature is not None:
                 part = parts[model.columns.index(factor.feature)] * np.sign(factor.log_odds)
                 members = [n for n, group in enumerate(model.groups) if group == factor.group]
-                assert part == (parts[members] * np.sign(factor.log_odds)).max()
+                assert part >= PUSHING * (parts[members] * np.sign(factor.log_odds)).max()
                 assert BY_NAME[factor.feature].group == factor.group
                 assert BY_NAME[factor.feature].changeable == factor.changeable
+
+
+def test_few_failures_raise_no_score_where_another_fact_does(
+    bundle_of: Callable[..., RiskModel],
+) -> None:
+    """Two facts of one group push up: the one told of has more failures behind it than usual."""
+    names = ("ci_failure_rate_365d", "ci_failure_rate_7d")
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(2000, 2))
+    failed = drawn @ [-2.0, 1.0] + rng.normal(size=2000) > 2  # the first the wrong way round
+    fitted = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=4).fit(drawn, failed)
+    model = bundle_of(fitted, columns=names, reference=dict.fromkeys(names, 0.1))
+    values = np.full((1, len(NAMES)), np.nan)
+    values[0, [NAMES.index(name) for name in names]] = -1.0, 1.0
+    about = Columns.from_records(
+        Change, [Change(change_id="CHG", known_at=model.history_until, ci="web-01")]
+    )
+
+    def told(many: float) -> Factor:
+        support = {
+            names[0]: (np.array([0.0]), np.array([50.0])),
+            names[1]: (np.array([many]), np.array([9.0])),
+        }
+        table = FeatureTable(about["change_id"], np.zeros(1, np.int64), values, support)
+        return Explainer(model).factors(table, about)[0]
+
+    assert told(4.0).text.startswith("4 of 9 changes on web-01 in the last 7 days")
+    assert told(0.0).text.startswith("0 of 50 changes on web-01 in the last year")
 
 
 def test_words(explained: list[list[Factor]]) -> None:
@@ -259,10 +288,16 @@ def test_only_what_differs_by_half_is_compared(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("is_emergency", 1.0), ("start_hour", 3.0), ("affected_criticality", 4.0)]
+    ("name", "value", "reference"),
+    [
+        ("is_emergency", 1.0, 0.0),
+        ("start_hour", 3.0, 0.0),
+        ("affected_criticality", 4.0, 0.0),
+        ("days_to_freeze", 0.0, 12.0),  # "it starts within one"
+    ],
 )
-def test_what_has_no_usual_is_not_compared(name: str, value: float) -> None:
-    assert comparison(BY_NAME[name], value, 0.0) == ""
+def test_what_has_no_usual_is_not_compared(name: str, value: float, reference: float) -> None:
+    assert comparison(BY_NAME[name], value, reference) == ""
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import combinations
 from math import factorial
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -194,15 +195,44 @@ def test_a_group_is_more_than_the_sum_of_its_columns() -> None:
     assert np.abs(by_group - summed).max() > 0.01
 
 
-def test_batches_do_not_matter(
-    model: RiskModel, rows: TrainingRows, monkeypatch: pytest.MonkeyPatch
+def with_numpy(tables: Tables, rows: Floats) -> tuple[NDArray[np.uint8], list[Floats]]:
+    """The words of rows and their values by group and by column, an array operation a step."""
+    tests = tables.tests
+    values = rows[:, tests.feature]
+    passed = (values <= tests.threshold) | (np.isnan(values) & tests.missing)
+    passed &= ~np.isnan(tests.threshold)
+    words = np.packbits(passed, axis=2, bitorder="little")[:, :, 0]
+    found = []
+    for lookup in (tables.groups, tables.columns):
+        told = [lookup.values[lookup.start + word[lookup.piece]] for word in words]
+        sums = [np.bincount(lookup.player, one, lookup.players) for one in told]
+        found.append(np.array(sums).reshape(len(rows), lookup.players))
+    return words, found
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, st.booleans(), st.sampled_from("CF"))
+def test_compiled_and_plain_lookups_give_the_same_bits(
+    shape: tuple[int, int, int, int], against: bool, order: Literal["C", "F"]
 ) -> None:
+    seed, trees, columns, depth = shape
+    rng = np.random.default_rng(seed)
+    forest = random_forest(rng, trees, columns, depth)
+    groups = [f"g{rng.integers(3)}" for _ in range(columns)]
+    background = random_rows(rng, 20, columns) if against else None
+    tables = Tables.build(forest, groups, background)
+    asked = np.asarray(random_rows(rng, 10, columns), order=order)
+    words, expected = with_numpy(tables, asked)
+    assert tables.tests.words(asked).tobytes() == words.tobytes()
+    for found, plain in zip(tables.both(asked), expected, strict=True):
+        assert found.tobytes() == plain.tobytes()
+
+
+def test_batches_do_not_matter(model: RiskModel, rows: TrainingRows) -> None:
     selected = model.select(rows.table.values[:300])
-    whole = model.tables.both(selected)
-    for cells in (1, 7 * len(model.tables.columns.player)):
-        monkeypatch.setattr(shapley, "CELLS", cells)
-        for part, expected in zip(model.tables.both(selected), whole, strict=True):
-            assert part.tobytes() == expected.tobytes()
+    alone = [model.tables.both(selected[row : row + 1]) for row in range(len(selected))]
+    for whole, parts in zip(model.tables.both(selected), zip(*alone, strict=True), strict=True):
+        assert np.concatenate(parts).tobytes() == whole.tobytes()
 
 
 def test_background_counted_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

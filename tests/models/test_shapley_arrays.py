@@ -52,6 +52,7 @@ def test_refuses_indices_outside_their_arrays(bundle: RiskModel) -> None:
             ("piece", len(tables.tests.feature)),
             ("start", -1),
             ("start", len(lookup.values)),
+            ("start", np.iinfo(np.int64).max),
             ("values", np.nan),
             ("values", np.inf),
         ):

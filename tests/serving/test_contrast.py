@@ -1,4 +1,5 @@
-"""A change against an average one, its own earlier revision, and a similar one that went well."""
+"""A change against an average one, of all or of its team, its own earlier revision, and a similar
+one that went well."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from features.instants import to_micros
+from features.records import Change
 from features.similar import outcome_of
 
 
@@ -31,6 +33,33 @@ def test_against_an_average_change(service: Any, ticket: Callable[..., Any]) -> 
     ]
     assert body["other"]["change_id"] is None
     assert body["text"].endswith("in 100 for an average change")
+
+
+def test_against_its_team(service: Any, ticket: Callable[..., Any], template: Any) -> None:
+    answer = service.score(ticket())
+    average = asked(service, answer["change_id"], "average").json()
+    body = asked(service, answer["change_id"], "team").json()
+    check_adds_up(body)
+    assert body["incident_probability"] == answer["incident_probability"]
+    with service.runtime.scorer().reading() as state:
+        team = state.change(answer["change_id"])[0]["assignment_group"][0]
+    normal = {
+        record.change_id
+        for record in template.made.records
+        if isinstance(record, Change)
+        and (record.assignment_group, record.change_type) == (team, "normal")
+    }
+    assert 10 <= body["other"]["changes"] <= len(normal)
+    assert body["text"].endswith(f"of {body['other']['changes']} normal changes by team {team}")
+    assert body["other"]["incident_probability"] != average["other"]["incident_probability"]
+
+
+def test_a_team_of_which_little_is_known(service: Any, ticket: Callable[..., Any]) -> None:
+    for team in ("The Newcomers", None):
+        change_id = service.score(ticket(assignment_group=team))["change_id"]
+        refused = asked(service, change_id, "team")
+        assert refused.status_code == 404
+        assert "fewer than 10 earlier normal changes" in refused.json()["detail"]
 
 
 def test_against_its_earlier_revision(service: Any, ticket: Callable[..., Any]) -> None:

@@ -4,7 +4,7 @@ catalogue of messages."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from features.catalogue import CATALOGUE, GROUPS
 from features.columns import Columns
 from features.language import speaking
 from features.records import Change
-from features.sentences import reference_words, sentence
+from features.sentences import LONGEST_NAME, reference_words, sentence
 from models.explanation import comparison, heading, others
 from tests import messages
 
@@ -54,6 +54,13 @@ def texts(found: Any) -> Iterator[str]:
                 yield from texts(value)
 
 
+def names_of(fields: Mapping[str, Any]) -> list[str]:
+    """Every name and text of a change, as a sentence shows it."""
+    lists = [value if isinstance(value, list | tuple) else [value] for value in fields.values()]
+    shown = (" ".join(str(one).split()) for values in lists for one in values if one)
+    return [one for name in shown for one in (name, f"{name[: LONGEST_NAME - 1]}…")]
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, 2.0, 3.5, 60.0, np.nan])
 def test_every_feature(invented: None, value: float) -> None:
     """For a change that has everything, and for one that has nothing."""
@@ -82,6 +89,40 @@ def test_every_feature(invented: None, value: float) -> None:
 def test_headings(invented: None) -> None:
     told = [*map(heading, [*GROUPS, "other"]), others(1), others(4)]
     assert [text for text in told if ENGLISH.search(text)] == []
+
+
+def unmarked(text: str) -> str:
+    """What stands outside the marks of every message."""
+    while (inner := re.sub("⟦[^⟦⟧]*⟧", "", text)) != text:
+        text = inner
+    return text if ENGLISH.search(text) else ""
+
+
+def test_answers_contrasts_and_revisions(
+    service: Any, template: Any, ticket: Callable[..., Any], invented: None
+) -> None:
+    """Factors, levers, warnings, precedents, differences: marked, and but for names not English."""
+    names = {name for record in template.made.records for name in names_of(vars(record))}
+    seen: set[str] = set()
+    for number in range(3):
+        body = ticket(change_id=f"900{number}")
+        if number == 1:
+            body.update(backout_plan=None, test_plan="1", affected_cis=["1", "2"])
+        if number == 2:
+            body.update(change_type="emergency", assignment_group=None, category="9", ci="8")
+        other = {**body, "change_type": "emergency", "backout_plan": "1 " * 40, "urgency": "1"}
+        path = f"/v1/changes/{body['change_id']}"
+        shown = [service.score(body), service.score(other)]
+        shown.append(service.ask("GET", path).json()["revisions"])
+        for against in ("average", "team", "revision", "similar"):
+            found = service.ask("GET", f"{path}/contrast?against={against}")
+            shown += [found.json()] if found.status_code == 200 else []
+        names |= {*names_of(body), *names_of(other)}
+        seen.update(texts(shown))
+    assert len(seen) > 50
+    everything = "\n".join(seen)
+    named = [name for name in names if name in everything]
+    assert [text for text in seen if unmarked(text) or left(text, named)] == []
 
 
 def test_nothing_known(service: Any, invented: None) -> None:

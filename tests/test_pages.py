@@ -159,13 +159,14 @@ def test_every_command_shown_exists(page: str, line: str) -> None:
     """Its words are a command, its options are that command's, its values can be read."""
     words = shlex.split(re.split(r" [|>] ", line)[0].replace("…", "x"))[1:]
     command: click.Command = changerisk.cli
-    context = click.Context(command, info_name="changerisk")
+    context = click.Context(command, info_name="changerisk", **command.context_settings)
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.get_command(context, words[0])
         assert found is not None, f"{page}: there is no command {words[0]!r}"
         command, words = found, words[1:]
         context = click.Context(command, parent=context, info_name=command.name)
-    command.make_context(command.name, list(words), resilient_parsing=True)
+    # A command keeps the names of its help option from the first context it sees.
+    command.make_context(command.name, list(words), parent=context.parent, resilient_parsing=True)
     known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
     asked = {word.partition("=")[0] for word in words if word.startswith("--")}
     assert asked <= known | {"--help"}, page

@@ -64,7 +64,7 @@ def test_numbers_with_the_language_s_own_separators() -> None:
         assert (number(1234.0), number(2.25), digits("1,234.5")) == ("1 234", "2,2", "1 234,5")
         assert (per_hundred(0.024), per_hundred(0)) == ("2,4", "moins de 0,1")
         assert within(0.04996, [0.05]) == "4,996"
-        assert reference_words(BY_NAME["ci_days_since_change"], 1.5) == "1,5 jours"
+        assert reference_words(BY_NAME["ci_days_since_change"], 2.5) == "2,5 jours"
     assert within(0.04996, [0.05]) == "4.996"
 
 

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import entities, saved
+from features import names as naming
+from features import saved
 from features.columns import RECORD_TYPES, Columns
 from features.history import History
 from features.mapped import read_table, write_table
@@ -221,10 +222,10 @@ def test_a_folder_that_cannot_be_written_leaves_the_state_in_memory(store, tmp_p
 
 def test_names_that_share_a_digest_are_told_apart(monkeypatch):
     monkeypatch.setattr(
-        entities, "digests_of", lambda names: np.array([len(n) for n in names], np.uint64)
+        naming, "digests_of", lambda names: np.array([len(n) for n in names], np.uint64)
     )
     names = ["b", "a", "cc", "ab", "zz"]
-    vocabulary = entities.Vocabulary(entities.SavedNames.of(names))
+    vocabulary = naming.Vocabulary(naming.SavedNames.of(names))
     assert vocabulary.find(["zz", "a", "ab", "x", "xx", "b"]).tolist() == [4, 1, 3, -1, -1, 0]
     assert vocabulary.learn(["new", "cc", "new"]).tolist() == [5, 2, 5]
     assert [vocabulary.names[n] for n in range(6)] == [*names, "new"]

@@ -261,3 +261,23 @@ def test_hostile_titles_do_nothing_and_fit_a_narrow_screen(
     for place in ("/", "/schedule", *(page_of(f"HOSTILE{n}") for n in range(3))):
         page = tab.open(place)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, place
+
+
+def test_a_title_without_spaces_leaves_every_column_in_sight(
+    look: Callable[..., Any], site_of: Callable[..., Any], ticket: Callable[..., Any]
+) -> None:
+    site = site_of()
+    planned = {"planned_start": "2025-06-03T10:00:00Z", "planned_end": "2025-06-03T11:00:00Z"}
+    body = ticket(short_description="A" * 2000, service="S" * 300, **planned)
+    site.service.score(body)
+    page = look(site).open("/?days=28")
+    page.get_by_role("button", name="Freeze for the meeting").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Agenda as of")
+    assert page.get_by_text("AAAA").count() == 1
+    late = site.address + page_of(body["change_id"])
+    for address in (page.url, site.address + "/?days=28", site.address + "/schedule", late):
+        page.goto(address)
+        for width in (1280, 800, 320):
+            page.set_viewport_size({"width": width, "height": 860})
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{address} is {wide} px wide on {width}"

@@ -67,6 +67,9 @@ LEVELS: dict[str, float] = {
 }
 """Words people declare a risk with, as an order."""
 
+CHANGE_TYPES = ("normal", "standard", "emergency")
+"""What the catalogue tells types of change apart by."""
+
 ATTRIBUTES = (
     "lines_added",
     "lines_deleted",

@@ -17,15 +17,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from features.language import say
 from features.records import FORBIDDEN_FIELDS, LIST_FIELDS, TEXT_FIELDS, Change
-from features.request import ATTRIBUTES, DESCRIBED_BY
+from features.request import ATTRIBUTES, CHANGE_TYPES, DESCRIBED_BY
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 MOST_NAMES = 20_000
 """Names a list field may hold."""
-
-TYPES = ("normal", "standard", "emergency")
-"""What the features tell types of change apart by."""
 
 _TIME = re.compile(r"[-0-9TtWZz:.,+ ]+")
 """What a time may be made of; Python's reader stops at a NUL and takes any sign for the ``T``."""
@@ -232,8 +229,9 @@ class ChangeIn(BaseModel):
     def _odd_values(self) -> Iterator[Warned]:
         """Values that were understood but can hardly be meant."""
         kind = (self.change_type or "normal").strip().lower()
-        if kind not in TYPES:
-            text = f"{self.change_type!r:.60} is no type that is told apart: {', '.join(TYPES)}"
+        if kind not in CHANGE_TYPES:
+            known = ", ".join(CHANGE_TYPES)
+            text = f"{self.change_type!r:.60} is no type that is told apart: {known}"
             yield Warned(code="unknown_value", field="change_type", text=text)
         for name in ATTRIBUTES:
             if self.attributes.get(name, 0) < 0:

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from math import isfinite, isnan
 
+from features.sources.advice import HOW_TO_NAME_A_ZONE, example, how_to_read_times
 from features.sources.mapping import EVENT_COLUMNS, Column, Formats, TableMapping
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """A moment before the first, or not before the last, is taken for a mistake."""
+
+NO_TIME = "as a time"
+NO_OFFSET = "as a time: it has no offset, such as Z or +02:00, and the mapping names no timezone"
+"""How "could not be read" ends for times that are not in the format, and for those of no zone."""
 
 _PROSE = {
     "short_description",
@@ -107,6 +112,18 @@ class Cell:
             return _flag(text)
         return _level(text) if self.name in _LEVELS else _number(text)
 
+    def hint(self, row: Sequence[object], reason: str, file: str) -> str:
+        """An example of what could not be read and, of times, how they can be."""
+        text = str(plain(self.raw(row)))
+        shown = example(file, self.column.name, text)
+        if reason == NO_OFFSET:
+            return f"{shown}; {HOW_TO_NAME_A_ZONE}"
+        if reason != NO_TIME:
+            return shown
+        zone_known = self.formats.zone is not None
+        how = how_to_read_times(text, self.formats.time_format, zone_known=zone_known)
+        return f"{shown}; {how}"
+
     def _names(self, raw: object) -> tuple[str, ...] | None:
         parts = raw if isinstance(raw, list) else str(plain(raw)).split(self.column.separator)
         texts = (str(plain(part)) for part in parts)
@@ -142,23 +159,20 @@ def _time(text: str, formats: Formats) -> datetime:
         if _ISO_DATE.match(text):
             return _moment(datetime.fromisoformat(text), formats)
     except (ValueError, OverflowError, OSError) as error:
-        raise UnreadableError("as a time") from error
-    raise UnreadableError("as a time")
+        raise UnreadableError(NO_TIME) from error
+    raise UnreadableError(NO_TIME)
 
 
 def _moment(moment: datetime, formats: Formats) -> datetime:
     """A moment in UTC. The hour that comes twice in autumn is read as its first coming."""
     if moment.tzinfo is None:
         if formats.zone is None:
-            raise UnreadableError(
-                "as a time: it has no offset, such as Z or +02:00, and the mapping names no "
-                "timezone"
-            )
+            raise UnreadableError(NO_OFFSET)
         moment = moment.replace(tzinfo=formats.zone)
     try:
         moment = moment.astimezone(UTC)
     except OverflowError as error:
-        raise UnreadableError("as a time") from error
+        raise UnreadableError(NO_TIME) from error
     if not FIRST <= moment < LAST:
         raise UnreadableError("as a time between 1970 and 2200")
     return moment

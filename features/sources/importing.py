@@ -80,6 +80,8 @@ class ImportReport:
     ----------
     stored : mapping of str to int
         Facts that were new, by table; facts the store held already are not stored again.
+    hints : mapping of str to str
+        For reasons of ``rejected``: an example with its column, and what to do about it.
     coverage : mapping
         Share of the records read in which each field is filled, by record type.
     incidents_linked : float or None
@@ -94,23 +96,32 @@ class ImportReport:
     rejected_file: str | None
     coverage: Mapping[str, Mapping[str, float]]
     incidents_linked: float | None
+    hints: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def fault(self) -> str | None:
         """Why nothing could be imported, where rows came and all were rejected; else None."""
         if self.records_read or not self.rejected:
             return None
-        reasons = "; ".join(f"{reason} ({count:,})" for reason, count in self.rejected.items())
+        reasons = "; ".join(
+            f"{reason} ({count:,}){self._hint(reason)}" for reason, count in self.rejected.items()
+        )
         return (
             f"expected rows that can become records, but all {sum(self.rejected.values()):,} were "
             f"rejected: {reasons}. They are kept, each with its line, in {self.rejected_file}. "
             "Nothing was imported: mend the export or the mapping file and import it again"
         )
 
+    def _hint(self, reason: str) -> str:
+        return f": {self.hints[reason]}" if reason in self.hints else ""
+
     def lines(self) -> list[str]:
         """The report for people, a line each."""
         lines = [f"read: {_pairs(self.rows_read)}", f"new: {_pairs(self.stored)}"]
-        lines += [f"rejected {count:,}: {reason}" for reason, count in self.rejected.items()]
+        lines += [
+            f"rejected {count:,}: {reason}{self._hint(reason)}"
+            for reason, count in self.rejected.items()
+        ]
         if self.rejected_file:
             share = "only a part was imported; " if self.records_read else ""
             lines.append(f"{share}rejected rows are kept in {self.rejected_file}")
@@ -182,6 +193,7 @@ def import_source(
         rejected_file=_keep(reading, rejects, name),
         coverage=coverage(records),
         incidents_linked=_linked(records),
+        hints=reading.hints,
         notes=reading.notes,
     )
 

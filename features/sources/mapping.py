@@ -30,6 +30,7 @@ from features.records import (
     Relation,
 )
 from features.request import ATTRIBUTES
+from features.sources.advice import no_changes, no_column
 from features.sources.reading import SourceError
 
 NAME = "mapping.toml"
@@ -188,7 +189,7 @@ def load(folder: Path, given: str | Path | None = None) -> MappingFile:
         if (found := _table(name, content, source, folder, path.name)) is not None
     ]
     if not tables or tables[0].name != "changes":
-        raise SourceError(f"expected changes.csv or changes.parquet in {folder}, found neither")
+        raise SourceError(no_changes(folder))
     return MappingFile(tables=tables, label=label)
 
 
@@ -385,11 +386,7 @@ def _check_required(
     for name in ("change_id",) if wide else table.kind.required:
         options = _sources(table.kind, name)
         if name not in table.kind.defaults and not options & set(named):
-            raise SourceError(
-                f"{table.file.name}: expected a column for {' or '.join(sorted(options))}; it has "
-                f"{', '.join(header)}. Name it in the mapping file: [{table.name}.columns] "
-                f'{name} = "…"'
-            )
+            raise SourceError(no_column(table.file.name, table.name, name, options, list(header)))
 
 
 def _sources(kind: TableKind, name: str) -> set[str]:

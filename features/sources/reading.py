@@ -59,6 +59,8 @@ class Reading:
         Number of rows by file.
     rejected : list
         Rows that could not be used, with file, row, reason and content.
+    hints : dict of str to str
+        An example and a way out, by the reason of a rejection.
     notes : list of str
         What people should know about the export.
     label : str or None
@@ -69,6 +71,7 @@ class Reading:
     options: Mapping[str, Any] = field(default_factory=dict)
     rows_read: Counter[str] = field(default_factory=Counter)
     rejected: list[Rejected] = field(default_factory=list)
+    hints: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     label: str | None = None
 

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from features.records import FORBIDDEN_FIELDS, Change, ChangeEvent, Incident, Link, Record
 from features.request import ATTRIBUTES
+from features.sources.advice import unknown_types
 from features.sources.cells import Cell, UnreadableError
 from features.sources.mapping import EVENT_COLUMNS, TableMapping, load, resolve
 from features.sources.reading import Reading, SourceError, line_that_fails
@@ -267,7 +268,10 @@ class _Table:
                 value = cell.read(row)
             except UnreadableError as error:
                 if cell.strict:
-                    raise _RowError(f"{cell.name} could not be read {error}") from error
+                    reason = f"{cell.name} could not be read {error}"
+                    if reason not in self._reading.hints:
+                        self._reading.hints[reason] = cell.hint(row, str(error), self.file_name)
+                    raise _RowError(reason) from error
                 self._unreadable[cell.name, str(error)] += 1
                 self._examples.setdefault((cell.name, str(error)), cell.raw(row))
                 continue
@@ -316,6 +320,8 @@ class _Table:
                 f"{self._name}.{name}: {count} {values} could not be read {reason}, "
                 f"e.g. {example!r}"
             )
+        if (types := unknown_types(self._changes.values())) is not None:
+            notes.append(types)
         read = {cell.name for cell in self._cells}
         if "known_at" in self._kind.fallback and "known_at" not in read:
             instead = self._kind.fallback["known_at"]

@@ -161,3 +161,72 @@ def test_a_mapping_elsewhere_and_its_label(
 
 def test_every_record_type_has_a_table() -> None:
     assert {kind.record_type for kind in TABLES.values()} == set(Record.__args__)
+
+
+def test_times_in_another_format_are_shown_with_what_to_set(write: Write, run: Import) -> None:
+    changes = 'Nr,"Erstellt am"\nC1,05.01.2026 10:00\nC2,06.01.2026 10:00\n'
+    columns = '[changes.columns]\nchange_id = "Nr"\nsubmitted_at = "Erstellt am"\n'
+    write(changes=changes, mapping=columns)
+    report = run()
+    reason = "submitted_at could not be read as a time"
+    assert report.rejected == {reason: 2}
+    hint = report.hints[reason]
+    assert "column 'Erstellt am' of changes.csv, e.g. '05.01.2026 10:00'" in hint
+    said = 'time_format = "%d.%m.%Y %H:%M"'
+    assert f'{said} and timezone = "Europe/Berlin"' in hint
+    assert "docs/csv-mapping.md" in hint
+    assert f"rejected 2: {reason}: {hint}" in report.lines()
+    assert f"{reason} (2): {hint}" in (report.fault() or "")
+
+    write(mapping=f'[source]\n{said}\ntimezone = "Europe/Berlin"\n{columns}')
+    assert run().stored["change_revision"] == 2, "what was said helps"
+
+
+@pytest.mark.parametrize(
+    ("text", "mapping", "hint"),
+    [
+        ("05.01.2026", "", '"%d.%m.%Y" and timezone'),
+        ("2026/01/05 10:00:01", "", '"%Y/%m/%d %H:%M:%S" and timezone'),
+        ("01/05/2026", "", '"%d.%m.%Y %H:%M" for times like 05.01.2026 10:00 and'),
+        ("05.01.2026", '[source]\ntime_format = "%d/%m/%Y"', "it has '%d/%m/%Y' now"),
+        ("2026-01-05 10:00", "", '; set timezone = "Europe/Berlin", or whichever it is'),
+        ("1969-01-01T00:00Z", "", "e.g. '1969-01-01T00:00Z'"),
+    ],
+)
+def test_what_to_set_depends_on_the_example(
+    write: Write, run: Import, text: str, mapping: str, hint: str
+) -> None:
+    write(changes=f"change_id,submitted_at\nC1,{text}\n", mapping=mapping)
+    (said,) = run().hints.values()
+    assert hint in said
+    assert said.endswith("'1969-01-01T00:00Z'") == ("1969" in text), "no format would help"
+
+
+def test_types_of_change_that_mean_nothing_are_counted(write: Write, run: Import) -> None:
+    kinds = ["Notfall"] * 3 + ["Routine", " Emergency ", "normal", ""]
+    rows = "".join(f"C{row},2026-03-02T08:15:00Z,{kind}\n" for row, kind in enumerate(kinds))
+    again = "C0,2026-03-02T08:15:00Z,Notfall\n"
+    write(changes=f"change_id,submitted_at,change_type\n{rows}{again}")
+    (note,) = [note for note in run().notes if "change_type" in note]
+    assert "4 changes have types that no feature tells apart" in note
+    assert "'Notfall' (3), 'Routine' (1); say" in note
+    assert '[changes.values.change_type] "Notfall" = "…"' in note
+
+    write(mapping='[changes.values.change_type]\nNotfall = "emergency"\nRoutine = "standard"\n')
+    assert not [note for note in run().notes if "change_type" in note]
+
+
+def test_of_many_types_of_change_the_most_frequent_are_named(write: Write, run: Import) -> None:
+    rows = "".join(f"C{row},2026-03-02T08:15:00Z,T{row}\n" for row in range(7))
+    write(changes=f"change_id,submitted_at,change_type\n{rows}")
+    (note,) = [note for note in run().notes if "change_type" in note]
+    assert "'T4' (1) and 2 more; say" in note
+
+
+@pytest.mark.parametrize("files", [{}, {"changes": "Nr,Datum\n"}])
+def test_without_a_mapping_file_the_error_says_what_it_is(
+    write: Write, records: Records, files: dict[str, str]
+) -> None:
+    write(**files)
+    with pytest.raises(SourceError, match=r"mapping\.toml in the folder.*docs/csv-mapping\.md"):
+        records()

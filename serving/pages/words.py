@@ -39,6 +39,9 @@ ROLE_WORDS = {
     "admin": "Administrator",
 }
 
+OPERATORS = ("data_scientist", "admin")
+"""Roles that can give the service a model again; they are told why there are no scores."""
+
 LONGEST_TITLE = 160
 """Characters of a title shown in a list; its page shows all."""
 
@@ -200,6 +203,19 @@ def short(text: str | None, longest: int = LONGEST_TITLE) -> str:
     """A text in one line, cut where it is too long."""
     line = " ".join((text or "").split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def remark(reason: str) -> Markup:
+    """A reason as the log has it, as a sentence; commands in it as code.
+
+    Examples
+    --------
+    >>> remark("there is no model; give one with `changerisk train`")
+    Markup('There is no model; give one with <code>changerisk train</code>.')
+    """
+    parts = f"{reason[:1].upper()}{reason[1:]}".rstrip(".").split("`")
+    code = Markup("<code>{}</code>")
+    return Markup("").join([*(code.format(p) if n % 2 else p for n, p in enumerate(parts)), "."])
 
 
 LONGEST_NAME = 24

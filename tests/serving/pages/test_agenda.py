@@ -123,11 +123,14 @@ def test_without_a_model_the_last_scores_stay(
     service = desk_of()
     scorer = service.runtime.scorer()
     monkeypatch.setattr(scorer, "registered", None)
-    monkeypatch.setattr(scorer, "unavailable", "the registry has no champion")
+    monkeypatch.setattr(scorer, "unavailable", "the registry has no champion; ask `changerisk`")
     html = person(service, "approver").get("/").text
     assert "No new scores for now." in html
-    assert "the registry has no champion" in html
+    assert "The scores below were given before." in html
+    assert "champion" not in html, "nothing the board can act on"
     assert figures(html)
+    html = person(service, "admin").get("/").text
+    assert "The registry has no champion; ask <code>changerisk</code>.</span>" in html
 
 
 def test_more_than_a_page_is_paged(
@@ -178,5 +181,18 @@ def test_an_organisation_with_nothing_in_it_has_all_its_pages(
     assert "cannot be said without a model" in someone.get("/changes/none").text
     assert someone.post("/snapshots", {"days": "7"}).status_code == 303
     service.score({"change_id": "BARE"})
-    assert "Without a score the board decides." in someone.text("/changes/BARE")
-    assert "1 could not be scored" in someone.text("/")
+    said = someone.text("/changes/BARE")
+    assert "Without a score the board decides." in said
+    assert "No model was in use when its score was asked for." in said
+    assert "What follows is the score" not in said
+    assert "`" not in said
+    said = someone.text("/")
+    assert "It could not be scored." in said
+    assert "scores below" not in said
+    service.score({"change_id": "SECOND"})
+    assert "None of them could be scored." in someone.text("/")
+    place = someone.post("/snapshots", {"days": "7"}).headers["location"]
+    assert "none of them scored" in someone.text(place)
+    assert "none scored" in someone.text("/snapshots")
+    for path in ("/", place, "/snapshots"):
+        assert "expect" not in someone.text(path), path

@@ -90,4 +90,5 @@ def test_without_a_model_it_says_so(
     monkeypatch.setattr(scorer, "unavailable", "the registry has no champion")
     html = person(service, "requester").post("/try", {"ci": "x"}).text
     assert "Not scored" in html
-    assert "the registry has no champion" in html
+    assert "No model was in use when its score was asked for." in html
+    assert "champion" not in html

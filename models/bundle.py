@@ -105,7 +105,7 @@ class RiskModel:
         if self.features != fingerprint():
             raise BundleError(
                 f"the model was fitted on feature catalogue {self.features}, this version has "
-                f"{fingerprint()}: train again with `changerisk train`"
+                f"{fingerprint()}: train again with `changerisk train --alias champion`"
             )
         if foreign := sorted(set(self.columns) - set(NAMES)):
             raise BundleError(f"the catalogue has no feature {', '.join(map(str, foreign))}")

@@ -69,6 +69,16 @@ class Finding:
 
 Found = Iterator[Finding]
 
+FRESH = "import again, or set up `changerisk sync`"
+AGAIN = "look at the message; `changerisk doctor` again when it is mended"
+
+MEND = {
+    "registry": "check that what CHANGERISK_MLFLOW_URI names (by default mlflow.db in "
+    "CHANGERISK_HOME) is there and whole; restore it from a backup, or move it away and "
+    "`changerisk train`"
+}
+"""What to do about a check that could not be made."""
+
 
 def examine(settings: Settings, *, now: datetime) -> list[Finding]:
     """All checks, in the order in which one rests on another.
@@ -100,15 +110,23 @@ def _safely(
     try:
         return list(check(store, now))
     except ChangeRiskError as error:
-        todo = "look at the message; `changerisk doctor` again when it is mended"
-        return [Finding(check=name, outcome="failure", text=str(error), todo=todo)]
+        return [Finding(check=name, outcome="failure", text=str(error), todo=MEND.get(name, AGAIN))]
 
 
 def _environment(settings: Settings) -> Found:
     version = importlib.metadata.version("change-risk")
     python = ".".join(map(str, sys.version_info[:3]))
     yield Finding(check="environment", outcome="ok", text=f"change-risk {version}, Python {python}")
-    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        yield Finding(
+            check="environment",
+            outcome="failure",
+            text=f"{settings.home} is no folder that can be used: {error.strerror}",
+            todo="name a folder in CHANGERISK_HOME, or move away what stands in its place",
+        )
+        return
     if not os.access(settings.home, os.W_OK):
         yield Finding(
             check="environment",
@@ -193,19 +211,17 @@ def _history(store: Store, now: datetime) -> Found:
     history = store.load()
     if not len(history[Change]):
         return
-    newest = max(
-        int(history[kind].times("known_at").max())
-        for kind in (Change, Incident)
-        if len(history[kind])
-    )
-    age = now - (instants.from_micros(newest) or now)
-    stale = age > STALE
-    yield Finding(
-        check="history",
-        outcome="warning" if stale else "ok",
-        text=f"the newest change or incident became known {_ago(age)}",
-        todo="import again, or set up `changerisk sync`" if stale else "",
-    )
+    # Changes that came with a question for their score tell nothing of the imports.
+    read_until = instants.MISSING if history.read_until is None else history.read_until
+    newest = max([read_until, *history[Incident].times("known_at").tolist()])
+    read = instants.from_micros(newest)
+    if read is None:
+        text, todo = "nothing was imported: all changes came to be scored", FRESH
+    else:
+        text = f"the newest change or incident imported became known {_ago(now - read)}"
+        early = "check the clock here, and the time zone the export was read with"
+        todo = FRESH if now - read > STALE else early if now < read else ""
+    yield Finding(check="history", outcome="warning" if todo else "ok", text=text, todo=todo)
     yield from _links(history)
     yield from _label(store, history, now)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from features.language import say
 from features.sentences import per_hundred
 from serving.contract import Answer
@@ -17,6 +19,9 @@ def lines(answer: Answer) -> list[str]:
             f"band {band}, {answer.times_base_rate:.1f} times the usual, riskier than "
             f"{answer.percentile} in 100 changes"
         )
+    if answer.factors and answer.base_log_odds is not None:
+        start = 100 / (1 + math.exp(-answer.base_log_odds))
+        found.append(f"    {start:>5.1f}  Starting point, about the middle of all changes")
     for factor in answer.factors:
         sign = "▲" if factor.direction == "raises" else "▼"
         found.append(f"  {sign} {_points(factor.points):>5}  {factor.text}")

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from features.errors import ChangeRiskError
 from features.language import say
 from features.settings import Settings
 from features.store import Store, StoreError
-from models.bundle import BundleError
 from models.policy_file import PolicyError
 from models.policy_file import load as load_policy
-from models.registry import Registered, Registry, RegistryError
+from models.registry import Registered, Registry, reached
 from models.routing import RoutingPolicy
 from serving.answers import Asked, without_score
 from serving.board import Board
@@ -194,8 +194,9 @@ class Runtime:
     def _model(self) -> tuple[Registered | None, str]:
         """The model, or why there is none."""
         try:
-            return self._registry().load(self._alias), ""
-        except (RegistryError, BundleError) as error:
+            with reached(self.settings) as registry:
+                return registry.load(self._alias), ""
+        except ChangeRiskError as error:
             _log.error("%s", error)
             return None, str(error)
         except Exception as error:  # noqa: BLE001 - whatever the registry does, the service stays up

@@ -28,11 +28,25 @@ def lines(version: str, alias: str, report: Mapping[str, Any]) -> list[str]:
         cells = [figures["roc_auc"], figures["average_precision"], *recall, figures["ece"]]
         found.append(f"{name:22}" + "".join(f"{_figure(cell):>8}" for cell in cells))
     found.append("(5 to 50 %: share of the failures among that share of riskiest changes)")
+    found += _simpler(report["models"])
     if test["failures"] < DIRECTIONAL:
         found.append(f"fewer than {DIRECTIONAL} failures in the test: figures are directional")
     found.append("")
     found += [_placebo(moved) for moved in report["placebo"]]
     return found
+
+
+def _simpler(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence where a baseline ranks better than the model, which comes first."""
+    (ours, own), *baselines = models.items()
+    better = [(one["roc_auc"], name) for name, one in baselines if one["roc_auc"] is not None]
+    if own["roc_auc"] is None or not better or max(better)[0] <= own["roc_auc"]:
+        return []
+    value, name = max(better)
+    return [
+        f"{name} ranks better here than {ours}, ROC AUC {_figure(value)} against "
+        f"{_figure(own['roc_auc'])}: `changerisk evaluate` tells whether it does over time"
+    ]
 
 
 def _placebo(moved: Mapping[str, Any]) -> str:

@@ -46,6 +46,33 @@ def test_old_facts_and_an_old_model(home: Path, now: Any) -> None:
     assert "changerisk train" in found["model"][0].todo
 
 
+def test_a_score_makes_no_history_fresh(
+    home: Path, now: Any, service: Any, ticket: Callable[..., Any]
+) -> None:
+    service.score(ticket())
+    found = by_check(home, now + timedelta(days=400))
+    assert found["history"][0].outcome == "warning"
+    assert "`changerisk sync`" in found["history"][0].todo
+
+
+def test_facts_from_the_future(home: Path, now: Any) -> None:
+    (found,) = by_check(home, now - timedelta(days=30))["history"]
+    assert (found.outcome, "time zone" in found.todo) == ("warning", True)
+
+
+def test_a_damaged_registry(home: Path, now: Any) -> None:
+    (home / "mlflow.db").write_bytes(b"no database at all" * 100)
+    (found,) = by_check(home, now)["registry"]
+    assert found.outcome == "failure"
+    assert "mlflow.db" in found.todo
+
+
+def test_a_home_that_is_a_file(home: Path, now: Any) -> None:
+    found = by_check(home / "history.db", now)
+    assert found["environment"][-1].outcome == "failure"
+    assert "CHANGERISK_HOME" in found["environment"][-1].todo
+
+
 def test_without_a_model(modelless: Path, now: Any) -> None:
     found = by_check(modelless, now)
     assert [(one.outcome, one.todo) for one in found["model"]] == [

@@ -162,7 +162,7 @@ def test_nobody_waits_for_a_registry_out_of_reach(
         let_go.wait(30)
         raise RegistryError("out of reach")
 
-    monkeypatch.setattr(runtime, "Registry", hang)
+    monkeypatch.setattr("models.registry.Registry", hang)
     assert eventually(lambda: service.score(ticket()) and reached.is_set())
     begun = time.monotonic()
     for _ in range(5):

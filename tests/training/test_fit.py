@@ -144,6 +144,16 @@ def test_lines_without_a_failure_in_the_test(trained: Trained) -> None:
     assert re.search(r"^champion( +-){6} ", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize(("rate", "told"), [(0.9, True), (0.1, False)])
+def test_a_simpler_one_that_ranks_better_is_named(
+    trained: Trained, rate: float, told: bool
+) -> None:
+    models = trained.report["models"]
+    models = {"champion": models["champion"], "one rate": {**models["champion"], "roc_auc": rate}}
+    text = "\n".join(lines("1", "champion", {**trained.report, "models": models}))
+    assert ("one rate ranks better here than champion" in text) == told
+
+
 # what it may know --------------------------------------------------------------------------------
 
 

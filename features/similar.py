@@ -12,7 +12,7 @@ import numpy as np
 from features.columns import Columns
 from features.entities import ENTITIES, affected_in, change_models
 from features.evidence import SHOWN, Question
-from features.language import say
+from features.language import say, say_count
 from features.records import Change
 from features.segment import Ints
 from features.state import FeatureState
@@ -175,19 +175,20 @@ class _Compared:
         """The same in words, what weighs most first."""
         reasons = []
         if words := sorted(self.words & other.words):
-            shown = ", ".join(words[:SHOWN])
-            several = len(words) > 1
             reasons.append(
-                say("the words “{words}” in both titles", words=shown)
-                if several
-                else say("the word “{word}” in both titles", word=shown)
+                say_count(
+                    "the word “{words}” in both titles",
+                    "the words “{words}” in both titles",
+                    len(words),
+                    words=", ".join(words[:SHOWN]),
+                )
             )
         if items := [item for item in self.items if item in other.items]:
             shown = ", ".join(items[:SHOWN])
             reasons.append(
-                say("the same items {items}", items=shown)
-                if len(items) > 1
-                else say("the same item {item}", item=shown)
+                say_count(
+                    "the same item {items}", "the same items {items}", len(items), items=shown
+                )
             )
         if self.team and self.team == other.team:
             reasons.append(say("the same team {team}", team=self.team))

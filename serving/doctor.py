@@ -213,8 +213,7 @@ def _history(store: Store, now: datetime) -> Found:
         return
     # Changes that came with a question for their score tell nothing of the imports.
     read_until = instants.MISSING if history.read_until is None else history.read_until
-    newest = max([read_until, *history[Incident].times("known_at").tolist()])
-    read = instants.from_micros(newest)
+    read = instants.from_micros(int(history[Incident].times("known_at").max(initial=read_until)))
     if read is None:
         text, todo = "nothing was imported: all changes came to be scored", FRESH
     else:

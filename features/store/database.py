@@ -208,7 +208,7 @@ class Store:
         StoreUnavailableError
             If the database cannot be reached or is locked for too long.
         """
-        with self._guarded(), self.engine.begin() as connection:
+        with self._writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.text("LOCK TABLE batch IN EXCLUSIVE MODE"))
             last = int(connection.scalar(sa.select(sa.func.max(batch.c.batch))) or 0)
@@ -246,7 +246,7 @@ class Store:
             What JSON can hold.
         """
         text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-        with self._guarded(), self.engine.begin() as connection:
+        with self._writing() as connection:
             query = insert_into(connection, setting).values(name=name, value=text)
             connection.execute(
                 query.on_conflict_do_update(index_elements=["name"], set_={"value": text})

@@ -344,7 +344,7 @@ class Store:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        """A transaction without a batch: of what is no fact."""
+        """A transaction."""
         with self._guarded(), self.engine.begin() as connection:
             yield connection
 

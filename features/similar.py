@@ -63,7 +63,8 @@ def similar_changes(
     candidates = np.array(list(_candidates(question, owner)), np.int64)
     records = question.state.changes([names[other] for other in candidates.tolist()])
     (own,) = _Compared.each(question.one())
-    others = {id(table): _Compared.each(table) for table, _ in records.values()}  # of one table all
+    tables = {id(table): table for table, _ in records.values()}  # they share one
+    others = {key: _Compared.each(table) for key, table in tables.items()}
     for other, followed in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
         record = records.get(names[other])
         if followed is not None and record is not None and outcome in (None, followed):

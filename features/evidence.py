@@ -12,7 +12,7 @@ import numpy as np
 
 from features import instants, request
 from features.answers import overlapping
-from features.asking import Asked, ask
+from features.asking import Asked, ask, at_least
 from features.calendar import AHEAD, CLOSED, KINDS
 from features.catalogue import Feature
 from features.columns import Columns
@@ -134,8 +134,14 @@ class Question:
         return [code for code in self.asked(entity).codes.tolist() if code >= 0]
 
 
-def records_behind(question: Question, feature: Feature) -> list[str]:
-    """Ids of the records a feature counted, newest first, as known then."""
+def records_behind(question: Question, feature: Feature, *, of_all: bool = False) -> list[str]:
+    """Ids of the records a feature counted, newest first, as known then.
+
+    Parameters
+    ----------
+    of_all : bool
+        Those of every name of the change, even where the feature is that of the name with most.
+    """
     state = question.state
     if feature.stream in _SPEAKS_FOR_ITSELF:
         return []
@@ -147,15 +153,13 @@ def records_behind(question: Question, feature: Feature) -> list[str]:
         planned = _planned(question, feature.entity)
         names = state.vocabulary("change").names
         return [names[n] for n in sorted(planned, key=lambda n: (-planned[n], names[n]))][:SHOWN]
-    counts_failures = feature.aggregate in ("rate", "evidence")
-    stream = "failed" if counts_failures else feature.stream
-    kind = "incident" if stream in ("incidents", "major_incidents") else "change"
+    stream, kind = _told_of(feature)
     owner = int(question.owner()[0]) if kind == "change" else -1
     window = None if feature.window_days is None else feature.window_days * instants.DAY
     vocabulary = ENTITIES[feature.entity].vocabulary
     index = state.events(stream, vocabulary)
     counted: list[tuple[int, int]] = []
-    for code in _counted_names(question, feature):
+    for code in _counted_names(question, feature, of_all):
         found = index.newest(code, question.as_of, window, owner)
         if feature.aggregate == "open":
             ended = state.events(RESOLVED[stream], vocabulary)
@@ -164,6 +168,12 @@ def records_behind(question: Question, feature: Feature) -> list[str]:
     names = state.vocabulary(kind).names
     newest = dict.fromkeys(number for _, number in sorted(counted, reverse=True))
     return [names[number] for number in newest][:SHOWN]
+
+
+def _told_of(feature: Feature) -> tuple[str, str]:
+    """The stream of the records behind a feature, and what they are."""
+    stream = "failed" if feature.aggregate in ("rate", "evidence") else feature.stream
+    return stream, "incident" if stream in ("incidents", "major_incidents") else "change"
 
 
 def _dependents(question: Question, entity: str) -> list[str]:
@@ -189,16 +199,50 @@ def _entries(question: Question, feature: Feature) -> list[str]:
     return list(dict.fromkeys(entries[place] for place in np.sort(met).tolist()))[:SHOWN]
 
 
-def _counted_names(question: Question, feature: Feature) -> list[int]:
-    """Numbers of the names a feature speaks of: all of them, or the one word of an evidence."""
-    if feature.aggregate != "evidence":
-        return question.codes(feature.entity)
-    table = question.table
-    if table is None:
-        table = build(question.one(), np.array([question.as_of]), question.state)
-    words = [word for word in table.words[feature.name] if word is not None]
-    found = question.state.vocabulary(ENTITIES[feature.entity].vocabulary).find(words)
-    return [code for code in found.tolist() if code >= 0]
+def _counted_names(question: Question, feature: Feature, of_all: bool) -> list[int]:
+    """Numbers of the names a feature speaks of: all of them, the one that has most, or the one word
+    of an evidence.
+    """
+    if feature.aggregate == "evidence":
+        words = [word for word in _built(question).words[feature.name] if word is not None]
+        found = question.state.vocabulary(ENTITIES[feature.entity].vocabulary).find(words)
+        return [code for code in found.tolist() if code >= 0]
+    codes = question.codes(feature.entity)
+    counts = feature.aggregate in ("count", "open", "rate")
+    several = bool(codes) and len(question.asked(feature.entity).codes) > 1
+    if counts and several and feature.across == "max" and not of_all:
+        return _with_most(question, feature, np.array(codes))
+    return codes
+
+
+def _with_most(question: Question, feature: Feature, codes: Ints) -> list[int]:
+    """The name whose value a feature tells, in a list; none where it is one nobody knows."""
+    window = None if feature.window_days is None else feature.window_days * instants.DAY
+    vocabulary, (stream, kind) = ENTITIES[feature.entity].vocabulary, _told_of(feature)
+    times, owners = np.full(len(codes), question.as_of), np.full(len(codes), -1)
+    if kind == "change":
+        owners[:] = question.owner()[0]
+
+    def count(stream: str) -> Ints:
+        index = question.state.events(stream, vocabulary)
+        return index.counts(codes, times, [window], owners)[window]
+
+    found = count(stream)
+    if feature.aggregate == "rate":
+        failed, decided = (counts[0] for counts in _built(question).support[feature.name])
+        told = (found == failed) & (at_least(count("decided"), found) == decided)
+    else:
+        if feature.aggregate == "open":
+            found = found - count(RESOLVED[stream])
+        told = found == found.max()
+    return [int(code) for code in codes[told][:1]]
+
+
+def _built(question: Question) -> FeatureTable:
+    """The features of the change at that moment, in one row."""
+    if question.table is not None:
+        return question.table
+    return build(question.one(), np.array([question.as_of]), question.state)
 
 
 def _unresolved(

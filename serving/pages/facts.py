@@ -173,7 +173,7 @@ class Facts:
         record = change.to_record(revision="1", known_at=now)
         table = Columns.from_records(Change, [record])
         question = Question(table, 0, instants.to_micros(now), self.state)
-        ids = records_behind(question, BY_NAME[OPEN_INCIDENTS])
+        ids = records_behind(question, BY_NAME[OPEN_INCIDENTS], of_all=True)
         return [fact for fact in map(self.incident, ids) if fact is not None]
 
     def _tables(self, kind: type) -> Sequence[Columns]:

@@ -19,8 +19,11 @@ from features.records import Change
 from features.state import FeatureState
 from features.table import build
 from models.bands import BANDS
+from models.explanation import Explainer
 from models.registry import Registered
+from serving.answers import Asked, with_score
 from serving.levers import DAYS_AHEAD, LEAST_GAIN, MOST, levers
+from serving.scorer import score_one
 
 PLANS = {"backout_plan", "test_plan", "implementation_plan", "justification", "description"}
 WINDOW = {"planned_start", "planned_end"}
@@ -129,11 +132,33 @@ def test_a_high_answer_says_what_it_lacks(
         answer = service.score({"change_id": f"C{number}", **body})
         assert answer["risk_band"] in ("high", "very_high")
         codes = {warning["code"] for warning in answer["warnings"]}
-        changeable = any(factor["changeable"] for factor in answer["factors"])
+        factors = any(factor["changeable"] for factor in answer["factors"])
+        changeable = factors or bool(answer["levers"])
         assert changeable == ("nothing_changeable" not in codes)
         assert (len(answer["similar_changes"]) >= 3) == ("few_precedents" not in codes)
         seen |= codes
     assert {"nothing_changeable", "few_precedents"} & seen
+
+
+def test_an_answer_with_a_lever_never_says_that_nothing_can_be_changed(
+    template: Any, registered: Registered, state: FeatureState
+) -> None:
+    """Though none of the facts shown is the requester's to change."""
+    model, moment = registered.model, template.made.until
+    high = replace(
+        registered, model=replace(model, bands=replace(model.bands, moderate=0.0, high=0.0))
+    )
+    explainer, checked = Explainer(high.model), 0
+    for change in template.made.upcoming:
+        poor = replace(change, backout_plan=None, known_at=moment)
+        scored = score_one(poor, moment, high, state, explainer, options=True)
+        fixed = [replace(factor, changeable=False) for factor in scored.factors]
+        asked = Asked(record=poor, as_of=moment, now=moment, warnings=())
+        answer = with_score(asked, replace(scored, factors=fixed), high, state)
+        codes = {warning.code for warning in answer.warnings}
+        assert ("nothing_changeable" in codes) == (not answer.levers)
+        checked += bool(answer.levers)
+    assert checked
 
 
 def test_a_low_answer_needs_no_excuse(service: Any) -> None:

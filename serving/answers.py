@@ -181,6 +181,13 @@ def without_score(asked: Asked, registered: Registered | None, *because: Warned)
     )
 
 
+def without_model() -> Warned:
+    """The warning that there is no model, for those who read answers; why is in the log and told by
+    ``/readyz``.
+    """
+    return Warned(code="model_unavailable", text=say("There was no model to score it with."))
+
+
 def _answer(asked: Asked, registered: Registered | None, **said: object) -> Answer:
     record = asked.record
     return Answer(

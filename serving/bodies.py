@@ -10,6 +10,7 @@ from datetime import datetime
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
+from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from serving.contract import ChangeIn
@@ -76,9 +77,20 @@ def _each_name_once(pairs: list[tuple[str, object]]) -> None:
         raise RepeatedNameError(f"the name {twice[:60]!r} comes twice in one object")
 
 
-def parsed(content_type: str | None, content: bytes) -> tuple[Response | None, object]:
-    """The JSON of a body, or the problem with it."""
-    kind = _kind(content_type)
+def compressed(headers: Headers) -> Response | None:
+    """The problem with a body that is declared as compressed."""
+    if headers.get("content-encoding", "identity").strip().lower() == "identity":
+        return None
+    detail = "expected a body without Content-Encoding"
+    accepted = {"Accept-Encoding": "identity"}  # RFC 9110, section 15.5.16
+    return problem("unsupported-media-type", detail, headers=accepted)
+
+
+def parsed(headers: Headers, content: bytes) -> tuple[Response | None, object]:
+    """The JSON of a body, or the problem with it or with what its headers declare it to be."""
+    if (packed := compressed(headers)) is not None:
+        return packed, None
+    kind = _kind(headers.get("content-type"))
     if kind != "application/json" and not kind.endswith("+json"):
         return problem("unsupported-media-type", "expected application/json"), None
     try:
@@ -103,14 +115,12 @@ def _kind(content_type: str | None) -> str:
     return (content_type or "application/json").partition(";")[0].strip().lower()
 
 
-def native_problem(
-    path: str, content_type: str | None, content: bytes, now: datetime
-) -> Response | None:
+def native_problem(path: str, headers: Headers, content: bytes, now: datetime) -> Response | None:
     """What is wrong with the body of a native route; None for one that can be scored.
 
     BentoML answers bad bodies in a shape of its own, and some with a 500; none of them gets there.
     """
-    refusal, body = parsed(content_type, content)
+    refusal, body = parsed(headers, content)
     if refusal is not None:
         return refusal
     try:

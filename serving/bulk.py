@@ -20,7 +20,13 @@ from features.store import ASKED, StoreError
 from features.table import FeatureTable, build
 from models.bands import BOARD
 from models.registry import Registered
-from serving.answers import Asked, unknown_factor, with_number, without_score
+from serving.answers import (
+    Asked,
+    unknown_factor,
+    with_number,
+    without_model,
+    without_score,
+)
 from serving.contract import Answer, ChangeIn, Warned, plain
 from serving.moment import moment_of
 from serving.queue import keep_all, shadowed
@@ -68,20 +74,20 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
         ]
         with scorer.reading() as state:
             registered = scorer.registered
-            if state is None or registered is None:
-                reason = (
-                    scorer.unavailable if registered is None else say("others are being scored")
-                )
-                code = "model_unavailable" if registered is None else "busy"
-                missing = Warned(code=code, text=reason)
-                return [without_score(one, registered, missing) for one in asked]
+            if registered is None:
+                answers = [without_score(one, None, without_model()) for one in asked]
+                _record(scorer, changes, asked, [None] * len(asked), answers)
+                return answers
+            if state is None:
+                busy = Warned(code="busy", text=say("Too many changes were waiting to be scored."))
+                return [without_score(one, registered, busy) for one in asked]
             table = build(
                 Columns.from_records(Change, records),
                 np.array([instants.to_micros(as_of) for as_of, _ in moments], np.int64),
                 state,
             )
             answers = _answers(asked, table, registered)
-            _record(scorer, changes, asked, table, answers, state.watermark)
+            _record(scorer, changes, asked, table.values.tolist(), answers)
     except StoreError as error:
         _log.error("the store could not be used: %s", error)
         return [_unrecorded(scorer, change, now) for change in changes]
@@ -132,11 +138,10 @@ def _record(
     scorer: Scorer,
     changes: Sequence[ChangeIn],
     asked: Sequence[Asked],
-    table: FeatureTable,
+    rows: Sequence[list[float] | None],
     answers: Sequence[Answer],
-    watermark: int,
 ) -> None:
-    """Keep all payloads, answers and places in the queue, or none of them."""
+    """Keep all payloads, features, answers and places in the queue, or none of them."""
     entries = [
         (
             answer.score_id,
@@ -145,16 +150,14 @@ def _record(
                 "payload": change.payload(),
                 "revision": one.record.revision,
                 "as_of": instants.to_micros(one.as_of),
-                "watermark": watermark,
+                "watermark": scorer.watermark,
                 "explain": "none",
                 "features": values,
                 "answer": plain(answer),
                 **shadowed(answer),
             },
         )
-        for change, one, values, answer in zip(
-            changes, asked, table.values.tolist(), answers, strict=True
-        )
+        for change, one, values, answer in zip(changes, asked, rows, answers, strict=True)
     ]
     with scorer.store.write(ASKED, now=asked[0].now) as writer:
         writer.add([one.record for one in asked])

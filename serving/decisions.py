@@ -2,7 +2,7 @@
 
 Whoever requested or implements a change never decides about it. Two people who decide at once are
 both shown what the other did: a decision names the state it was made upon (its ``etag``), and one
-that stands has to be reopened first.
+that stands has to be reopened first. Only the first decision about a change may name no state.
 """
 
 from __future__ import annotations
@@ -119,14 +119,16 @@ def decide(
     by : Caller
         Who decides; must not be called as the requester or the implementer of any revision.
     if_match : str, optional
-        The ``etag`` of :func:`read` that the decision was made upon.
+        The ``etag`` of :func:`read` that the decision was made upon; needed once there is a
+        decision on record.
 
     Raises
     ------
     RefusedError
         ``not-found``; ``forbidden`` for one's own change; ``invalid`` for a missing reason or
         condition; ``stale`` where the state is not ``if_match`` any more; ``conflict`` where a
-        decision stands, or none stands that could be reopened.
+        decision stands, or none stands that could be reopened; ``precondition-required`` where
+        there were decisions and ``if_match`` says nothing of them.
     """
     payloads = [
         entry.body["payload"]
@@ -196,6 +198,9 @@ def _first(asked: DecisionIn, standing: Decisions, if_match: str | None) -> None
             raise RefusedError("conflict", "no decision stands that could be reopened", shown=both)
     elif current is not None:
         raise RefusedError("conflict", "a decision stands; reopen it first", shown=both)
+    if if_match is None and standing.history:
+        detail = "send the ETag of the decision you have read as If-Match"
+        raise RefusedError("precondition-required", detail, shown=both)
 
 
 def _made(

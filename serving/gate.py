@@ -14,12 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.store import StoreError
 from serving import tracing
-from serving.access import Rules
+from serving.access import MAY, Rules
 from serving.api import RULES
 from serving.bodies import NATIVE, native_problem
 from serving.keys import Caller
 from serving.limiting import Limiter
-from serving.pages.door import is_page
+from serving.pages.door import MISSING, is_page
 from serving.presented import Callers
 from serving.problems import problem
 from serving.proxies import from_here, proxied
@@ -57,6 +57,8 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if _lost(scope):
+            scope = {**scope, "path": MISSING}  # its address stays in ``raw_path``
         told = {tracing.HEADER: tracing.begin(Headers(scope=scope).get(tracing.HEADER))}
         send = _telling(send, told)
         refusal = await self._refusal(scope, told)
@@ -75,8 +77,8 @@ class Gate:
             await answer(scope, receive, send)
             return
         if scope["path"] in NATIVE and scope["method"] == "POST":
-            kind = Headers(scope=scope).get("content-type")
-            wrong = native_problem(scope["path"], kind, body, self._runtime.clock())
+            headers = Headers(scope=scope)
+            wrong = native_problem(scope["path"], headers, body, self._runtime.clock())
             if wrong is not None:
                 await wrong(scope, receive, send)
                 return
@@ -108,7 +110,10 @@ class Gate:
         if not allowed:
             return problem("too-many-requests", "wait as long as Retry-After says")
         if needed != Rules.ANY_KEY and needed not in who.permissions:
-            return problem("forbidden", f"the role {who.role} may not use {path[:100]}")
+            narrowed = needed in MAY.get(who.role, ())
+            whose = f"the scope of this key of the role {who.role} leaves out"
+            whose = whose if narrowed else f"the role {who.role} may not use"
+            return problem("forbidden", f"{whose} {path[:100]}")
         scope.setdefault("state", {})["caller"] = who
         return None
 
@@ -138,6 +143,21 @@ class Gate:
         return Response(
             orjson.dumps(body), status_code=200 if ready else 503, media_type="application/json"
         )
+
+
+def _lost(scope: Scope) -> bool:
+    """Whether a browser without a key asks for what is neither a page nor the contract's.
+
+    The pages' door answers: to people with a session that there is no such page, else with the
+    way to the sign-in. Nothing else can be reached by it.
+    """
+    path, headers = scope["path"], Headers(scope=scope)
+    return (
+        scope["method"] in ("GET", "HEAD")
+        and "text/html" in headers.get("accept", "")
+        and not (is_page(path) or path.startswith("/v1") or RULES.methods(path))
+        and _presented(headers) is None
+    )
 
 
 def _telling(send: Send, told: Mapping[str, str]) -> Send:

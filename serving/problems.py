@@ -27,6 +27,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "unsupported-media-type": (415, "The body must be JSON"),
     "invalid": (422, "Some fields cannot be used"),
     "key-reused": (422, "This key stands for another request"),
+    "precondition-required": (428, "Say which state this is about"),
     "too-many-requests": (429, "Too many requests"),
     "unavailable": (503, "The service cannot answer now"),
 }

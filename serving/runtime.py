@@ -267,8 +267,8 @@ class Runtime:
         now = self.clock()
         as_of, warnings = moment_of(change, now)
         record = change.to_record(revision=change.revision or "1", known_at=now)
-        text = "The history could not be opened."
-        because = because or Warned(code="store_unavailable", text=text)
+        unopened = Warned(code="store_unavailable", text=say("The history could not be opened."))
+        because = because or unopened
         warnings = [*change.warnings(), *warnings]
         asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
         return without_score(asked, None, because)

@@ -24,7 +24,7 @@ from features.store.writing import Writer
 from features.table import build
 from models.explanation import Explainer
 from models.registry import Registered
-from serving.answers import Asked, Scored, with_score, without_score
+from serving.answers import Asked, Scored, with_score, without_model, without_score
 from serving.contract import Answer, ChangeIn, Warned, plain
 from serving.levers import Options
 from serving.moment import moment_of
@@ -194,8 +194,7 @@ class Scorer:
         """The answer, with a score if there is a model."""
         self._refresh()
         if self.registered is None or self._state is None or self._explainer is None:
-            missing = Warned(code="model_unavailable", text=self.unavailable)
-            return without_score(asked, self.registered, missing), None
+            return without_score(asked, self.registered, without_model()), None
         scored = score_one(
             asked.record,
             asked.as_of,

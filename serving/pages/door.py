@@ -34,6 +34,9 @@ OPEN = ("/sign-in", "/sign-out", STATIC)
 FEEDS = ("/schedule.ics", "/schedule.atom", "/schedule.json")
 """What a feed's token in the address opens."""
 
+MISSING = "/missing"
+"""Where browsers are answered that ask for what nobody knows; no page is there."""
+
 BEGINNINGS = ("/changes/", "/static/", "/schedule", "/snapshots")
 PLACES = frozenset(
     {
@@ -46,6 +49,7 @@ PLACES = frozenset(
         "/feeds",
         "/sign-in",
         "/sign-out",
+        MISSING,
     }
 )
 

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.bodies import RepeatedNameError, is_ndjson, json_of, parsed
+from serving.bodies import RepeatedNameError, compressed, is_ndjson, json_of, parsed
 from serving.bulk import chunks
 from serving.contract import Answer, ChangeIn
 from serving.moment import InputError, moment_of
@@ -53,7 +53,7 @@ async def batch(context: Context, request: Request) -> Response:
     explain = query_of(request, BatchQuery).explain
     lines = is_ndjson(request.headers.get("content-type"))
     content = await request.body()
-    refusal, bodies = _lines(content) if lines else _list(request, content)
+    refusal, bodies = _lines(request, content) if lines else _list(request, content)
     if refusal is None and len(bodies) > MOST[explain]:
         fault = {"pointer": "", "detail": f"expected at most {MOST[explain]} changes"}
         refusal = problem("invalid", "there are too many changes", errors=[fault])
@@ -67,7 +67,7 @@ async def batch(context: Context, request: Request) -> Response:
 
 
 def _list(request: Request, content: bytes) -> tuple[Response | None, Sequence[object]]:
-    refusal, body = parsed(request.headers.get("content-type"), content)
+    refusal, body = parsed(request.headers, content)
     if refusal is not None:
         return refusal, ()
     if not isinstance(body, list):
@@ -76,8 +76,10 @@ def _list(request: Request, content: bytes) -> tuple[Response | None, Sequence[o
     return None, body
 
 
-def _lines(content: bytes) -> tuple[Response | None, Sequence[object]]:
+def _lines(request: Request, content: bytes) -> tuple[Response | None, Sequence[object]]:
     """Every line's JSON, or the problem with the line."""
+    if (packed := compressed(request.headers)) is not None:
+        return packed, ()
     bodies: list[object] = []
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         if line.strip():

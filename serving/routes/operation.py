@@ -60,7 +60,7 @@ async def body_of(request: Request, model: type[Model]) -> Model:
     AnsweredError
         If it is no JSON or cannot be understood.
     """
-    refusal, body = parsed(request.headers.get("content-type"), await request.body())
+    refusal, body = parsed(request.headers, await request.body())
     if refusal is not None:
         raise AnsweredError(refusal)
     try:

@@ -82,7 +82,8 @@ _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "schema": {"type": "string"},
-    "description": "The ETag of the state the decision was made upon.",
+    "description": "The ETag of the state the decision was made upon. Only the first decision "
+    "about a change may come without.",
 }
 _TAKEN = {
     201: ("What was taken into the history", outcomes.Taken),
@@ -109,7 +110,7 @@ OPERATIONS = (
         handler=decide,
         body=decisions.DecisionIn,
         gives={201: ("The decision as recorded", decisions.Decision)},
-        problems=(*BODY_PROBLEMS, "not-found", "conflict", "stale"),
+        problems=(*BODY_PROBLEMS, "not-found", "conflict", "stale", "precondition-required"),
         parameters=(_IF_MATCH,),
     ),
     Operation(

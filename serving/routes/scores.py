@@ -17,8 +17,7 @@ from serving.routes.operation import BODY_PROBLEMS, Context, Operation, json
 
 async def score(context: Context, request: Request) -> Response:
     """``POST /v1/score``: one neutral change, bare."""
-    kind = request.headers.get("content-type")
-    refusal, body = parsed(kind, await request.body())
+    refusal, body = parsed(request.headers, await request.body())
     if refusal is not None:
         return refusal
     try:

@@ -29,7 +29,7 @@ _inboxes: WeakKeyDictionary[Runtime, Inbox] = WeakKeyDictionary()
 async def receive(vendor: Vendor, context: Context, request: Request) -> Response:
     """``POST /v1/webhooks/{vendor}``: one record in the vendor's own shape."""
     content = await request.body()
-    refusal, body = parsed(request.headers.get("content-type"), content)
+    refusal, body = parsed(request.headers, content)
     if refusal is None:
         refusal = response = await run_in_threadpool(_received, vendor, context, body)
         if response.status_code < 400 or response.status_code >= 500:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import string
 from collections.abc import Callable, Iterator
@@ -283,6 +284,19 @@ def test_bodies_up_to_the_limit_are_taken(shared: Any) -> None:
 def test_other_content_types_are_refused(shared: Any, kind: str) -> None:
     response = shared.send(b'{"change_id": "C1"}', headers={"Content-Type": kind})
     check_problem(response, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+@pytest.mark.parametrize(
+    "path", ["/v1/score", "/v1/score/batch", "/v1/webhooks/jira", "/v1/incidents", "/score"]
+)
+@pytest.mark.usefixtures("untouched")
+def test_compressed_bodies_are_refused_as_such(shared: Any, path: str, kind: str) -> None:
+    headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+    response = shared.send(gzip.compress(b'{"change_id": "C1"}'), path, headers=headers)
+    check_problem(response, "unsupported-media-type")
+    assert response.headers["accept-encoding"] == "identity"
+    assert "without Content-Encoding" in response.json()["detail"]
 
 
 @pytest.mark.parametrize(

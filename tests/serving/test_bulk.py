@@ -142,6 +142,7 @@ def test_without_a_model_or_a_store_there_are_answers(
     (item,) = service.ask("POST", path, json=[ticket()]).json()["items"]
     assert item["answer"]["status"] == "not_scored"
     assert "model_unavailable" in {w["code"] for w in item["answer"]["warnings"]}
+    assert service.journal()[-1]["answer"] == item["answer"], "on record, as one asked for alone"
 
 
 def test_a_part_that_cannot_be_recorded_is_not_scored(

@@ -129,11 +129,13 @@ def test_reopening_is_a_new_entry(shared: Any, scored: Ask, decide: Ask) -> None
     assert body["standing"] is None
     first = decide(change_id, "approve")
     decide(change_id, "reopen", status=422)
-    again = decide(change_id, "reopen", reason="the window has moved")
+    read = {"If-Match": state(shared, change_id)["etag"]}
+    again = decide(change_id, "reopen", reason="the window has moved", headers=read)
     found = state(shared, change_id)
     assert found["standing"] is None
     assert found["history"] == [first, again]
-    second = decide(change_id, "reject", reason=ENOUGH)
+    read = {"If-Match": found["etag"]}
+    second = decide(change_id, "reject", reason=ENOUGH, headers=read)
     assert state(shared, change_id)["history"] == [first, again, second]
 
 
@@ -149,6 +151,19 @@ def test_who_decides_second_is_shown_both(shared: Any, scored: Ask, decide: Ask)
         body = decide(change_id, "reject", reason=ENOUGH, headers=headers, status=409)
         assert (body["standing"], body["yours"]["reason"]) == (made, ENOUGH)
     assert state(shared, change_id)["history"] == [made]
+
+
+def test_only_the_first_decision_may_name_no_state(shared: Any, scored: Ask, decide: Ask) -> None:
+    change_id = scored("low")["change_id"]
+    made = decide(change_id, "approve")
+    body = decide(change_id, "reopen", reason=ENOUGH, status=428)
+    assert body["type"].endswith("/precondition-required")
+    assert (body["standing"], body["yours"]["decision"]) == (made, "reopen")
+    decide(change_id, "reopen", reason=ENOUGH, headers={"If-Match": body["etag"]})
+    body = decide(change_id, "reject", reason=ENOUGH, status=428)
+    assert body["standing"] is None
+    assert len(state(shared, change_id)["history"]) == 2, "what was refused left nothing"
+    decide(change_id, "reject", reason=ENOUGH, headers={"If-Match": "*"})
 
 
 def test_a_new_revision_is_another_state(shared: Any, ticket: Ask, decide: Ask) -> None:

@@ -235,6 +235,9 @@ def test_a_proxy_over_http(serve: Any, home: Path, loaded: Any, ticket: Any) -> 
                          ({"Sec-Fetch-Site": "same-origin"}, 200)):  # fmt: skip
         response = service.ask("POST", "/v1/score", headers={**headers, **site}, **body)
         assert response.status_code == status
+    asked = {"role": None, "headers": {**headers, "Accept": "text/html"}}
+    lost = service.ask("GET", "/nope", **asked)
+    assert (lost.status_code, "There is no such page" in lost.text) == (404, True)
     service.client._transport.client = ("10.0.0.2", 50000)
     assert service.ask("GET", "/v1/model", role=None, headers=headers).status_code == 401
 
@@ -249,7 +252,9 @@ def test_a_key_can_be_narrowed(shared: Any, ticket: Callable[..., Any]) -> None:
     )
     headers = {"X-API-Key": key}
     assert shared.ask("POST", "/v1/score", role=None, headers=headers, json=ticket()).is_success
-    assert shared.ask("GET", "/v1/changes", role=None, headers=headers).status_code == 403
+    refused = shared.ask("GET", "/v1/changes", role=None, headers=headers)
+    assert refused.status_code == 403
+    assert refused.json()["detail"].startswith("the scope of this key of the role requester leaves")
     with pytest.raises(ValueError, match="the role requester may not decide; it may inform"):
         create(
             shared.store, name="x", role="requester", now=now, expires_at=None, scopes=["decide"]

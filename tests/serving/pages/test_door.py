@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -44,6 +45,40 @@ def test_what_no_database_can_be_asked_is_not_there(approver: Any, path: str) ->
     answer = approver.get(path)
     assert answer.status_code == 404
     assert "There is no such page" in answer.text
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+UNKNOWN = ["/nope", "/favicon.ico", "/docs.json", "/nope\0", "/missing"]
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
+def test_an_unknown_address_in_a_browser_is_a_page_that_says_so(
+    scored: Any, approver: Any, path: str
+) -> None:
+    path = path.replace("\0", "%00")
+    asked = scored.client.get(f"{path}?a=b", headers=BROWSER, follow_redirects=False)
+    assert asked.status_code == 303
+    assert asked.headers["location"] == f"/sign-in?next={quote(path)}%3Fa%3Db"
+    answer = approver.get(path, headers=BROWSER)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/nope", "/favicon.ico", "/v1/nope", "/score"])
+def test_programs_and_the_contract_are_answered_as_ever(
+    scored: Any, approver: Any, path: str
+) -> None:
+    accepted = ["*/*", "application/json"]
+    accepted += [BROWSER["Accept"]] if path in ("/v1/nope", "/score") else []
+    for kind in accepted:
+        answer = approver.get(path, headers={"Accept": kind})
+        assert answer.status_code == 401
+        assert answer.json()["title"] == "An API key is needed"
+    key = {"Authorization": f"Bearer {scored.keys['approver']}", **BROWSER}
+    answer = scored.client.get(path, headers=key)
+    assert answer.status_code in (404, 405)
+    assert "json" in answer.headers["content-type"]
+    assert scored.client.post("/nope", headers=BROWSER).status_code == 401
 
 
 def test_a_key_is_exchanged_for_a_session(scored: Any) -> None:

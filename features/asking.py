@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
@@ -14,44 +14,60 @@ from features import instants, request
 from features.catalogue import CATALOGUE, Feature
 from features.columns import Array, Columns
 from features.entities import ENTITIES, ORGANISATION
-from features.index import Counted, Moments
+from features.index import Counted, Moments, Slot
 from features.instants import MISSING
 from features.names import Named
 from features.segment import Ints
 from features.state import FeatureState
 from features.streams import CHANGE_STREAMS, SLOTS, streams_of
+from features.topology import SLOTS as STANDING
 
 Floats = NDArray[np.float64]
+
+Wanted = tuple[str, int | None]
+"""A stream and a window, microseconds."""
+
+YEAR = 365 * instants.DAY
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to ask the index for one entity: all counts at once, and where each answer stands."""
+    """What to ask for one entity, all counts at once, and where each answer stands.
+
+    Parameters
+    ----------
+    counted, places
+        Of the index.
+    standing, standing_places
+        Of the topology.
+    """
 
     entity: str
     features: tuple[tuple[int, Feature], ...]
     counted: Counted
-    places: Mapping[tuple[str, int | None], int]
+    places: Mapping[Wanted, int]
+    standing: Counted
+    standing_places: Mapping[Wanted, int]
 
 
 @cache
 def windows() -> tuple[int | None, ...]:
     """All windows any feature asks for, microseconds."""
-    found = {_micros(feature.window_days) for feature in CATALOGUE} | {365 * instants.DAY}
+    found = {_micros(feature.window_days) for feature in CATALOGUE} | {YEAR}
     return tuple(sorted(found, key=lambda window: window or 0))
 
 
 def _counted(
-    wanted: Iterable[tuple[str, int | None]], vocabulary: str
-) -> tuple[Counted, dict[tuple[str, int | None], int]]:
-    """What to ask the index to count certain streams and windows, and the place of each answer."""
+    wanted: Iterable[Wanted], vocabulary: str, slots: Sequence[Slot] = SLOTS
+) -> tuple[Counted, dict[Wanted, int]]:
+    """What to ask an index to count certain streams and windows, and the place of each answer."""
     pairs = sorted(
-        {pair for pair in wanted if (pair[0], vocabulary) in SLOTS},
+        {pair for pair in wanted if (pair[0], vocabulary) in slots},
         key=lambda pair: (pair[0], pair[1] or 0),
     )
     streams = list(dict.fromkeys(stream for stream, _ in pairs))
     counted = Counted(
-        np.array([SLOTS.index((stream, vocabulary)) for stream in streams], np.int64),
+        np.array([slots.index((stream, vocabulary)) for stream in streams], np.int64),
         np.array([stream in CHANGE_STREAMS for stream in streams], bool),
         np.array([streams.index(stream) for stream, _ in pairs], np.int64),
         np.array([windows().index(window) for _, window in pairs], np.int64),
@@ -78,8 +94,9 @@ def plans(features: tuple[Feature, ...]) -> tuple[Plan, ...]:
             for _, feature in columns
             for stream in streams_of(feature)
         ]
-        counted, places = _counted(wanted, ENTITIES[entity].vocabulary)
-        plans.append(Plan(entity, tuple(columns), counted, places))
+        vocabulary = ENTITIES[entity].vocabulary
+        asked = _counted(wanted, vocabulary), _counted(wanted, vocabulary, STANDING)
+        plans.append(Plan(entity, tuple(columns), *asked[0], *asked[1]))
     return tuple(plans)
 
 
@@ -208,26 +225,33 @@ class Asking:
         asked, index = self.asked, self.state.index
         return index.counts(self.plan.counted, asked.codes, self.moments, asked.owners, asked.row)
 
+    @cached_property
+    def _standing(self) -> Ints:
+        asked, index = self.asked, self.state.topology.index
+        return index.counts(self.plan.standing, asked.codes, self.moments, asked.owners, asked.row)
+
+    @cached_property
+    def _nobody(self) -> Ints:
+        return np.full(len(self.asked.owners), -1)
+
     def count(self, stream: str, days: int | None) -> Ints:
         """Events of a stream in a window, for every question."""
-        window = _micros(days)
-        if (stream, window) in self.plan.places:
-            found: Ints = self._counts[self.plan.places[stream, window]]
-            return found
-        asked = self.asked
-        index, nobody = self.state.topology.events[stream], asked.owners * 0 - 1
-        return index.counts(asked.codes, asked.times, [window], nobody)[window]
+        wanted = stream, _micros(days)
+        place = self.plan.places.get(wanted)
+        if place is None:
+            standing: Ints = self._standing[self.plan.standing_places[wanted]]
+            return standing
+        found: Ints = self._counts[place]
+        return found
 
     def last(self, stream: str) -> Ints:
         """Moment of the last event of a stream, for every question."""
-        asked = self.asked
-        if (stream, self.vocabulary) not in SLOTS:
-            nobody = asked.owners * 0 - 1
-            index = self.state.topology.events[stream]
-            return index.last_before(asked.codes, asked.times, nobody)
-        slot = SLOTS.index((stream, self.vocabulary))
-        owners = asked.owners if stream in CHANGE_STREAMS else asked.owners * 0 - 1
-        return self.state.index.last_before(slot, asked.codes, self.moments, owners, asked.row)
+        asked, index = self.asked, self.state.index
+        if (stream, self.vocabulary) not in index.slots:
+            index = self.state.topology.index
+        slot = index.slots[stream, self.vocabulary]
+        owners = asked.owners if stream in CHANGE_STREAMS else self._nobody
+        return index.last_before(slot, asked.codes, self.moments, owners, asked.row)
 
     @cached_property
     def planned(self) -> tuple[Ints, Ints, Ints]:
@@ -243,14 +267,18 @@ class Asking:
         return np.where(unknown, np.nan, found)
 
 
+@cache
+def _of_last_year() -> tuple[Counted, dict[Wanted, int]]:
+    return _counted([("decided", YEAR), ("failed", YEAR)], "organisation")
+
+
 def usual_rate(moments: Moments, owners: Ints, state: FeatureState) -> Floats:
     """Failure rate of all changes in the year before each moment, as known then; NaN for none."""
-    everyone = state.vocabulary("organisation").find([ORGANISATION] * len(owners))
-    year = 365 * instants.DAY
-    counted, places = _counted([("decided", year), ("failed", year)], "organisation")
+    everyone = np.repeat(state.vocabulary("organisation").find([ORGANISATION]), len(owners))
+    counted, places = _of_last_year()
     counts = state.index.counts(counted, everyone, moments, owners)
-    failed = counts[places["failed", year]]
-    decided = at_least(counts[places["decided", year]], failed)
+    failed = counts[places["failed", YEAR]]
+    decided = at_least(counts[places["decided", YEAR]], failed)
     return np.where(decided > 0, failed / np.maximum(decided, 1), np.nan)
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import groupby, islice
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from features.instants import MISSING
 from features.search import add_counts, add_last, in_order
-from features.segment import NAME_BITS, Events, Ints, Segment, axis_of, distinct, pair_of
+from features.segment import NAME_BITS, Events, Ints, Segment, among, axis_of, distinct, pair_of
 
 MERGE_AT = 4_096
 """Events the last segment may hold before it is closed."""
@@ -52,14 +53,21 @@ class Moments:
         self.windows = tuple(windows)
         self._ranks: dict[int, Ints] = {}
 
+    @cached_property
+    def _edges(self) -> Ints:
+        """The moments, and under them the windows' beginnings."""
+        edges = np.empty((1 + len(self.windows), len(self.times)), np.int64)
+        edges[0] = self.times
+        for number, window in enumerate(self.windows, 1):
+            edges[number] = MISSING if window is None else self.times - window
+        return edges
+
     def ranks(self, segment: Segment) -> Ints:
         """Ranks of the moments and of the windows' beginnings, shape (1 + windows, n)."""
         # The segment outlives the question, so its address stands for it.
         found = self._ranks.get(id(segment))
         if found is None:
-            since = [MISSING if w is None else self.times - w for w in self.windows]
-            found = segment.ranks(np.stack(np.broadcast_arrays(self.times, *since)))
-            self._ranks[id(segment)] = found
+            found = self._ranks[id(segment)] = segment.ranks(self._edges)
         return found
 
 
@@ -81,6 +89,31 @@ class Counted:
     own: NDArray[np.bool_]
     of: Ints
     window: Ints
+
+    @cached_property
+    def entities(self) -> Ints:
+        """By slot the entity of code 0."""
+        return self.slots << NAME_BITS
+
+    @cached_property
+    def pairs(self) -> Ints:
+        """By slot the pair of owner 0 and code 0; -1 where an owner's own events count, too."""
+        return np.where(self.own, pair_of(self.slots * 0, self.entities), -1)
+
+
+@cache
+def _of_one_slot(slot: int, windows: int) -> Counted:
+    """All windows of one slot, without an owner's own events."""
+    each = np.arange(windows)
+    return Counted(np.array([slot]), np.array([True]), each * 0, each)
+
+
+@cache
+def _with_and_without(slots: tuple[int, ...]) -> Counted:
+    """All events of some slots up to a moment: of each slot with an owner's own, then without."""
+    twice = np.repeat(np.array(slots), 2)
+    own = np.arange(len(twice)) % 2 == 1
+    return Counted(twice, own, np.arange(len(twice)), np.zeros(len(twice), np.int64))
 
 
 class EventIndex:
@@ -174,7 +207,6 @@ class EventIndex:
         ndarray of int64, shape (c, n)
         """
         rows = np.arange(len(codes)) if rows is None else rows
-        pairs = np.where(counted.own, pair_of(counted.slots * 0, counted.slots << NAME_BITS), -1)
         total = np.zeros((len(counted.of), len(codes)), np.int64)
         order = in_order(codes)
         for segment in self.segments:
@@ -185,8 +217,8 @@ class EventIndex:
                 NO_WEIGHTS if segment.cumulated is None else segment.cumulated,
                 segment.owned,
                 segment.owned_at,
-                counted.slots << NAME_BITS,
-                pairs,
+                counted.entities,
+                counted.pairs,
                 counted.of,
                 counted.window,
                 order,
@@ -215,12 +247,18 @@ class EventIndex:
             ranks, found = moments.ranks(segment), (segment.keys, segment.stride, segment.axis)
             add_last(last, *found, segment.owners, entity, order, rows, codes, owners, ranks)
         if len(self._taken):
-            taken = np.isin(entity + codes, self._taken) & (codes >= 0)
+            taken = among(entity + codes, self._taken) & (codes >= 0)
             for at in np.flatnonzero(taken).tolist():
                 until = int(moments.times[rows[at]])
                 newest = self.newest(entity + int(codes[at]), MISSING, until, int(owners[at]))
                 last[at] = next((time for time, _ in newest), MISSING)
         return last
+
+    def owned(self, slots: Iterable[int], codes: Ints, owners: Ints, until: Ints) -> Ints:
+        """Number of the owners' own events of each entity before ``until``, by slot."""
+        counted = _with_and_without(tuple(slots))
+        found = self.counts(counted, codes, Moments(until, [None]), owners)
+        return found[::2] - found[1::2]
 
     def newest(self, entity: int, since: int, until: int, owner: int) -> Iterator[tuple[int, int]]:
         """Events of one entity as (time, owner), newest first, without one owner's."""
@@ -254,8 +292,7 @@ class StreamIndex:
         windows : sequence of int or None
             Lengths in microseconds; None reaches back to the beginning.
         """
-        each = np.arange(len(windows))
-        counted = Counted(np.array([self.slot]), np.array([True]), each * 0, each)
+        counted = _of_one_slot(self.slot, len(windows))
         found: Ints = self.index.counts(counted, codes, Moments(times, windows), owners)
         return dict(zip(windows, found, strict=True))
 
@@ -265,10 +302,8 @@ class StreamIndex:
 
     def owned(self, codes: Ints, owners: Ints, until: Ints) -> Ints:
         """Number of the owners' own events of each entity before ``until``."""
-        everyone, others = (
-            self.counts(codes, until, [None], who)[None] for who in (owners * 0 - 1, owners)
-        )
-        return everyone - others
+        found: Ints = self.index.owned([self.slot], codes, owners, until)[0]
+        return found
 
     def newest(
         self, code: int, time: int, window: int | None, owner: int

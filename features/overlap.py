@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from features.search import meeting
-from features.segment import NAME_BITS, Ints, distinct
+from features.segment import NAME_BITS, Ints, among, distinct
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class OverlapIndex:
 
     def windows_with(self, more: Windows) -> Windows:
         """The windows of this index, without the forgotten ones, and more."""
-        kept = np.flatnonzero(~np.isin(self.windows.owner, self._forgotten))
+        kept = np.flatnonzero(~among(self.windows.owner, self._forgotten))
         return Windows.concatenate([self.windows.take(kept), more])
 
     def forget(self, owners: Ints) -> None:
         """Leave out all windows of some owners from now on."""
-        self._forgotten = np.union1d(self._forgotten, owners)
+        self._forgotten = distinct(np.concatenate([self._forgotten, owners]))
 
     def pairs(
         self, codes: Ints, rows: Ints, starts: Ints, ends: Ints, times: Ints, owners: Ints
@@ -119,7 +119,7 @@ class OverlapIndex:
             (codes, rows, starts, ends, times, owners),
         )
         if len(self._forgotten):
-            keep = ~np.isin(held.owner[at], self._forgotten)
+            keep = ~among(held.owner[at], self._forgotten)
             query, at = query[keep], at[keep]
         row = rows[query]
         first = np.maximum(held.starts[at], starts[row])

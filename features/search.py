@@ -17,6 +17,9 @@ from features.segment import NAME_BITS, Ints
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+SPARSE = 64
+"""Codes to a question from which on questions are put in order by comparing."""
+
 
 def compiled(function: Function) -> Function:
     """The function as machine code; kept on disk where there is a place to write it."""
@@ -52,7 +55,11 @@ def place_of(keys: Ints, key: int, near: int) -> int:
 @compiled
 def in_order(codes: Ints) -> Ints:
     """Places of codes from the lowest on, those of one code in their order; -1 left out."""
-    first = np.zeros(max(codes.max() if len(codes) else 0, 0) + 2, np.int64)
+    highest = max(codes.max() if len(codes) else 0, 0)
+    if highest > SPARSE * len(codes):  # counting would cost more than comparing
+        ordered = np.argsort(codes, kind="mergesort")
+        return ordered[np.searchsorted(codes[ordered], 0) :]
+    first = np.zeros(highest + 2, np.int64)
     for code in codes:
         if code >= 0:
             first[code + 1] += 1

@@ -46,6 +46,8 @@ class Events(NamedTuple):
     @classmethod
     def concatenate(cls, parts: Sequence[Events]) -> Events:
         """All events of several sets."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
     def netted(self) -> Events:
@@ -61,6 +63,12 @@ class Events(NamedTuple):
         return Events(code[kept], time[kept], owner[kept], total[total != 0])
 
 
+_NONE: Ints = np.zeros(0, np.int64)
+
+NO_EVENTS = Events.of(_NONE, _NONE, _NONE)
+"""Of a stream in which nothing happened."""
+
+
 def axis_of(times: Iterable[Ints]) -> Ints:
     """All moments, each once, in order."""
     return distinct(np.concatenate([np.zeros(0, np.int64), *map(distinct, times)]))
@@ -72,6 +80,15 @@ def distinct(values: Ints) -> Ints:
     new = np.ones(len(ordered), bool)
     new[1:] = ordered[1:] != ordered[:-1]
     return ordered[new]
+
+
+def among(values: Ints, ordered: Ints) -> NDArray[np.bool_]:
+    """Which of the values are among others, which are in order."""
+    if not len(ordered):
+        return np.zeros(len(values), bool)
+    place = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    found: NDArray[np.bool_] = ordered[place] == values
+    return found
 
 
 def spread(low: Ints, counts: Ints) -> tuple[Ints, Ints]:

@@ -101,12 +101,10 @@ def _candidates(question: Question, owner: int) -> Iterable[int]:
 
 def _outcomes(question: Question, others: Ints) -> list[str | None]:
     """Outcome of each of the changes, as known then; None where undecided."""
-    everyone = np.zeros(len(others), np.int64)
+    index, organisation = question.state.index, np.zeros(len(others), np.int64)
+    slots = [index.slots[stream, "organisation"] for stream in ("failures", "decided")]
     until = np.full(len(others), question.as_of)
-    failed, decided = (
-        question.state.events(stream, "organisation").owned(everyone, others, until) > 0
-        for stream in ("failures", "decided")
-    )
+    failed, decided = index.owned(slots, organisation, others, until) > 0
     pairs = zip(failed.tolist(), decided.tolist(), strict=True)
     return ["caused" if bad else "clean" if known else None for bad, known in pairs]
 

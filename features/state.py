@@ -161,7 +161,8 @@ class FeatureState:
         incidents = any_of(newer[Incident]["incident_id"])
         changes = self._turned(newer, incidents)
         given = self._events_of(changes, incidents)
-        for slot, taken in self._events_of(changes, incidents, known).items():
+        heard_of = any_of(self.facts.of(Change, "change_id", changes, known)["change_id"])
+        for slot, taken in self._events_of(heard_of, incidents, known).items():
             given[slot] = Events.concatenate([given[slot], taken._replace(weight=-taken.weight)])
         self.index.append({slot: events.netted() for slot, events in given.items()})
         if any(len(newer[kind]) for kind in (Item, Relation, CalendarEntry)):
@@ -212,11 +213,13 @@ class FeatureState:
 
     def _replan(self, changes: Columns) -> None:
         """Lay the planned windows of changes over the schedule, in place of their earlier ones."""
-        revised = self.names["change"].learn(set(changes["change_id"]))
-        for kind, windows in planned_windows(Revisions.of(changes), self.names).items():
+        revisions = Revisions.of(changes)
+        several = np.flatnonzero(np.diff(revisions.first, append=len(changes)) > 1)
+        ids = revisions.table["change_id"][revisions.first[several]]
+        for kind, windows in planned_windows(revisions, self.names).items():
             base, *tails = self.schedules[kind]
-            for index in (base, *tails):
-                index.forget(revised)
+            for index in (base, *tails) if len(ids) else ():
+                index.forget(self.names["change"].learn(ids))
             if tails and len(tails[-1].windows.code) < MERGE_AT:
                 windows = tails.pop().windows_with(windows)
             while (

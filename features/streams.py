@@ -37,7 +37,7 @@ from features.names import Vocabulary
 from features.overlap import Windows
 from features.policy import LabelPolicy
 from features.records import Incident
-from features.segment import Events, Ints
+from features.segment import NO_EVENTS, Events, Ints, spread
 from features.verdicts import NEVER, Revisions, Verdicts, verdicts
 
 MAJOR = 2
@@ -97,6 +97,8 @@ def _slots() -> tuple[Slot, ...]:
 
 SLOTS: tuple[Slot, ...] = _slots()
 """The streams kept and for whom: those that something asks for."""
+
+_KEPT = frozenset(SLOTS)
 
 OWNED = frozenset(
     n
@@ -170,13 +172,13 @@ def change_streams(found: Verdicts, names: Vocabularies) -> Iterator[Stream]:
         count = np.bincount(named.row, minlength=len(revisions.code))
         first = np.cumsum(count) - count
         for stream, (rows, times) in moments.items():
-            if (stream, vocabulary) in SLOTS:
-                each = np.repeat(np.arange(len(rows)), count[rows])
-                place = np.arange(len(each)) - np.repeat(
-                    np.cumsum(count[rows]) - count[rows], count[rows]
-                )
-                code = codes[first[rows][each] + place]
-                yield (stream, vocabulary), Events.of(code, times[each], owners[rows[each]])
+            if (stream, vocabulary) not in _KEPT:
+                continue
+            if not len(rows):
+                yield (stream, vocabulary), NO_EVENTS
+                continue
+            each, place = spread(first[rows], count[rows])
+            yield (stream, vocabulary), Events.of(codes[place], times[each], owners[rows[each]])
 
     yield from _planned_starts(revisions, names)
 
@@ -227,6 +229,6 @@ def incident_streams(incidents: Columns, names: Vocabularies) -> Iterator[Stream
     codes["organisation"] = np.repeat(names["organisation"].learn([ORGANISATION]), len(ids))
     for stream, (there, times) in moments.items():
         for vocabulary, code in codes.items():
-            if (stream, vocabulary) in SLOTS:
+            if (stream, vocabulary) in _KEPT:
                 kept = there & said[vocabulary]
                 yield (stream, vocabulary), Events.of(code[kept], times[kept], owner[kept])

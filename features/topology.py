@@ -158,6 +158,9 @@ STREAMS = (
 )
 """Streams of what items and relations say; see :class:`Topology`."""
 
+SLOTS = tuple((stream, "ci") for stream in STREAMS)
+"""The same, each with the kind of entity that it tells of."""
+
 
 class Topology:
     """The items of an organisation, what depends on what, and how critical it is.
@@ -169,16 +172,12 @@ class Topology:
     dependents : Neighbours
         What needs each item, directly or over one other.
     index : EventIndex
-        The events of ``STREAMS``.
+        The events of ``STREAMS``, for items. ``dependents`` and ``dependent_services``: items, and
+        services they belong to, that need an item, directly or over one other.
+        ``dependent_criticality``: the level of the most critical of those items. ``criticality``:
+        the level of the item itself. A level is 5 for the most critical and 1 for the least.
+        ``items``: the item was first described.
 
-    Attributes
-    ----------
-    events : mapping of str to StreamIndex
-        By stream, for items. ``dependents`` and ``dependent_services``: items, and services they
-        belong to, that need an item, directly or over one other. ``dependent_criticality``: the
-        level of the most critical of those items. ``criticality``: the level of the item itself. A
-        level is 5 for the most critical and 1 for the least. ``items``: the item was first
-        described.
     """
 
     def __init__(
@@ -187,7 +186,6 @@ class Topology:
         self.hops = tuple(hops)
         self.needed_by = dependents
         self.index = index
-        self.events = {name: index.stream(name, "ci") for name in STREAMS}
 
     @classmethod
     def of(cls, items: Columns, relations: Columns, names: Mapping[str, Vocabulary]) -> Topology:
@@ -216,12 +214,11 @@ class Topology:
             [described.events(level[described.right])],
             [_first_described(item, items.times("known_at"))],
         )
-        slots = [(name, "ci") for name in STREAMS]
         joined = (Events.concatenate(parts) for parts in events)
         return cls(
             [Neighbours.of(spans.first_known(rank)) for spans in (beside, beyond)],
             Neighbours.of(dependents),
-            EventIndex.of(dict(zip(slots, joined, strict=True))),
+            EventIndex.of(dict(zip(SLOTS, joined, strict=True))),
         )
 
     def around(self, rows: Ints, codes: Ints, times: Ints, hops: int) -> tuple[Ints, Ints]:

@@ -125,6 +125,9 @@ def sentence(
         read = {**by_items, "title_word": _titled}.get(feature.entity)
         named = read is not None and read(change, row)
         if unnamed is not None and feature.entity not in names and not named:
+            of_title = unnamed == UNNAMED["title_word"]
+            if of_title and (change["short_description"][row] or "").strip():
+                return say("No word of its title can be compared")
             return _begun(say(unnamed))
         return _begun(say(feature.missing, **words))
     if value == 0 and feature.name in AT_ZERO:

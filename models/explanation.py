@@ -287,12 +287,23 @@ def comparison(feature: Feature, value: float, reference: float | None) -> str:
     if value == reference or (value == 0 and feature.name in AT_ZERO):
         return ""
     ratio = value / reference if reference else np.inf
-    if 1 / ALMOST_ALL_SAME <= ratio <= ALMOST_ALL_SAME:
+    if alike(ratio):
         return ""
     usual = reference_words(feature, reference)
     if usual == reference_words(feature, value):
         return ""
     return say("; usual: {usual}", usual=usual)
+
+
+def alike(ratio: float) -> bool:
+    """Whether a value is so near the usual one that their ratio is not worth telling.
+
+    Examples
+    --------
+    >>> alike(1.4), alike(1.6), alike(0.5)
+    (True, False, False)
+    """
+    return 1 / ALMOST_ALL_SAME <= ratio <= ALMOST_ALL_SAME
 
 
 def _with_others(factors: list[Factor]) -> list[Factor]:

@@ -222,6 +222,8 @@ def _similar(this: Row, entry: JournalEntry, state: FeatureState) -> _Other:
 
 def _team(this: Row, entry: JournalEntry, state: FeatureState) -> _Other:
     """The team's newest normal changes whose outcome was known, each with what was known of it."""
+    if not this.changes["assignment_group"][0]:
+        raise RefusedError("not-found", "this change names no team")
     question = Question(this.changes, 0, entry.body["as_of"], state)
     index, names = (
         state.events("decided", ENTITIES["team"].vocabulary),

@@ -47,7 +47,7 @@ _IN_THE_WAY_COLUMNS = [NAMES.index(name) for name in _IN_THE_WAY]
 MOST_PARTS = 20
 """Changes a change is split into at most."""
 
-CAUTION = "Changes like that had incidents less often: an association, not a promise."
+CAUTION = "Changes like that went wrong less often: an association, not a promise."
 """What must stand beside a lever."""
 
 PLANS = {

@@ -6,6 +6,7 @@ import math
 
 from features.language import say
 from features.sentences import per_hundred
+from models.explanation import alike
 from serving.contract import Answer
 from serving.levers import CAUTION
 
@@ -15,10 +16,9 @@ def lines(answer: Answer) -> list[str]:
     found = [f"{answer.change_id} (revision {answer.revision}): {answer.status}", answer.summary]
     if answer.incident_probability is not None:
         band = str(answer.risk_band).replace("_", " ")
-        found.append(
-            f"band {band}, {answer.times_base_rate:.1f} times the usual, riskier than "
-            f"{answer.percentile} in 100 changes"
-        )
+        ratio = answer.times_base_rate or 1.0
+        times = "" if alike(ratio) else f" {ratio:.1f} times the usual,"
+        found.append(f"band {band},{times} riskier than {answer.percentile} in 100 changes")
     if answer.factors and answer.base_log_odds is not None:
         start = 100 / (1 + math.exp(-answer.base_log_odds))
         found.append(f"    {start:>5.1f}  Starting point, about the middle of all changes")

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from features.language import say, say_count
 from features.records import LIST_FIELDS, TEXT_FIELDS, TIME_FIELDS
 from features.request import words
-from features.sentences import number, per_hundred, spoken_moment
+from features.sentences import number, spoken_moment, within
 from features.store.chain import JournalEntry
+from models.bands import Bands
 from serving.policy import BAND_WORDS
 
 MOVED_LEAST = 0.05
@@ -68,25 +69,32 @@ class RevisionOut(BaseModel):
     factors: list[FactorMoved]
 
 
-def revisions(entries: Sequence[JournalEntry], zone: tzinfo = UTC) -> list[RevisionOut]:
+def revisions(
+    entries: Sequence[JournalEntry], bands: Bands | None, zone: tzinfo = UTC
+) -> list[RevisionOut]:
     """The score history of one change, newest first; the first score differs from nothing.
 
     Parameters
     ----------
     entries : sequence of JournalEntry
         The journal's scores of the change, in order.
+    bands : Bands or None
+        Where the bands begin; no score is rounded across that.
     zone : tzinfo
         Whose clock the moments in the sentences are on.
     """
     found, before = [], None
     for entry in entries:
-        found.append(_revision(None if before is None else before.body, entry.body, zone))
+        found.append(_revision(None if before is None else before.body, entry.body, bands, zone))
         before = entry
     return found[::-1]
 
 
 def _revision(
-    before: Mapping[str, Any] | None, after: Mapping[str, Any], zone: tzinfo
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any],
+    bands: Bands | None,
+    zone: tzinfo,
 ) -> RevisionOut:
     answer = after["answer"]
     fields = [] if before is None else _fields(before["payload"], after["payload"], zone)
@@ -98,7 +106,7 @@ def _revision(
         incident_probability=answer["incident_probability"],
         risk_band=answer["risk_band"],
         model_version=_version(answer),
-        text=_sentence(None if before is None else before["answer"], answer, fields),
+        text=_sentence(None if before is None else before["answer"], answer, fields, bands),
         fields=fields,
         factors=factors,
     )
@@ -109,13 +117,16 @@ def _version(answer: Mapping[str, Any]) -> str | None:
 
 
 def _sentence(
-    before: Mapping[str, Any] | None, after: Mapping[str, Any], fields: Sequence[FieldMoved]
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any],
+    fields: Sequence[FieldMoved],
+    bands: Bands | None,
 ) -> str:
     """The step from one score to the next, in words."""
-    now = _spoken(after)
+    now = _spoken(after, bands)
     if before is None:
         return say("First score: {score}", score=now)
-    then = _spoken(before)
+    then = _spoken(before, bands)
     step = say("Still {score}", score=now)
     if then != now:
         step = say("From {before} to {now}", before=then, now=now)
@@ -128,11 +139,21 @@ def _sentence(
     return f"{step}: {'; '.join(reasons)}"
 
 
-def _spoken(answer: Mapping[str, Any]) -> str:
+def _spoken(answer: Mapping[str, Any], bands: Bands | None) -> str:
     if answer["incident_probability"] is None:
         return say("no score")
-    band, share = BAND_WORDS[answer["risk_band"]], per_hundred(answer["incident_probability"])
-    return say("{share} in 100 ({band})", share=share, band=say(band))
+    band = BAND_WORDS[answer["risk_band"]]
+    return say("{share} in 100 ({band})", share=share_told(answer, bands), band=say(band))
+
+
+def share_told(answer: Mapping[str, Any], bands: Bands | None) -> str:
+    """An answer's probability in 100, on its side of every band's beginning.
+
+    Bands that would call it something else are not those it was given by, and are not looked at.
+    """
+    probability = answer["incident_probability"]
+    fits = bands is not None and bands.of(probability) == answer["risk_band"]
+    return within(probability, bands.cuts if bands is not None and fits else ())
 
 
 def _fields(before: Mapping[str, Any], after: Mapping[str, Any], zone: tzinfo) -> list[FieldMoved]:

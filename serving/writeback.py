@@ -85,7 +85,7 @@ class WriteBackReport:
 
 def statement(answer: Answer, public_url: str | None) -> Statement:
     """What an answer with a score says."""
-    probability, base = answer.incident_probability or 0.0, answer.base_rate or 0.0
+    probability = answer.incident_probability or 0.0
     band = (answer.risk_band or "").replace("_", " ")
     top = answer.factors[:TOP]
     url = (
@@ -95,7 +95,7 @@ def statement(answer: Answer, public_url: str | None) -> Statement:
     )
     model = "" if answer.model is None else f"{answer.model.name}/{answer.model.version}"
     lines = [
-        f"Incident probability {probability:.1%} (usual {base:.1%}), band {band}.",
+        f"{answer.summary} Band {band}.",
         *(f"{'Raises' if f.direction == 'raises' else 'Lowers'}: {f.text}." for f in top),
         f"Model {model}, scored {answer.scored_at:%Y-%m-%d %H:%M} UTC. It advises; people decide.",
     ]

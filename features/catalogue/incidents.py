@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from features.catalogue.feature import WINDOWS, Feature
 
+_ON_ONE = "on the affected item that has most"
+"""Said of a count that is the highest of any item, not one over all of them."""
 
-def _incidents(entity: str, where: str) -> list[Feature]:
+
+def _incidents(entity: str, where: str, most: str | None = None) -> list[Feature]:
+    """Counted on all items together, but the major and the open ones on that with most of them."""
+    most = most or where
     features = [
         Feature(
             name=f"{entity}_incidents_{window}d",
@@ -23,9 +28,9 @@ def _incidents(entity: str, where: str) -> list[Feature]:
     ]
     for name, stream, aggregate, window, unit, sentence in (
         ("major_incidents_90d", "major_incidents", "count", 90, "incidents",
-         f"{{value:major incident}} {where} in {{window}}"),
+         f"{{value:major incident}} {most} in {{window}}"),
         ("open_incidents", "incidents", "open", None, "incidents",
-         f"{{value:open incident}} {where} now"),
+         f"{{value:open incident}} {most} now"),
         ("days_since_incident", "incidents", "days_since", None, "days",
          f"The last incident {where} was {{value:days}} ago"),
     ):  # fmt: skip
@@ -46,7 +51,7 @@ def _incidents(entity: str, where: str) -> list[Feature]:
     return features
 
 
-def _open_major(entity: str, where: str) -> Feature:
+def _open_major(entity: str, where: str, most: str | None = None) -> Feature:
     return Feature(
         name=f"{entity}_open_major_incidents",
         group="incidents",
@@ -54,7 +59,7 @@ def _open_major(entity: str, where: str) -> Feature:
         aggregate="open",
         entity=entity,
         unit="incidents",
-        sentence=f"{{value:open major incident}} {where} now",
+        sentence=f"{{value:open major incident}} {most or where} now",
         missing=f"No incident {where} on record",
     )
 
@@ -79,9 +84,9 @@ _TEAM = tuple(
 """What else the team has on its hands."""
 
 INCIDENTS: tuple[Feature, ...] = (
-    *_incidents("affected", "on the affected items"),
+    *_incidents("affected", "on the affected items", _ON_ONE),
     *_incidents("service", "on service {service}"),
-    _open_major("affected", "on the affected items"),
+    _open_major("affected", "on the affected items", _ON_ONE),
     _open_major("service", "on service {service}"),
     _open_major("organisation", "in the whole organisation"),
     *_TEAM,

@@ -20,6 +20,9 @@ _TRACKED = (
 def _tracked(entity: str, group: str, where: str) -> list[Feature]:
     """Volume, smoothed failure rate and time since, for one entity over all windows."""
     features = []
+    unknown = f"No outcome of a change {where} is known yet"
+    if entity == "affected":  # that with most may be new, with the usual rate
+        unknown = "On an affected item no change has a known outcome yet"
     for window in WINDOWS:
         features.append(
             Feature(
@@ -44,7 +47,7 @@ def _tracked(entity: str, group: str, where: str) -> list[Feature]:
                 window_days=window,
                 unit="share of changes",
                 sentence=f"{{share}} {where} in {{window}} {{means}}",
-                missing=f"No outcome of a change {where} is known yet",
+                missing=unknown,
             )
         )
     if entity == "organisation":

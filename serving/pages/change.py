@@ -293,7 +293,7 @@ def score_history(
     for entry in scores:
         if not kept or not _same(kept[-1].body["answer"], entry.body["answer"]):
             kept.append(entry)
-    told = revisions(kept, times.zone)
+    told = revisions(kept, bands, times.zone)
     before = [*(one.incident_probability for one in told[1:]), None]
     return [
         Revision(

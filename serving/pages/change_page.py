@@ -75,7 +75,7 @@ def page(
         choices=CHOICES,
         looks=LOOKS,
         decided_words=DECIDED,
-        history=history_lines(entries, panel.veiled),
+        history=history_lines(entries, desk.bands, panel.veiled),
         followed=followed["incidents"],
         **shown,
         **place,

@@ -10,11 +10,12 @@ from typing import Any
 
 from features.store import Store
 from features.store.chain import JournalEntry
-from models.bands import BANDS
+from models.bands import BANDS, Bands
 from models.explanation import heading
 from serving.decisions import Decisions
 from serving.keys import Caller
 from serving.pages.words import BAND_WORDS
+from serving.revisions import share_told
 
 HIGH = ("high", "very_high")
 
@@ -130,19 +131,21 @@ class Line:
     hash: str
 
 
-def history_lines(entries: Sequence[JournalEntry], hide_scores: bool) -> list[Line]:
+def history_lines(
+    entries: Sequence[JournalEntry], bands: Bands | None, hide_scores: bool
+) -> list[Line]:
     """What happened to a change here, oldest first."""
     lines = []
     for entry in entries:
         who = (entry.body.get("by") or {}).get("name", "")
-        text = _told(entry, hide_scores)
+        text = _told(entry, bands, hide_scores)
         if text:
             known = who or ("Workflow" if entry.kind == "score" else "")
             lines.append(Line(at=entry.written_at, who=known, text=text, hash=entry.hash[:8]))
     return lines
 
 
-def _told(entry: JournalEntry, hide_scores: bool) -> str:
+def _told(entry: JournalEntry, bands: Bands | None, hide_scores: bool) -> str:
     body = entry.body
     if entry.kind == "score":
         answer = body["answer"]
@@ -151,9 +154,9 @@ def _told(entry: JournalEntry, hide_scores: bool) -> str:
         if hide_scores:
             return f"Asked for a score of revision {answer['revision']}"
         words = BAND_WORDS[answer["risk_band"]].lower()
-        share = 100 * answer["incident_probability"]
+        share = share_told(answer, bands)
         model = (answer.get("model") or {}).get("version")
-        return f"Revision {answer['revision']} scored {share:.1f} in 100, {words}, by model {model}"
+        return f"Revision {answer['revision']} scored {share} in 100, {words}, by model {model}"
     if entry.kind == "decision":
         made = body["decision"]
         name = {**{k: v[0] for k, v in CHOICES.items()}, "reopen": "Reopened the decision"}

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from models.bands import Bands
+from models.explanation import alike
 
 BAND_WORDS = {"low": "Low", "moderate": "Moderate", "high": "High", "very_high": "Very high"}
 
@@ -97,15 +98,17 @@ def tenth(value: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """How much more often than usual.
+    """How much more often than usual; empty where it is neither the same nor worth a ratio.
 
     Examples
     --------
-    >>> times(5.62), times(1.04), times(0.31)
-    ('5.6 times as often as usual', 'about as often as usual', '0.3 times as often as usual')
+    >>> times(5.62), times(1.04), times(0.31), times(1.3)
+    ('5.6 times as often as usual', 'about as often as usual', '0.3 times as often as usual', '')
     """
     if 0.9 <= ratio <= 1.1:
         return "about as often as usual"
+    if alike(ratio):
+        return ""
     shown = f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
     return f"{shown} times as often as usual"
 

@@ -201,11 +201,12 @@ async def change(context: Context, request: Request) -> Response:
         newest = entries[-MOST_SCORES:]
         scorer = context.runtime.scorer()
         verdict = None if scorer is None else scorer.outcome(change_id, now=now)
+        registered = None if scorer is None else scorer.registered
         answer = ChangeOut(
             change_id=change_id,
             current=current,
             scores=[Answer.model_validate(entry.body["answer"]) for entry in newest[::-1]],
-            revisions=revisions(newest),
+            revisions=revisions(newest, None if registered is None else registered.model.bands),
             decisions=decisions.read(store, change_id),
             feedback=feedback.read(store, change_id),
             outcome=OutcomeOut(

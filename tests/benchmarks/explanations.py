@@ -34,27 +34,35 @@ def cpu_ms(work: Callable[[], object]) -> float:
     return 1000 * (time.thread_time() - begun)
 
 
-def say(name: str, **figures: float) -> None:
-    """One line of the report."""
-    shown = "  ".join(f"{key} {value:,.3f}" for key, value in figures.items())
-    sys.stdout.write(f"{name:44}{shown}\n")
+def tell(what: str, told: str, goal: str = "", *, met: bool = True) -> None:
+    """One line of the report, and whether its goal was met."""
+    judged = f"goal {goal}: {'met' if met else 'MISSED'}" if goal else ""
+    sys.stdout.write(f"  {what:34}{told:38}{judged}".rstrip() + "\n")
 
 
 def compared(
     name: str, estimator: HistGradientBoostingClassifier, groups: list[str], values: Floats
 ) -> None:
     """Everything measured of one estimator over rows of its columns."""
+    sys.stdout.write(f"explanations, {name}:\n")
     forest = Forest.of(estimator)
     made: list[Tables] = []
     built = cpu_ms(lambda: made.append(Tables.build(forest, groups, values)))
     tables = made[0]
-    say(
-        f"{name}: tables",
-        build_cpu_s=built / 1000,
-        background=len(values),
-        kib=sum(t.values.nbytes for t in (tables.groups, tables.columns)) / 1024,
-        file_kib=len(to_bytes(tables)) / 1024,
-    )
+    held = sum(t.values.nbytes for t in (tables.groups, tables.columns)) / 2**20
+    kept = len(to_bytes(tables)) / 2**20
+    tell(f"tables from {len(values):,} rows", f"made in {built / 1000:.1f} s of CPU")
+    tell("their size", f"{held:.1f} MiB, in the bundle {kept:.1f} MiB")
+    one_row(estimator, tables, values)
+    batch = values[-20_000:]
+    rate = 1000 * len(batch) / cpu_ms(lambda: tables.by_group(batch))
+    tell("batch, one core", f"{rate:,.0f} rows a second", "at least 10,000", met=rate >= 10_000)
+    gap = np.abs(tables.base + tables.by_group(batch).sum(axis=1) - forest.margin(batch)).max()
+    tell("largest gap to the score", f"{gap:.1e} log-odds", "at most 1e-9", met=gap <= 1e-9)
+
+
+def one_row(estimator: HistGradientBoostingClassifier, tables: Tables, values: Floats) -> None:
+    """Score and reasons of one row, ours and shap's in turns."""
     dependent = shap.TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
     chosen = values[np.linspace(0, len(values) - 1, BACKGROUND).astype(int)]
     against = shap.TreeExplainer(
@@ -69,20 +77,15 @@ def compared(
         ours += [cpu_ms(lambda row=row: _score(tables.base, tables.by_group(row))) for row in rows]
         theirs += [cpu_ms(lambda row=row: _asked(dependent, row)) for row in rows]
     longer = [cpu_ms(lambda row=row: _asked(against, row)) for row in rows[:5]]
-    own = statistics.median(ours)
-    say(
-        f"{name}: one row, score and groups",
-        cpu_ms=own,
-        p99_ms=sorted(ours)[int(0.99 * ROWS)],
-        shap_path_dependent_ms=statistics.median(theirs),
-        shap_interventional_2000_ms=statistics.median(longer),
-        times_path_dependent=statistics.median(theirs) / own,
-        times_interventional=statistics.median(longer) / own,
-    )
-    batch = values[-20_000:]
-    say(f"{name}: batch", rows_per_s=1000 * len(batch) / cpu_ms(lambda: tables.by_group(batch)))
-    gap = np.abs(tables.base + tables.by_group(batch).sum(axis=1) - forest.margin(batch)).max()
-    sys.stdout.write(f"{name}: largest gap to the score {gap:.1e} log-odds, {len(batch)} rows\n")
+    own, most = statistics.median(ours), sorted(ours)[int(0.99 * ROWS)]
+    told = f"{own:.3f} ms of CPU, 99 % within {most:.3f}"
+    tell("one row, score and group reasons", told, "at most 1 ms", met=own <= 1)
+    for what, taken, goal in (
+        ("shap path-dependent", statistics.median(theirs), 5),
+        (f"shap interventional, {BACKGROUND:,} rows", statistics.median(longer), 300),
+    ):
+        told = f"{taken:.2f} ms, {taken / own:,.1f} times as long"
+        tell(what, told, f"at least {goal} times", met=taken >= goal * own)
 
 
 def _asked(explainer: shap.TreeExplainer, row: Floats) -> float:

@@ -244,6 +244,17 @@ def test_example(name: str, value: float, expected: str) -> None:
         ("team_ci_changes_365d", {"ci": "web-01"}, "No team or no item is named"),
         ("category_changes_30d", {}, "No category is given"),
         ("action_changes_30d", {}, "No title is given"),
+        ("action_changes_30d", {"short_description": " "}, "No title is given"),
+        (
+            "action_changes_30d",
+            {"short_description": "42!"},
+            "No word of its title can be compared",
+        ),
+        (
+            "title_word_evidence_max",
+            {"short_description": "42!"},
+            "No word of its title can be com",
+        ),
         ("change_model_changes_30d", {}, "No change of this kind on record"),
         ("reference_changes_90d", {}, "No ticket is named"),
         ("affected_overlapping_changes", {"ci": "web-01"}, "No planned window"),

@@ -93,6 +93,28 @@ def test_refuses_other_files(bundle: RiskModel, changed: dict[str, Any], message
         from_bytes(broken(bundle, **changed))
 
 
+def test_refuses_whatever_damage(bundle: RiskModel) -> None:
+    """Bits turned over, bytes lost, parts cut out: a clear error, or the same tables."""
+    whole, draw = to_bytes(bundle.tables), np.random.default_rng(0)
+    rows = draw.normal(size=(5, len(bundle.columns)))
+    refused = 0
+    for turn in range(600):
+        content = bytearray(whole)
+        if turn % 3:
+            for place in draw.integers(len(whole), size=1 + turn % 5):
+                content[place] ^= 1 << int(draw.integers(8))
+        else:
+            start, end = sorted(draw.integers(len(whole), size=2))
+            del content[start:end]
+        try:
+            again = from_bytes(bytes(content))
+        except TablesError:
+            refused += 1
+        else:
+            assert again.by_group(rows).tobytes() == bundle.tables.by_group(rows).tobytes()
+    assert refused > 500
+
+
 @pytest.mark.parametrize("content", [b"", b"PK", b"no zip at all", b"\x93NUMPY"])
 def test_refuses_what_is_no_archive(content: bytes) -> None:
     with pytest.raises(TablesError, match="cannot be read"):

@@ -51,11 +51,12 @@ def test_against_its_team(service: Any, ticket: Callable[..., Any], template: An
 
 
 def test_a_team_of_which_little_is_known(service: Any, ticket: Callable[..., Any]) -> None:
-    for team in ("The Newcomers", None):
+    few = "fewer than 10 earlier normal changes"
+    for team, told in (("The Newcomers", few), (None, "this change names no team")):
         change_id = service.score(ticket(assignment_group=team))["change_id"]
         refused = asked(service, change_id, "team")
         assert refused.status_code == 404
-        assert "fewer than 10 earlier normal changes" in refused.json()["detail"]
+        assert told in refused.json()["detail"]
 
 
 def test_against_its_earlier_revision(service: Any, ticket: Callable[..., Any]) -> None:

@@ -14,6 +14,8 @@ from features.progress import silent
 from features.settings import Settings
 from features.store import StoreUnavailableError
 from serving import offline
+from serving.contract import Answer
+from serving.plaintext import lines
 
 Given = list[tuple[Any, dict[str, Any] | None]]
 
@@ -91,9 +93,9 @@ def test_what_is_no_change(
 def test_a_broken_line_stops_nothing(
     scored: Callable[[bytes], Given], broken: int, line: str
 ) -> None:
-    lines = [json.dumps(A), json.dumps(B)]
-    lines.insert(broken, line)
-    found = scored("\n".join(lines).encode("latin-1"))
+    rows = [json.dumps(A), json.dumps(B)]
+    rows.insert(broken, line)
+    found = scored("\n".join(rows).encode("latin-1"))
     expected: list[str | None] = ["A", "B"]
     expected.insert(broken, None)
     assert ids(found) == expected
@@ -136,6 +138,17 @@ def test_lines_are_answered_as_they_come(shared: Any, monkeypatch: pytest.Monkey
         assert answer is not None
         assert answer.change_id == f"ENDLESS{number}"
         assert file.read_so_far <= number + 1
+
+
+@pytest.mark.parametrize(
+    ("ratio", "told"),
+    [(1.3, "band low, riskier"), (2.04, "band low, 2.0 times the usual, riskier"),
+     (0.5, "band low, 0.5 times the usual, riskier")],
+)  # fmt: skip
+def test_a_ratio_is_told_where_it_is_worth_it(shared: Any, ratio: float, told: str) -> None:
+    answer = Answer.model_validate(shared.score({"change_id": "RATIO"}))
+    said = answer.model_copy(update={"risk_band": "low", "times_base_rate": ratio})
+    assert any(line.startswith(told) for line in lines(said))
 
 
 def test_without_a_store_nothing_is_scored(tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from models.bands import Bands
+from serving.revisions import share_told
+
 
 def history(shared: Any, change_id: str) -> list[dict[str, Any]]:
     return shared.ask("GET", f"/v1/changes/{change_id}").json()["revisions"]
@@ -41,6 +44,15 @@ def test_what_changed_in_the_record_and_in_the_factors(
     sizes = [abs((f["after"] or 0) - (f["before"] or 0)) for f in newest["factors"]]
     assert sizes == sorted(sizes, reverse=True)
     assert min(sizes) > 0.05
+
+
+def test_no_step_is_rounded_across_the_beginning_of_a_band() -> None:
+    """Nor by bands the score was not given by."""
+    bands = Bands(moderate=0.02, high=0.1, very_high=0.2, review_budget=0.2, observed={})
+    answer = {"incident_probability": 0.0998, "risk_band": "moderate"}
+    assert share_told(answer, bands) == "9.98"
+    assert share_told(answer, None) == "10"
+    assert share_told({**answer, "risk_band": "high"}, bands) == "10"
 
 
 def test_the_same_record_again(shared: Any, ticket: Callable[..., Any]) -> None:

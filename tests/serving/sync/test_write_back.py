@@ -35,7 +35,7 @@ def answer(change_id: str, score_id: str, band: str = "high", **said: Any) -> An
         **{
             "score_id": score_id, "change_id": change_id, "revision": "1", "status": "scored",
             "incident_probability": 0.087, "base_rate": 0.024, "times_base_rate": 3.6,
-            "risk_band": band, "percentile": 94, "summary": "s",
+            "risk_band": band, "percentile": 94, "summary": "About 8.7 in 100.",
             "factors": [{**factor, "group": g, "text": f"Sentence of {g}"} for g in groups],
             "model": {"name": "change-risk", "version": "14", "trained_at": NOW,
                       "history_until": NOW, "label": "incident"},
@@ -88,7 +88,7 @@ def test_own_fields_and_one_note_are_written(servicenow: Any, opened: Store, tol
         "u_risk_review_url": "https://risk.example.com/changes/CHG1",
     }
     assert note.splitlines() == [
-        "Incident probability 8.7% (usual 2.4%), band high.",
+        "About 8.7 in 100. Band high.",
         "Raises: Sentence of items.",
         "Raises: Sentence of notice.",
         "Raises: Sentence of plans.",
@@ -228,7 +228,7 @@ def test_jira_gets_a_property_and_an_internal_comment(
     ((key, comment),) = site.comments
     assert key == "CHG-1"
     assert comment["properties"] == [{"key": "sd.public.comment", "value": {"internal": True}}]
-    assert "band high" in comment["body"]
+    assert "Band high" in comment["body"]
     assert site.issues["CHG-1"]["fields"] == {"summary": "x"}
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -19,6 +18,9 @@ from features.state import FeatureState
 
 CANDIDATES = 60
 """Earlier changes of each entity compared with a change."""
+
+REMEMBERED = 100_000
+"""Changes of which what is compared is kept at most."""
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
@@ -58,20 +60,15 @@ def similar_changes(
         ``caused`` or ``clean``: only those.
     """
     owner = int(question.owner()[0])
-    names = question.state.vocabulary("change").names
-    found = []
-    candidates = np.array(list(_candidates(question, owner)), np.int64)
-    records = question.state.changes([names[other] for other in candidates.tolist()])
+    candidates = list(_candidates(question, owner))
+    followed = _outcomes(question, np.array(candidates, np.int64))
+    known_of = dict(zip(candidates, followed, strict=True))
+    chosen = [one for one, so in known_of.items() if so is not None and outcome in (None, so)]
     (own,) = _Compared.each(question.one())
-    tables = {id(table): table for table, _ in records.values()}  # they share one
-    others = {key: _Compared.each(table) for key, table in tables.items()}
-    for other, followed in zip(candidates.tolist(), _outcomes(question, candidates), strict=True):
-        record = records.get(names[other])
-        if followed is not None and record is not None and outcome in (None, followed):
-            table, row = record
-            compared = others[id(table)][row]
-            known = int(table.times("known_at")[row])
-            found.append((own.likeness(compared), known, names[other], followed, compared))
+    found = []
+    for other, compared in _compared(question.state, chosen).items():
+        entry = own.likeness(compared), compared.known_at, compared.change_id
+        found.append((*entry, str(known_of[other]), compared))
     found.sort(key=lambda entry: (-entry[0], -entry[1], entry[2]))
     return [
         SimilarChange(
@@ -135,16 +132,31 @@ def _incidents_of(question: Question, change_id: str) -> list[str]:
     return sorted(set(links["incident_id"][chosen]))[:SHOWN]
 
 
-@lru_cache(maxsize=100_000)
 def _words_of(title: str) -> frozenset[str]:
-    """The words of a title; the same changes are compared with many."""
     return frozenset(_WORD.findall(title.lower()))
+
+
+def _compared(state: FeatureState, numbers: Sequence[int]) -> dict[int, _Compared]:
+    """What is compared of changes on record, by number; remembered until they are revised."""
+    remembered: dict[int, _Compared] = state.remembered
+    if len(remembered) > REMEMBERED:
+        remembered.clear()
+    names = state.vocabulary("change").names
+    new = {names[number]: number for number in numbers if number not in remembered}
+    if new:
+        records = state.changes(list(new))
+        tables = {id(table): table for table, _ in records.values()}  # they share one
+        read = {key: _Compared.each(table) for key, table in tables.items()}
+        remembered.update((new[n], read[id(table)][row]) for n, (table, row) in records.items())
+    return {number: remembered[number] for number in numbers if number in remembered}
 
 
 @dataclass(frozen=True)
 class _Compared:
     """What of a change is compared with others."""
 
+    change_id: str
+    known_at: int
     words: frozenset[str]
     items: tuple[str, ...]
     team: str | None
@@ -153,12 +165,12 @@ class _Compared:
     @classmethod
     def each(cls, changes: Columns) -> list[_Compared]:
         """Of every row of a table."""
-        titles, teams = changes["short_description"].tolist(), changes["assignment_group"].tolist()
+        fields = ("change_id", "known_at", "short_description", "assignment_group")
+        columns = [changes[field].tolist() for field in fields]
+        rows = zip(*columns, affected_in(changes), change_models(changes), strict=True)
         return [
-            cls(_words_of(title or ""), items, team, model)
-            for title, items, team, model in zip(
-                titles, affected_in(changes), teams, change_models(changes), strict=True
-            )
+            cls(change_id, known_at, _words_of(title or ""), items, team, model)
+            for change_id, known_at, title, team, items, model in rows
         ]
 
     def likeness(self, other: _Compared) -> float:

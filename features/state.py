@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,8 @@ class FeatureState:
         Items and their relations.
     calendar : Calendar
         Freezes, blackouts and maintenance windows.
+    remembered : dict of int
+        What was read off changes' last revisions, by number; forgotten when they are revised.
     """
 
     def __init__(self, history: History, policy: LabelPolicy) -> None:
@@ -91,6 +94,7 @@ class FeatureState:
         self.index = index
         self.schedules = schedules
         self.place = facts.parts[0].place
+        self.remembered: dict[int, Any] = {}
 
     def _survey(self) -> None:
         """Lay out items, relations and calendar anew: they are few and seldom change."""
@@ -169,6 +173,8 @@ class FeatureState:
             self._survey()
         revised = any_of(newer[Change]["change_id"])
         if revised:
+            for number in self.names["change"].find(revised).tolist():
+                self.remembered.pop(number, None)
             self._replan(self.facts.of(Change, "change_id", revised))
 
     def _turned(self, newer: History, incidents: set[str]) -> set[str]:

@@ -177,7 +177,6 @@ class Topology:
         ``dependent_criticality``: the level of the most critical of those items. ``criticality``:
         the level of the item itself. A level is 5 for the most critical and 1 for the least.
         ``items``: the item was first described.
-
     """
 
     def __init__(

@@ -40,6 +40,18 @@ ASKED = "score"
 """Source of the writes that keep changes as they came with a question for their score."""
 
 
+# Statements that every answer needs are built once: building one takes longer than running it.
+_LAST_WRITE = sa.select(sa.func.max(batch.c.batch))
+_NEW_WRITE = batch.insert()
+_CHANGES = record_tables[Change]
+_LATEST_REVISION = (
+    sa.select(_CHANGES.c.revision, sa.func.count().over())
+    .where(_CHANGES.c.change_id == sa.bindparam("change_id"))
+    .order_by(_CHANGES.c.known_at.desc(), _CHANGES.c.batch.desc())
+    .limit(1)
+)
+
+
 class Store:
     """A database of one organisation.
 
@@ -94,7 +106,7 @@ class Store:
     def watermark(self) -> int:
         """Number of the last write; 0 for an empty store."""
         with self._reading() as connection:
-            return int(connection.scalar(sa.select(sa.func.max(batch.c.batch))) or 0)
+            return int(connection.scalar(_LAST_WRITE) or 0)
 
     def digest(self, until: int) -> str:
         """A digest of the writes up to one: what was made from them is of no other history.
@@ -120,7 +132,7 @@ class Store:
             Numbers of writes; by default all there are.
         """
         with self._reading() as connection:
-            last = int(connection.scalar(sa.select(sa.func.max(batch.c.batch))) or 0)
+            last = int(connection.scalar(_LAST_WRITE) or 0)
             last = last if until is None else min(until, last)
             tables = {}
             for kind, table in record_tables.items():
@@ -151,14 +163,8 @@ class Store:
         change_id : str
             The change.
         """
-        table = record_tables[Change]
-        query = (
-            sa.select(table.c.revision, sa.func.count().over())
-            .where(table.c.change_id == change_id)
-            .order_by(table.c.known_at.desc(), table.c.batch.desc())
-        )
         with self._reading() as connection:
-            row = connection.execute(query.limit(1)).first()
+            row = connection.execute(_LATEST_REVISION, {"change_id": change_id}).first()
         return None if row is None else (str(row[0]), int(row[1]))
 
     def known_changes(self, change_ids: Collection[str]) -> set[str]:
@@ -211,15 +217,12 @@ class Store:
         with self._writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.text("LOCK TABLE batch IN EXCLUSIVE MODE"))
-            last = int(connection.scalar(sa.select(sa.func.max(batch.c.batch))) or 0)
+            last = int(connection.scalar(_LAST_WRITE) or 0)
             writer = Writer(connection, last + 1, now)
             yield writer
             if writer.rows_written:
-                connection.execute(
-                    batch.insert().values(
-                        batch=last + 1, source=source, written_at=instants.to_micros(now)
-                    )
-                )
+                written = {"source": source, "written_at": instants.to_micros(now)}
+                connection.execute(_NEW_WRITE, {"batch": last + 1, **written})
 
     # settings ------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,6 +53,14 @@ class Selection:
     undecided: bool = False
     starts_from: int | None = None
     starts_until: int | None = None
+
+
+@cache
+def _setting(dialect: str, names: tuple[str, ...]) -> sa.Insert:
+    """Rows of states, whose columns replace those of a row that is there already."""
+    query = insert_into(dialect, change_state)
+    given = {name: query.excluded[name] for name in names if name != "change_id"}
+    return query.on_conflict_do_update(index_elements=["change_id"], set_=given)
 
 
 class Review:
@@ -115,9 +124,7 @@ class Review:
 
     def put_states(self, rows: Sequence[Values]) -> None:
         """Set the states that scores give, each change's once; what was decided stays."""
-        query = insert_into(self._connection, change_state)
-        given = {name: query.excluded[name] for name in rows[0] if name != "change_id"}
-        query = query.on_conflict_do_update(index_elements=["change_id"], set_=given)
+        query = _setting(self._connection.dialect.name, tuple(rows[0]))
         self._connection.execute(query, [dict(row) for row in rows])
 
     def set_state(self, change_id: str, **values: object) -> None:

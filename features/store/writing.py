@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 import orjson
 import sqlalchemy as sa
 
 from features import instants
-from features.columns import RECORD_TYPES, kinds
+from features.columns import RECORD_TYPES, Columns, kinds
 from features.history import History
 from features.records import Record
 from features.store.chain import GENESIS, Head, chain_hash
@@ -22,6 +23,29 @@ from features.store.rows import Row, to_columns, to_row
 from features.store.schema import TABLE_NAMES, journal, record_tables
 
 CHUNK = 5_000
+
+# Statements that every answer needs are built once: building one takes longer than running it.
+_NEW_ENTRY = journal.insert()
+_HEAD = sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
+
+
+@cache
+def _held(table: sa.Table) -> sa.Select[bytes]:
+    """Which of some identities a table holds."""
+    wanted: sa.BindParameter[bytes] = sa.bindparam("wanted", expanding=True)
+    return sa.select(table.c.identity).where(table.c.identity.in_(wanted))
+
+
+@cache
+def _new(dialect: str, table: sa.Table) -> sa.Insert:
+    """Rows that come to those a table holds already."""
+    return insert_into(dialect, table).on_conflict_do_nothing()
+
+
+@cache
+def _nothing(kind: type) -> Columns:
+    """No facts of a kind, as the store gives them."""
+    return to_columns(kind, ())
 
 
 class Writer:
@@ -74,7 +98,7 @@ class Writer:
         for kind in RECORD_TYPES:
             names = ("batch", *kinds(kind))
             rows = [[row[name] for name in names] for row in self._added.get(kind, ())]
-            tables[kind] = to_columns(kind, rows)
+            tables[kind] = to_columns(kind, rows) if rows else _nothing(kind)
         return History(tables, self.batch)
 
     def append_journal(
@@ -107,13 +131,12 @@ class Writer:
                 }
             )
             previous = digest
-        self._connection.execute(journal.insert(), rows)
+        self._connection.execute(_NEW_ENTRY, rows)
         return Head(seq + len(rows), previous)
 
     def _head(self) -> Head:
         """The last entry of the journal."""
-        query = sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
-        row = self._connection.execute(query).first()
+        row = self._connection.execute(_HEAD).first()
         return Head(0, GENESIS) if row is None else Head(int(row[0]), str(row[1]))
 
     def _fresh(self, table: sa.Table, rows: list[Row]) -> list[Row]:
@@ -124,10 +147,8 @@ class Writer:
         elif rows:
             wanted = [row["identity"] for row in rows]
             for start in range(0, len(wanted), 500):
-                query = sa.select(table.c.identity).where(
-                    table.c.identity.in_(wanted[start : start + 500])
-                )
-                seen |= {bytes(i) for i in self._connection.scalars(query)}
+                some = {"wanted": wanted[start : start + 500]}
+                seen |= {bytes(i) for i in self._connection.scalars(_held(table), some)}
         fresh = []
         for row in rows:
             identity = row["identity"]
@@ -138,5 +159,4 @@ class Writer:
 
     def _insert(self, table: sa.Table, rows: list[Row]) -> None:
         if rows:
-            insert = insert_into(self._connection, table)
-            self._connection.execute(insert.on_conflict_do_nothing(), rows)
+            self._connection.execute(_new(self._connection.dialect.name, table), rows)

@@ -7,7 +7,7 @@ its columns' values, for they share what they do together; see :mod:`models.shap
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,14 +183,17 @@ class Explainer:
         per_log_odds = points_per_log_odds(self.base_log_odds, float(parts.log_odds[0]))
         # What is said of a change is what is known of it, never the usual that stood in for it.
         told = table.values[row, self._columns]
-        weights = zip(self.groups, parts.groups[0].tolist(), strict=True)
+        weights = zip(parts.groups[0].tolist(), self.groups, strict=True)
+        strongest = sorted(
+            ((log_odds, group) for log_odds, group in weights if log_odds != 0),
+            key=lambda weight: (-abs(weight[0]), weight[1]),
+        )
         found = [
             self._factor(group, log_odds, parts.columns[0], told, per_log_odds, table, changes, row)
-            for group, log_odds in weights
-            if log_odds != 0
+            for log_odds, group in strongest[:SHOWN]
         ]
-        found.sort(key=lambda factor: (-abs(factor.log_odds), factor.group))
-        return _with_others(found)
+        rest = [log_odds for log_odds, _ in strongest[SHOWN:]]
+        return [*found, _others(rest, per_log_odds)] if rest else found
 
     def _factor(
         self,
@@ -306,21 +309,18 @@ def alike(ratio: float) -> bool:
     return 1 / ALMOST_ALL_SAME <= ratio <= ALMOST_ALL_SAME
 
 
-def _with_others(factors: list[Factor]) -> list[Factor]:
-    if len(factors) <= SHOWN:
-        return factors
-    rest = factors[SHOWN:]
-    summed = Factor(
+def _others(log_odds: Sequence[float], per_log_odds: float) -> Factor:
+    """The factors that are not shown one by one, as one."""
+    return Factor(
         group="other",
-        text=others(len(rest)),
+        text=others(len(log_odds)),
         feature=None,
         value=None,
         reference=None,
-        log_odds=sum(factor.log_odds for factor in rest),
-        points=sum(factor.points for factor in rest),
+        log_odds=sum(log_odds),
+        points=sum(one * per_log_odds for one in log_odds),
         changeable=False,
     )
-    return [*factors[:SHOWN], summed]
 
 
 def others(number: int) -> str:

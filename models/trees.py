@@ -1,26 +1,26 @@
 """Trees as plain arrays: the same numbers as scikit-learn's, in microseconds for one row.
 
 scikit-learn starts a parallel region for every tree, which costs milliseconds for one row and, on a
-busy machine, seconds. All trees of a model are walked here side by side instead, one level a step.
+busy machine, seconds. Here they are walked in one compiled loop over plain arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.lookups import margins
 
 if TYPE_CHECKING:  # importing it takes seconds, which a server's first process does not need
     from sklearn.ensemble import HistGradientBoostingClassifier
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-CELLS = 4_000_000
-"""Row × tree cells walked at once; bounds the memory of a batch."""
 
 
 @dataclass(frozen=True)
@@ -123,21 +123,31 @@ class Forest:
             depth=max(forest.depth for forest in forests),
         )
 
-    def margin(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
-        """Raw scores of rows, shape (n,): equal, bit for bit, to ``decision_function``."""
-        step = max(1, CELLS // len(self.roots))
-        parts = [self._margin(X[start : start + step]) for start in range(0, len(X), step)]
-        return np.concatenate(parts) if parts else np.zeros(0)
+    @cached_property
+    def _width(self) -> int:
+        return int(self.feature.max(initial=-1)) + 1
 
-    def _margin(self, X: Floats) -> Floats:  # noqa: N803
-        rows = np.arange(len(X))[:, None]
-        node = np.broadcast_to(self.roots, (len(X), len(self.roots)))
-        for _ in range(self.depth):
-            value = X[rows, self.feature[node]]
-            left = np.where(np.isnan(value), self.missing_left[node], value <= self.threshold[node])
-            node = np.where(left, self.left[node], self.right[node])
-        # Tree after tree, as scikit-learn adds them: another order rounds otherwise.
-        terms = np.empty((len(X), len(self.roots) + 1))
-        terms[:, 0] = self.baseline
-        terms[:, 1:] = self.value[node]
-        return np.asarray(np.cumsum(terms, axis=1)[:, -1], np.float64)
+    def margin(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
+        """Raw scores of rows, shape (n,): equal, bit for bit, to ``decision_function``.
+
+        Raises
+        ------
+        ValueError
+            If a tree asks for a column that there is none of.
+        """
+        if X.shape[1] < self._width:
+            raise ValueError(f"expected at least {self._width} columns, got {X.shape[1]}")
+        found = np.full(len(X), self.baseline)
+        margins(
+            np.ascontiguousarray(X, np.float64),
+            self.roots,
+            self.feature,
+            self.threshold,
+            self.missing_left,
+            self.left,
+            self.right,
+            self.value,
+            self.depth,
+            found,
+        )
+        return found

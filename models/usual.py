@@ -57,20 +57,32 @@ class Usual:
 
     def unknown(self, selected: Floats) -> dict[str, NDArray[np.bool_]]:
         """For each group that nearly every change has: the rows that have nothing of it."""
-        return {
-            group: np.asarray(np.isnan(selected[:, columns]).all(axis=1), bool)
-            for group, columns in self._groups.items()
-        }
+        return dict(zip(self._groups, self._nothing_of(selected).T, strict=True))
+
+    def _nothing_of(self, selected: Floats) -> NDArray[np.bool_]:
+        """Whether each row has nothing of each group, shape (rows, groups)."""
+        members = self._members
+        missing: NDArray[np.bool_] = np.isnan(selected) @ members == members.sum(axis=0)
+        return missing
 
     def filled(self, selected: Floats) -> Floats:
         """The rows with the medians of their unknown groups filled in; the others as they are."""
-        filled = selected
-        for group, rows in self.unknown(selected).items():
-            if rows.any():
-                filled = filled.copy() if filled is selected else filled
-                for column in self._groups[group]:
-                    filled[rows, column] = self.reference[self.columns[column]]
+        nothing = self._nothing_of(selected)
+        if not nothing.any():
+            return selected
+        filled = selected.copy()
+        for rows, columns in zip(nothing.T, self._groups.values(), strict=True):
+            for column in columns:
+                filled[rows, column] = self.reference[self.columns[column]]
         return filled
+
+    @cached_property
+    def _members(self) -> Floats:
+        """1 where a column is of a group, else 0, shape (columns, groups)."""
+        members = np.zeros((len(self.columns), len(self._groups)))
+        for number, columns in enumerate(self._groups.values()):
+            members[columns, number] = 1.0
+        return members
 
     @cached_property
     def _groups(self) -> dict[str, list[int]]:

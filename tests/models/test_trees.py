@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from models import trees
 from models.bundle import RiskModel
 from models.trees import Forest
 from training.rows import TrainingRows
@@ -77,15 +76,10 @@ def test_real_model(model: RiskModel, rows: TrainingRows) -> None:
     assert model.margin(selected).tobytes() == expected.tobytes()
 
 
-def test_batches_do_not_matter(
-    model: RiskModel, rows: TrainingRows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    selected = model.select(rows.table.values[:100])
-    whole = model.forest.margin(selected)
-    monkeypatch.setattr(trees, "CELLS", 7 * len(model.forest.roots))
-    assert model.forest.margin(selected).tobytes() == whole.tobytes()
-    monkeypatch.setattr(trees, "CELLS", 1)
-    assert model.forest.margin(selected).tobytes() == whole.tobytes()
+def test_too_few_columns_are_refused(model: RiskModel) -> None:
+    asked = max(model.forest.feature.tolist())
+    with pytest.raises(ValueError, match=f"expected at least {asked + 1} columns, got {asked}"):
+        model.forest.margin(np.zeros((1, asked)))
 
 
 def test_no_rows(model: RiskModel) -> None:

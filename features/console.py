@@ -39,8 +39,14 @@ def tell(line: str) -> None:
     err.print(line, markup=False, soft_wrap=True)
 
 
+STEP = 10_000
+"""After how many of an unknown number progress is told again."""
+
+
 class Bars:
-    """Progress on stderr: a bar a stage on a terminal, a line a stage and each tenth elsewhere."""
+    """Progress on stderr: a bar a stage on a terminal; elsewhere a line a stage and each tenth, or
+    each ``STEP`` where nobody knows how much there is.
+    """
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -57,10 +63,11 @@ class Bars:
             self._bars.update(self._task, completed=done, total=total)
             self._said = (stage, 0)
             return
-        tenth = 10 * done // total if total else 0
-        if fresh or tenth > self._said[1]:
-            err.print(f"{stage}: {done:,} of {total:,}" if total else stage)
-            self._said = (stage, tenth)
+        reached = 10 * done // total if total else done // STEP
+        if fresh or reached > self._said[1]:
+            told = f"{stage}: {done:,} of {total:,}" if total else f"{stage}: {done:,}"
+            err.print(told if done or total else stage)
+            self._said = (stage, reached)
 
     def _finish(self) -> None:
         """Stop the clock of the stage before, whether or not its length was known."""

@@ -160,12 +160,12 @@ def keys_create(
 
     For a person, NAME must be what tickets call them: nobody decides about a change of their own.
     """
-    from serving.keys import create
+    from serving.keys import create, id_of
 
-    moment = now()
+    moment, store = now(), store_of(settings)
     try:
         key = create(
-            store_of(settings),
+            store,
             name=name,
             role=role,
             now=moment,
@@ -174,7 +174,8 @@ def keys_create(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    show({"name": name, "role": role, "key": key}, as_json, [key])
+    made = {"name": name, "role": role, "key_id": id_of(store, key), "key": key}
+    show(made, as_json, [key])
 
 
 @keys.command("rotate")
@@ -193,16 +194,17 @@ def keys_rotate(
     settings: Settings, key_id: str, overlap_days: int, days: int | None, as_json: bool
 ) -> None:
     """Make a new key in place of KEY_ID, which works for some days more."""
-    from serving.keys import rotate
+    from serving.keys import id_of, rotate
 
-    moment = now()
+    moment, store = now(), store_of(settings)
     ends = None if days is None else moment + timedelta(days=days)
     overlap = timedelta(days=overlap_days)
     try:
-        key = rotate(store_of(settings), key_id, now=moment, overlap=overlap, expires_at=ends)
+        key = rotate(store, key_id, now=moment, overlap=overlap, expires_at=ends)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    show({"replaces": key_id, "overlap_days": overlap_days, "key": key}, as_json, [key])
+    made = {"replaces": key_id, "overlap_days": overlap_days, "key_id": id_of(store, key)}
+    show({**made, "key": key}, as_json, [key])
 
 
 @keys.command("list")

@@ -145,6 +145,20 @@ def caller(store: Store, presented: str, *, now: datetime) -> Caller | None:
     return _caller(store.keys.find(digest=_digest(presented)), now)
 
 
+def id_of(store: Store, key: str) -> str:
+    """The id of a key that was just made, by which it can be rotated and revoked.
+
+    Raises
+    ------
+    ValueError
+        If there is no such key.
+    """
+    row = store.keys.find(digest=_digest(key))
+    if row is None:
+        raise ValueError("there is no such key")
+    return str(row["key_id"])
+
+
 def holder_of(store: Store, key_id: str, *, now: datetime) -> Caller | None:
     """The caller whose key has an id; None for an unknown, expired or revoked one.
 

@@ -238,6 +238,20 @@ def home(new_home: Callable[..., Path]) -> Path:
     return new_home()
 
 
+@pytest.fixture
+def moved(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Path], str]]:
+    """Moves what is in homes' files to a server, each to a database of its own; gives its URL."""
+    with ExitStack() as stack:
+
+        def moved(home: Path) -> str:
+            monkeypatch.setenv(POSTGRES, request.getfixturevalue("postgres_server"))
+            return stack.enter_context(moved_to_postgres(home))
+
+        yield moved
+
+
 class Loaded(Runtime):
     """A runtime whose model is in memory already: loading it takes a second."""
 

@@ -279,7 +279,8 @@ def test_two_keys_live_while_one_replaces_the_other(shared: Any) -> None:
 def test_the_command_line_rotates(shared: Any, cli: Callable[..., Any]) -> None:
     ran = cli(shared.home, "keys", "create", "robot", "--scope", "score", "--json")
     key = ran.lines()[0]["key"]
-    key_id = caller(shared.store, key, now=shared.clock.now).key_id
+    key_id = ran.lines()[0]["key_id"]
+    assert caller(shared.store, key, now=shared.clock.now).key_id == key_id
     ran = cli(shared.home, "keys", "rotate", key_id, "--overlap-days", "1", "--json")
     assert ran.code == 0, ran.err
     assert caller(shared.store, ran.lines()[0]["key"], now=shared.clock.now).name == "robot"

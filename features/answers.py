@@ -16,40 +16,18 @@ from features.entities import ENTITIES
 from features.instants import MISSING
 from features.segment import Ints, distinct
 from features.state import FeatureState
-from features.streams import RESOLVED
-
-SMOOTHING = 10.0
-"""Weight of the global rate in a smoothed rate: as many imagined changes with the usual outcome.
-
-A rate of an entity is ``(failed + SMOOTHING * usual) / (decided + SMOOTHING)``, where *usual* is
-the rate of all changes over the last year as known at that moment [1]_.
-
-.. [1] Micci-Barreca (2001), "A preprocessing scheme for high-cardinality categorical attributes",
-   SIGKDD Explorations 3(1).
-"""
 
 EVIDENCE_SMOOTHING = 50.0
-"""The same for the evidence of a word: there are many words, and most of them are rare.
+"""Weight of the global rate in the evidence of a word: as many imagined changes with the usual
+outcome, more than in a smoothed rate, for there are many words, and most of them are rare.
 
 The evidence of a name is ``ln(smoothed rate / usual)``. Added up over the words of a title it is
-the score of a naive Bayes classifier with words that are there or not [2]_.
+the score of a naive Bayes classifier with words that are there or not [1]_.
 
-.. [2] Manning, Raghavan and Schütze (2008), "Introduction to Information Retrieval", chapter 13.
+.. [1] Manning, Raghavan and Schütze (2008), "Introduction to Information Retrieval", chapter 13.
 """
 
 Mask = NDArray[np.bool_]
-
-
-def _rate(feature: Feature, asking: Asking) -> Floats:
-    """A smoothed rate; the failures and decided changes behind it are kept."""
-    asked = asking.asked
-    failed = asking.count("failed", feature.window_days)
-    decided = at_least(asking.count("decided", feature.window_days), failed)
-    found = (failed + SMOOTHING * asking.usual[asked.row]) / (decided + SMOOTHING)
-    if asking.behind.kept:
-        highest = asked.highest(found, decided)
-        asking.behind.counts[feature.name] = asked.at(highest, failed), asked.at(highest, decided)
-    return asked.reduced(found, feature.across)
 
 
 def _evidence(feature: Feature, asking: Asking) -> Floats:
@@ -84,17 +62,6 @@ def _words(asking: Asking, place: Ints, told: Mask) -> Array:
     named = zip(codes.tolist(), told.tolist(), strict=True)
     words[asking.asked.row[place]] = [names[code] if known else None for code, known in named]
     return words
-
-
-def _count(feature: Feature, asking: Asking) -> Floats:
-    found = asking.count(feature.stream, feature.window_days).astype(np.float64)
-    return asking.asked.reduced(found, feature.across, nothing=0.0)
-
-
-def _open(feature: Feature, asking: Asking) -> Floats:
-    opened = asking.count(feature.stream, feature.window_days)
-    found = opened - asking.count(RESOLVED[feature.stream], feature.window_days)
-    return asking.asked.reduced(found.astype(np.float64), feature.across, nothing=0.0)
 
 
 def _days_since(feature: Feature, asking: Asking) -> Floats:
@@ -143,10 +110,7 @@ def _calendar(feature: Feature, asking: Asking) -> Floats:
 
 
 ANSWERS: Mapping[str, Callable[[Feature, Asking], Floats]] = {
-    "rate": _rate,
     "evidence": _evidence,
-    "count": _count,
-    "open": _open,
     "days_since": _days_since,
     "overlap": _overlaps,
     "reschedules": _reschedules,

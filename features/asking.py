@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
@@ -20,14 +20,15 @@ from features.names import Named
 from features.segment import Ints
 from features.state import FeatureState
 from features.streams import CHANGE_STREAMS, SLOTS, streams_of
+from features.tallies import Tallies
 from features.topology import SLOTS as STANDING
 
 Floats = NDArray[np.float64]
 
 Wanted = tuple[str, int | None]
-"""A stream and a window, microseconds."""
+"""A stream and a window, days."""
 
-YEAR = 365 * instants.DAY
+YEAR = 365
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,11 @@ class Plan:
 
     Parameters
     ----------
-    counted, places
+    features : tuple of (int, Feature)
+        With their columns, those that are not tallied.
+    counted, places, tallies
         Of the index.
-    standing, standing_places
+    standing, standing_tallies
         Of the topology.
     """
 
@@ -46,14 +49,15 @@ class Plan:
     features: tuple[tuple[int, Feature], ...]
     counted: Counted
     places: Mapping[Wanted, int]
+    tallies: Tallies
     standing: Counted
-    standing_places: Mapping[Wanted, int]
+    standing_tallies: Tallies
 
 
 @cache
 def windows() -> tuple[int | None, ...]:
     """All windows any feature asks for, microseconds."""
-    found = {_micros(feature.window_days) for feature in CATALOGUE} | {YEAR}
+    found = {_micros(feature.window_days) for feature in CATALOGUE} | {_micros(YEAR)}
     return tuple(sorted(found, key=lambda window: window or 0))
 
 
@@ -70,7 +74,7 @@ def _counted(
         np.array([slots.index((stream, vocabulary)) for stream in streams], np.int64),
         np.array([stream in CHANGE_STREAMS for stream in streams], bool),
         np.array([streams.index(stream) for stream, _ in pairs], np.int64),
-        np.array([windows().index(window) for _, window in pairs], np.int64),
+        np.array([windows().index(_micros(days)) for _, days in pairs], np.int64),
     )
     return counted, {pair: number for number, pair in enumerate(pairs)}
 
@@ -90,13 +94,17 @@ def plans(features: tuple[Feature, ...]) -> tuple[Plan, ...]:
     plans = []
     for entity, columns in by_entity.items():
         wanted = [
-            (stream, _micros(feature.window_days))
+            (stream, feature.window_days)
             for _, feature in columns
             for stream in streams_of(feature)
         ]
         vocabulary = ENTITIES[entity].vocabulary
-        asked = _counted(wanted, vocabulary), _counted(wanted, vocabulary, STANDING)
-        plans.append(Plan(entity, tuple(columns), *asked[0], *asked[1]))
+        counted, places = _counted(wanted, vocabulary)
+        standing, standing_places = _counted(wanted, vocabulary, STANDING)
+        tallied = Tallies.of(columns, places), Tallies.of(columns, standing_places)
+        columns_of = {*tallied[0].columns.tolist(), *tallied[1].columns.tolist()}
+        others = tuple(pair for pair in columns if pair[0] not in columns_of)
+        plans.append(Plan(entity, others, counted, places, tallied[0], standing, tallied[1]))
     return tuple(plans)
 
 
@@ -226,23 +234,31 @@ class Asking:
         return index.counts(self.plan.counted, asked.codes, self.moments, asked.owners, asked.row)
 
     @cached_property
-    def _standing(self) -> Ints:
-        asked, index = self.asked, self.state.topology.index
-        return index.counts(self.plan.standing, asked.codes, self.moments, asked.owners, asked.row)
-
-    @cached_property
     def _nobody(self) -> Ints:
         return np.full(len(self.asked.owners), -1)
 
     def count(self, stream: str, days: int | None) -> Ints:
         """Events of a stream in a window, for every question."""
-        wanted = stream, _micros(days)
-        place = self.plan.places.get(wanted)
-        if place is None:
-            standing: Ints = self._standing[self.plan.standing_places[wanted]]
-            return standing
-        found: Ints = self._counts[place]
+        found: Ints = self._counts[self.plan.places[stream, days]]
         return found
+
+    def tallied(self) -> Iterator[tuple[Ints, Floats]]:
+        """The features made of counts, some at a time: columns, and values by column."""
+        plan = self.plan
+        if len(plan.tallies.columns):
+            yield plan.tallies.columns, self._tally(plan.tallies, self._counts)
+        if len(plan.standing_tallies.columns):
+            asked, index = self.asked, self.state.topology.index
+            counts = index.counts(plan.standing, asked.codes, self.moments, asked.owners, asked.row)
+            yield plan.standing_tallies.columns, self._tally(plan.standing_tallies, counts)
+
+    def _tally(self, tallies: Tallies, counts: Ints) -> Floats:
+        asked = self.asked
+        values, failed, decided = tallies.answers(counts, asked.row, asked.named, self.usual)
+        if self.behind.kept:
+            pairs = zip(failed, decided, strict=True)
+            self.behind.counts.update(zip(tallies.rates, pairs, strict=True))
+        return values
 
     def last(self, stream: str) -> Ints:
         """Moment of the last event of a stream, for every question."""

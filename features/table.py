@@ -164,6 +164,8 @@ def _fill(
             read[entity.read] = entity.read(changes)
         asked = asked_of(read[entity.read], as_of, owners, plan.entity, state)
         asking = Asking(changes, asked, moments, usual, plan, state, behind)
+        for columns, found in asking.tallied():
+            values[:, columns] = found.T
         for column, feature in plan.features:
             values[:, column] = ANSWERS[feature.aggregate](feature, asking)
     return behind

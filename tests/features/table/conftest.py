@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from features.answers import EVIDENCE_SMOOTHING, SMOOTHING
+from features.answers import EVIDENCE_SMOOTHING
 from features.catalogue import Feature
 from features.entities import masked_title
 from features.policy import LabelPolicy
 from features.records import CalendarEntry, Change, Incident, Item, Record, Relation
+from features.tallies import SMOOTHING
 
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import instants
-from features.answers import EVIDENCE_SMOOTHING, SMOOTHING
+from features.answers import EVIDENCE_SMOOTHING
 from features.catalogue import BY_NAME, CATALOGUE, NAMES, Feature
 from features.history import History
 from features.policy import POLICIES
@@ -20,6 +20,7 @@ from features.records import Change, Incident, Link
 from features.state import FeatureState
 from features.store import Store
 from features.table import FeatureTable, build
+from features.tallies import SMOOTHING
 
 COUNTED = [feature for feature in CATALOGUE if feature.aggregate != "value"]
 

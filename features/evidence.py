@@ -103,6 +103,9 @@ class Question:
     state: FeatureState
     table: FeatureTable | None = None
     _asked: dict[str, Asked] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _met: dict[str, dict[int, int]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @cached_property
     def _one(self) -> Columns:
@@ -129,6 +132,17 @@ class Question:
             self._asked[entity] = ask(self._one, at, self._owner, entity, self.state)
         return self._asked[entity]
 
+    def planned(self, entity: str) -> dict[int, int]:
+        """Longest overlap with each other change planned at the same time on a name, microseconds,
+        by the other's number.
+        """
+        if entity not in self._met:
+            vocabulary, met = ENTITIES[entity].vocabulary, self._met.setdefault(entity, {})
+            found = overlapping(self._one, vocabulary, self.asked(entity), self.state)
+            for other, micros in zip(found[1].tolist(), found[2].tolist(), strict=True):
+                met[other] = max(micros, met.get(other, 0))
+        return self._met[entity]
+
     def codes(self, entity: str) -> list[int]:
         """Numbers of the names that the change asks about and the history knows."""
         return [code for code in self.asked(entity).codes.tolist() if code >= 0]
@@ -150,7 +164,7 @@ def records_behind(question: Question, feature: Feature, *, of_all: bool = False
     if feature.stream in KINDS:
         return _entries(question, feature)
     if feature.stream == "schedule":
-        planned = _planned(question, feature.entity)
+        planned = question.planned(feature.entity)
         names = state.vocabulary("change").names
         return [names[n] for n in sorted(planned, key=lambda n: (-planned[n], names[n]))][:SHOWN]
     stream, kind = _told_of(feature)
@@ -256,16 +270,6 @@ def _unresolved(
         yield from (one for one, gone in zip(some, closed.tolist(), strict=True) if not gone)
 
 
-def _planned(question: Question, entity: str) -> dict[int, int]:
-    """Longest overlap with each other change planned at the same time on a name, microseconds."""
-    vocabulary, asked = ENTITIES[entity].vocabulary, question.asked(entity)
-    _, others, overlap = overlapping(question.one(), vocabulary, asked, question.state)
-    found: dict[int, int] = {}
-    for other, micros in zip(others.tolist(), overlap.tolist(), strict=True):
-        found[other] = max(micros, found.get(other, 0))
-    return found
-
-
 def collisions(question: Question) -> list[Collision]:
     """What the planned window meets: freezes and blackouts of its items, services or everybody,
     then other changes on the same items, on those next to them, on its service or of its team,
@@ -306,7 +310,7 @@ def _minutes(micros: int) -> float:
 def _other_changes(question: Question) -> list[Collision]:
     found: dict[int, Collision] = {}
     for entity, kind in _KINDS.items():
-        for other, micros in _planned(question, entity).items():
+        for other, micros in question.planned(entity).items():
             if other not in found:
                 found[other] = Collision(
                     change_id=question.state.vocabulary("change").names[other],

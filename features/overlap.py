@@ -10,6 +10,8 @@ import numpy as np
 from features.search import meeting
 from features.segment import NAME_BITS, Ints, among, distinct
 
+_NONE: Ints = np.zeros(0, np.int64)
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -109,6 +111,8 @@ class OverlapIndex:
         query, owner, overlap : ndarray of int64
             Place of the question, owner of the other window, microseconds of overlap.
         """
+        if not len(self.keys) or not (codes >= 0).any():
+            return _NONE, _NONE, _NONE
         held, ends = self.windows, np.maximum(ends, starts + 1)
         since = np.searchsorted(self.axis, starts - self.longest[:, None])
         query, at = meeting(

@@ -142,6 +142,17 @@ class Scorer:
         finally:
             self._lock.release()
 
+    def settle(self) -> None:
+        """Take in what was written, unless somebody is at it, so that the next answer need not."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._refresh()
+        except StoreError as error:
+            _log.warning("the history could not be read: %s; the next answer tries again", error)
+        finally:
+            self._lock.release()
+
     @contextmanager
     def reading(self) -> Iterator[FeatureState | None]:
         """The indexed history as of the last write, held still while the block reads it.

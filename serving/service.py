@@ -6,6 +6,7 @@ The only module that imports bentoml. ``changerisk serve`` starts it; so does
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -55,6 +56,10 @@ def create_service(runtime: Runtime) -> bentoml.Service:
 
         def __init__(self) -> None:
             runtime.scorer()
+            # A history is millions of objects that stay. A collector that looked through them every
+            # now and then would stop all answers for a tenth of a second.
+            gc.collect()
+            gc.freeze()
             self._couriers = Couriers.of(runtime, os.environ)
             self._couriers.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import ValidationError
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,7 +31,9 @@ async def score(context: Context, request: Request) -> Response:
         answer = await run_in_threadpool(context.measures.answered, give, change)
     except InputError as error:
         return of_input(error)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    settled = BackgroundTask(context.runtime.settle)
+    content = answer.model_dump_json()
+    return Response(content, media_type="application/json", background=settled)
 
 
 async def again(context: Context, request: Request) -> Response:

@@ -95,14 +95,14 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
     question = Question(scored.changes, 0, micros, state, scored.table)
     similar = similar_changes(question, FEWEST_PRECEDENTS)
     levers = _levers_out(scored, micros, model, state)
-    changeable = bool(levers) or any(factor.changeable for factor in scored.factors)
+    changeable = any(factor.changeable for factor in scored.factors)
     return with_number(
         asked,
         probability,
         scored.table.values[0],
         _degrading(scored.table, model),
         registered,
-        _telling(model.bands.of(probability), changeable, len(similar)),
+        _telling(model.bands.of(probability), changeable, bool(levers), len(similar)),
         factors=[_factor_out(factor, question) for factor in scored.factors],
         base_log_odds=scored.base_log_odds,
         levers=levers,
@@ -221,13 +221,18 @@ def _degrading(table: FeatureTable, model: RiskModel) -> list[Warned]:
     return [unknown_factor(group) for group in model.unknown_groups(table.values)]
 
 
-def _telling(band: str, changeable: bool, precedents: int) -> list[Warned]:
+def _telling(band: str, changeable: bool, lever: bool, precedents: int) -> list[Warned]:
     """What a high answer lacks to act upon: something to change, and changes to compare it with."""
     if band not in BOARD:
         return []
     found = []
     if not changeable:
         text = say("No fact behind this score is one that the requester can change")
+        if lever:
+            text = say(
+                "No fact behind this score is one that the requester can change; another version "
+                "of the change scores lower, though: see what would lower it"
+            )
         found.append(Warned(code="nothing_changeable", text=text))
     if precedents < FEWEST_PRECEDENTS:
         text = say_count(

@@ -97,7 +97,7 @@ def high_answers(made: Trained) -> Iterator[tuple[Change, Answer]]:
 def carried(answer: Answer) -> Iterator[str]:
     """What a high answer has to act upon, or says that it lacks."""
     codes = {warning.code for warning in answer.warnings}
-    changeable = bool(answer.levers) or any(factor.changeable for factor in answer.factors)
+    changeable = any(factor.changeable for factor in answer.factors)
     precedents = len(answer.similar_changes) >= FEWEST_PRECEDENTS
     yield "something to change" if changeable else "nothing to change"
     yield "three precedents" if precedents else "fewer precedents"

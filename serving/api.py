@@ -53,7 +53,12 @@ def create_app(runtime: Runtime, measures: Measures) -> Starlette:
         routes.append(Route(rule.path, _bound(context, handler), methods=[rule.method]))
     routes.append(Route("/{path:path}", _Nothing(), include_in_schema=False))
     return Starlette(
-        routes=routes, exception_handlers={HTTPException: _refused, AnsweredError: _answered}
+        routes=routes,
+        exception_handlers={
+            HTTPException: _refused,
+            AnsweredError: _answered,
+            Exception: _broken,  # the log gets it, too
+        },
     )
 
 
@@ -88,6 +93,10 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 async def _answered(_request: Request, error: Exception) -> Response:
     return error.response if isinstance(error, AnsweredError) else of_status(503)
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    return problem("internal-error", "nobody thought of this; the service's log says what it was")
 
 
 class _Nothing:

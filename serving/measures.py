@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -12,8 +13,21 @@ from features.store import StoreError
 from serving.contract import Answer, ChangeIn
 from serving.runtime import Runtime
 
+_log = logging.getLogger(__name__)
+
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _PROBABILITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+@contextmanager
+def _in_passing() -> Iterator[None]:
+    """What is measured in the block never stops an answer: the measures of several workers are
+    files, and a disk may be full.
+    """
+    try:
+        yield
+    except OSError as error:
+        _log.warning("an answer could not be measured: %s", error)
 
 
 class Measures:
@@ -51,14 +65,16 @@ class Measures:
         """Give the answer to a change, measured."""
         begun = time.perf_counter()
         answer = give(change)
-        self._seconds.observe(time.perf_counter() - begun)
-        self._count(answer)
+        with _in_passing():
+            self._seconds.observe(time.perf_counter() - begun)
+            self._count(answer)
         return answer
 
     def counted(self, answers: Iterable[Answer]) -> None:
         """Count answers that were given many at once."""
-        for answer in answers:
-            self._count(answer)
+        with _in_passing():
+            for answer in answers:
+                self._count(answer)
 
     def _count(self, answer: Answer) -> None:
         version = answer.model.version if answer.model else "none"

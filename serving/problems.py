@@ -29,6 +29,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "key-reused": (422, "This key stands for another request"),
     "precondition-required": (428, "Say which state this is about"),
     "too-many-requests": (429, "Too many requests"),
+    "internal-error": (500, "Something went wrong here"),
     "unavailable": (503, "The service cannot answer now"),
 }
 """Status and title of every kind of problem this service answers with."""

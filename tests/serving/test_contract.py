@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import errno
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from features.records import CalendarEntry
 from features.request import DESCRIBED_BY
@@ -18,7 +21,7 @@ from serving.api import ROUTES, create_app
 from serving.contract import Answer, ChangeIn
 from serving.measures import Measures
 from serving.openapi import document
-from serving.problems import PROBLEMS
+from serving.problems import MEDIA_TYPE, PROBLEMS
 
 LATER = {"planned_start": "2025-06-05T20:00:00Z", "planned_end": "2025-06-05T21:30:00Z"}
 BANDS = ("low", "moderate", "high", "very_high")
@@ -285,7 +288,8 @@ def test_every_problem_of_a_request_is_described() -> None:
         status for item in document()["paths"].values() for op in item.values()
         for status in op["responses"]
     }  # fmt: skip
-    assert {str(status) for status, _ in PROBLEMS.values()} - described == {"405"}
+    # Another method is no operation, and of what nobody thought of nothing can be promised.
+    assert {str(status) for status, _ in PROBLEMS.values()} - described == {"405", "500"}
 
 
 def test_the_schemas_name_every_field() -> None:
@@ -318,3 +322,32 @@ def test_measures_count_and_name_nobody(shared: Any, ticket: Callable[..., Any])
     for secret in ("4711", "Lovelace", "colour", "CHG", "NEW"):
         assert secret not in text
     assert "changerisk_ready 1.0" in text
+
+
+def test_an_answer_that_cannot_be_measured_is_given(
+    shared: Any, ticket: Callable[..., Any]
+) -> None:
+    """The first of its kind makes a file, for which a full disk has no room."""
+
+    class Full:
+        def labels(self, *_values: str) -> None:
+            raise OSError(errno.EFBIG, "File too large")
+
+    measures = Measures()
+    measures._answers = Full()  # type: ignore[assignment]
+    given = measures.answered(shared.runtime.answer, ChangeIn.model_validate(ticket()))
+    assert given.status == "scored"
+    measures.counted([given])
+
+
+def test_what_nobody_thought_of_is_a_problem_too(shared: Any) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    runtime = copy.copy(shared.runtime)
+    runtime.scorer = broken
+    with TestClient(create_app(runtime, Measures()), raise_server_exceptions=False) as client:
+        answer = client.get("/v1/changes/CHG1")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.json()["type"].endswith("/internal-error")

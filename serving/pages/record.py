@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from scipy.stats import binomtest
-
 from models.bands import BANDS
 from serving.pages.charts import Group
 
@@ -69,6 +67,8 @@ class Tally:
         """
         if not self.changes:
             return 0.0, 100.0
+        from scipy.stats import binomtest  # a second to import, at every start of a worker
+
         found = binomtest(self.happened, self.changes).proportion_ci(method="wilson")
         return 100 * float(found.low), 100 * float(found.high)
 

@@ -165,8 +165,7 @@ class EventIndex:
         ):
             pair = [self._tails.pop().events(), self._tails.pop().events()]
             self._tails.append(Segment.of(Events.concatenate(pair).netted()))
-        taken = [tail.keys[tail.weights(np.arange(len(tail))) < 0] // tail.stride
-                 for tail in self._tails]  # fmt: skip
+        taken = [tail.taken for tail in self._tails]
         self._taken = distinct(np.concatenate(taken))
         self.segments = [segment for segment in (self.base, *self._tails) if len(segment)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -208,6 +209,15 @@ class Segment:
     def weights(self, places: Ints) -> Ints:
         """The weights of the events at some places."""
         return self.between(places, places + 1)
+
+    @cached_property
+    def taken(self) -> Ints:
+        """Entities of which an event takes an earlier one back."""
+        if self.cumulated is None:
+            return _NONE
+        places = np.flatnonzero(self.weights(np.arange(len(self))) < 0)
+        entities: Ints = self.keys[places] // self.stride
+        return entities
 
     def times(self, places: Ints) -> Ints:
         """The moments of the events at some places."""

@@ -150,6 +150,8 @@ class Scorer:
             self._refresh()
         except StoreError as error:
             _log.warning("the history could not be read: %s; the next answer tries again", error)
+        except Exception:  # noqa: BLE001 - the answer is given; the next one starts anew
+            _log.exception("what was written could not be taken in")
         finally:
             self._lock.release()
 

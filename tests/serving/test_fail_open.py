@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from features.records import Change
 from features.state import FeatureState
 from features.store import StoreError, StoreUnavailableError
 from features.store.writing import Writer
@@ -322,6 +323,8 @@ def test_an_index_that_failed_midway_is_made_anew(
 ) -> None:
     first, second = ticket(), ticket()
     service.score(first)
+    with service.store.write("import", now=service.clock.now) as writer:
+        writer.add([Change(change_id="ELSEWHERE", known_at=service.clock.now)])
     with monkeypatch.context() as patch:
         patch.setattr(FeatureState, "extended", fail)
         check_unscored(service.score(second), "internal_error")
@@ -330,6 +333,16 @@ def test_an_index_that_failed_midway_is_made_anew(
     service.runtime.scorer()._state = None
     again = service.score(second)
     assert again["factors"] == found["factors"]
+
+
+def test_what_cannot_be_taken_in_after_an_answer_spoils_neither_it_nor_the_next(
+    service: Any, ticket: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.score(ticket())  # takes in what was written before it
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureState, "extended", fail)
+        assert service.score(ticket())["status"] == "scored"
+    assert service.score(ticket())["status"] == "scored"
 
 
 @pytest.mark.parametrize("error", [StoreUnavailableError("disk full"), StoreError("broken")])

@@ -17,7 +17,7 @@ setup: .venv/.ready ## make .venv from the lock (the others call it where needed
 	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	# On all cores at once, and whether or not later starts may write: a worker's start takes half as long.
+# On all cores at once, and whether or not later starts may write: a worker's start takes half as long.
 	$(BIN)/python -m compileall -q -j 0 .venv/lib || true
 	@touch $@
 

@@ -144,13 +144,11 @@ class Asked:
         new[1:] = self.row[1:] != self.row[:-1]
         return np.flatnonzero(new)
 
-    def reduced(self, found: Floats, across: str, nothing: float = np.nan) -> Floats:
-        """One answer a change from one an asked name; NaN for a change that names nothing, and
-        ``nothing`` for one whose names stand for none.
-        """
+    def reduced(self, found: Floats, across: str) -> Floats:
+        """One answer a change from one an asked name; NaN for a change that asks nothing."""
         if self.one_each:
             return found
-        answers = np.where(self.named, nothing, np.nan)
+        answers = np.full(len(self.named), np.nan)
         if len(found):
             function = {"max": np.fmax, "sum": np.add, "min": np.fmin}[across]
             answers[self.row[self.first]] = function.reduceat(found, self.first)

@@ -8,9 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from features.search import meeting
-from features.segment import NAME_BITS, Ints, among, distinct
-
-_NONE: Ints = np.zeros(0, np.int64)
+from features.segment import NAME_BITS, NONE, Ints, among, distinct
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ class OverlapIndex:
             Place of the question, owner of the other window, microseconds of overlap.
         """
         if not len(self.keys) or not (codes >= 0).any():
-            return _NONE, _NONE, _NONE
+            return NONE, NONE, NONE
         held, ends = self.windows, np.maximum(ends, starts + 1)
         since = np.searchsorted(self.axis, starts - self.longest[:, None])
         query, at = meeting(

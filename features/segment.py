@@ -64,9 +64,10 @@ class Events(NamedTuple):
         return Events(code[kept], time[kept], owner[kept], total[total != 0])
 
 
-_NONE: Ints = np.zeros(0, np.int64)
+NONE: Ints = np.zeros(0, np.int64)
+"""No numbers at all."""
 
-NO_EVENTS = Events.of(_NONE, _NONE, _NONE)
+NO_EVENTS = Events.of(NONE, NONE, NONE)
 """Of a stream in which nothing happened."""
 
 
@@ -214,7 +215,7 @@ class Segment:
     def taken(self) -> Ints:
         """Entities of which an event takes an earlier one back."""
         if self.cumulated is None:
-            return _NONE
+            return NONE
         places = np.flatnonzero(self.weights(np.arange(len(self))) < 0)
         entities: Ints = self.keys[places] // self.stride
         return entities

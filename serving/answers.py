@@ -188,6 +188,11 @@ def without_model() -> Warned:
     return Warned(code="model_unavailable", text=say("There was no model to score it with."))
 
 
+def waited_in_vain() -> Warned:
+    """The warning that others were being scored for too long."""
+    return Warned(code="busy", text=say("Too many changes were waiting to be scored."))
+
+
 def _answer(asked: Asked, registered: Registered | None, **said: object) -> Answer:
     record = asked.record
     return Answer(

@@ -23,6 +23,7 @@ from models.registry import Registered
 from serving.answers import (
     Asked,
     unknown_factor,
+    waited_in_vain,
     with_number,
     without_model,
     without_score,
@@ -79,8 +80,7 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
                 _record(scorer, changes, asked, [None] * len(asked), answers)
                 return answers
             if state is None:
-                busy = Warned(code="busy", text=say("Too many changes were waiting to be scored."))
-                return [without_score(one, registered, busy) for one in asked]
+                return [without_score(one, registered, waited_in_vain()) for one in asked]
             table = build(
                 Columns.from_records(Change, records),
                 np.array([instants.to_micros(as_of) for as_of, _ in moments], np.int64),

@@ -24,7 +24,14 @@ from features.store.writing import Writer
 from features.table import build
 from models.explanation import Explainer
 from models.registry import Registered
-from serving.answers import Asked, Scored, with_score, without_model, without_score
+from serving.answers import (
+    Asked,
+    Scored,
+    waited_in_vain,
+    with_score,
+    without_model,
+    without_score,
+)
 from serving.contract import Answer, ChangeIn, Warned, plain
 from serving.levers import Options
 from serving.moment import moment_of
@@ -112,9 +119,8 @@ class Scorer:
         warnings = [*change.warnings(), *about_time]
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             record = change.to_record(revision=change.revision or "1", known_at=now)
-            busy = Warned(code="busy", text=say("Too many changes were waiting to be scored."))
             asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
-            return without_score(asked, self.registered, busy)
+            return without_score(asked, self.registered, waited_in_vain())
         try:
             return self._answer(change, as_of, warnings, now)
         finally:
@@ -135,8 +141,7 @@ class Scorer:
         warnings = [*change.warnings(), *about_time]
         asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
         if not self._lock.acquire(timeout=WAIT_SECONDS):
-            busy = Warned(code="busy", text=say("Too many changes were waiting to be scored."))
-            return without_score(asked, self.registered, busy)
+            return without_score(asked, self.registered, waited_in_vain())
         try:
             return self._judged(asked)[0]
         finally:

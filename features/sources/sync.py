@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -120,14 +120,17 @@ def synchronise(
     report = SyncReport(system=system, dry_run=dry_run)
     for feed in feeds:
         setting = f"sync/{system}/{feed.name}"
-        reached = _reached(store.setting(setting))
+        reached = _reached(store.setting(setting), now())
         begin = since or (EPOCH if reached is None else max(reached - overlap, EPOCH))
         try:
             for page in feed.pages(begin):
                 report.rows[feed.name] += page.rows
                 progress(f"{system} {feed.name}", report.rows[feed.name], None)
-                _keep(store, system, page, report, now())
-                reached = max(page.until, reached or page.until)
+                read_at = now()
+                _keep(store, system, page, report, read_at)
+                # A clock that is ahead there must not let later rows be passed over here.
+                until = min(page.until, read_at)
+                reached = max(until, reached or until)
                 if not dry_run:
                     store.set_setting(setting, {"until": reached.isoformat()})
         except ForbiddenError as error:
@@ -146,8 +149,13 @@ def _keep(store: Store, system: str, page: Page, report: SyncReport, now: dateti
         return
     with store.write(f"sync {system}", now=now) as writer:
         writer.references.learn(system, ((r.kind, r.ref_id, r.name) for r in page.references))
-        report.stored.update(writer.add_news(page.records))
+        report.stored.update(writer.add_news([_known_by(now, one) for one in page.records]))
 
 
-def _reached(setting: Any) -> datetime | None:
-    return None if setting is None else datetime.fromisoformat(setting["until"])
+def _known_by(now: datetime, record: Record) -> Record:
+    """A fact with the moment it was known at, which is past: it has been read."""
+    return replace(record, known_at=now) if record.known_at > now else record
+
+
+def _reached(setting: Any, now: datetime) -> datetime | None:
+    return None if setting is None else min(datetime.fromisoformat(setting["until"]), now)

@@ -67,6 +67,28 @@ def numbers(store: Store) -> list[str]:
     return sorted({record.change_id for record in facts(store, Change)})
 
 
+def test_a_clock_that_is_ahead_there_hides_nothing_that_comes_later(
+    servicenow: Any, synced: Any, opened: Store
+) -> None:
+    skewed = "2031-01-01 00:00:00"
+    change(servicenow, 1, sys_updated_on=skewed, sys_created_on=skewed)
+    synced()
+    assert [record.known_at for record in facts(opened, Change)] == [NOW], "it was read by then"
+    assert opened.setting("sync/servicenow/change") == {"until": NOW.isoformat()}
+    change(servicenow, 2, sys_updated_on="2026-11-22 11:59:00")
+    assert synced().read.stored["change_revision"] == 1, "the skewed one is no news"
+    assert numbers(opened) == ["CHG0000001", "CHG0000002"]
+
+
+def test_a_place_kept_in_the_future_is_not_waited_for(
+    servicenow: Any, synced: Any, opened: Store
+) -> None:
+    opened.set_setting("sync/servicenow/change", {"until": "2031-01-01T00:00:00+00:00"})
+    change(servicenow, 1, sys_updated_on="2026-11-22 11:59:00")
+    synced()
+    assert numbers(opened) == ["CHG0000001"]
+
+
 def test_all_tables_become_records(servicenow: Any, synced: Any, opened: Store) -> None:
     item = servicenow.add("cmdb_ci", name="pay-db-01", sys_class_name="cmdb_ci_db_instance",
                           business_criticality="1 - most critical")  # fmt: skip

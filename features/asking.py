@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -14,9 +14,8 @@ from features import instants, request
 from features.catalogue import CATALOGUE, Feature
 from features.columns import Array, Columns
 from features.entities import ENTITIES, ORGANISATION
-from features.index import Counted, Moments, Slot
+from features.index import NOWHERE, Counted, Cursors, Moments, Slot
 from features.instants import MISSING
-from features.names import Named
 from features.segment import Ints
 from features.state import FeatureState
 from features.streams import CHANGE_STREAMS, SLOTS, streams_of
@@ -39,9 +38,9 @@ class Plan:
     ----------
     features : tuple of (int, Feature)
         With their columns, those that are not tallied.
-    counted, places, tallies
+    counted, places, lasts, tallies
         Of the index.
-    standing, standing_tallies
+    standing, standing_lasts, standing_tallies
         Of the topology.
     """
 
@@ -49,8 +48,10 @@ class Plan:
     features: tuple[tuple[int, Feature], ...]
     counted: Counted
     places: Mapping[Wanted, int]
+    lasts: Mapping[str, int]
     tallies: Tallies
     standing: Counted
+    standing_lasts: Mapping[str, int]
     standing_tallies: Tallies
 
 
@@ -62,21 +63,29 @@ def windows() -> tuple[int | None, ...]:
 
 
 def _counted(
-    wanted: Iterable[Wanted], vocabulary: str, slots: Sequence[Slot] = SLOTS
-) -> tuple[Counted, dict[Wanted, int]]:
-    """What to ask an index to count certain streams and windows, and the place of each answer."""
+    wanted: Iterable[Wanted],
+    vocabulary: str,
+    slots: Sequence[Slot] = SLOTS,
+    last: Iterable[str] = (),
+) -> tuple[Counted, dict[Wanted, int], dict[str, int]]:
+    """What to ask an index to count certain streams and windows, and for the last events of some;
+    and the place of each answer.
+    """
     pairs = sorted(
         {pair for pair in wanted if (pair[0], vocabulary) in slots},
         key=lambda pair: (pair[0], pair[1] or 0),
     )
-    streams = list(dict.fromkeys(stream for stream, _ in pairs))
+    lasting = sorted({stream for stream in last if (stream, vocabulary) in slots})
+    streams = list(dict.fromkeys([*(stream for stream, _ in pairs), *lasting]))
     counted = Counted(
         np.array([slots.index((stream, vocabulary)) for stream in streams], np.int64),
         np.array([stream in CHANGE_STREAMS for stream in streams], bool),
         np.array([streams.index(stream) for stream, _ in pairs], np.int64),
         np.array([windows().index(_micros(days)) for _, days in pairs], np.int64),
+        np.array([streams.index(stream) for stream in lasting], np.int64),
     )
-    return counted, {pair: number for number, pair in enumerate(pairs)}
+    places = {pair: number for number, pair in enumerate(pairs)}
+    return counted, places, {stream: number for number, stream in enumerate(lasting)}
 
 
 @cache
@@ -96,15 +105,29 @@ def plans(features: tuple[Feature, ...]) -> tuple[Plan, ...]:
         wanted = [
             (stream, feature.window_days)
             for _, feature in columns
+            if feature.aggregate != "days_since"
             for stream in streams_of(feature)
         ]
+        last = {feature.stream for _, feature in columns if feature.aggregate == "days_since"}
         vocabulary = ENTITIES[entity].vocabulary
-        counted, places = _counted(wanted, vocabulary)
-        standing, standing_places = _counted(wanted, vocabulary, STANDING)
+        counted, places, lasts = _counted(wanted, vocabulary, SLOTS, last)
+        standing, standing_places, standing_lasts = _counted(wanted, vocabulary, STANDING, last)
         tallied = Tallies.of(columns, places), Tallies.of(columns, standing_places)
         columns_of = {*tallied[0].columns.tolist(), *tallied[1].columns.tolist()}
         others = tuple(pair for pair in columns if pair[0] not in columns_of)
-        plans.append(Plan(entity, others, counted, places, tallied[0], standing, tallied[1]))
+        plans.append(
+            Plan(
+                entity=entity,
+                features=others,
+                counted=counted,
+                places=places,
+                lasts=lasts,
+                tallies=tallied[0],
+                standing=standing,
+                standing_lasts=standing_lasts,
+                standing_tallies=tallied[1],
+            )
+        )
     return tuple(plans)
 
 
@@ -120,15 +143,27 @@ class Asked:
     ----------
     row : ndarray of int64
         The change that asks, ascending.
+    as_of, owner : ndarray of int64, shape (n,)
+        The moment of each change, and its own number.
     named : ndarray of bool, shape (n,)
         Whether each change names anything at all.
     """
 
     row: Ints
     codes: Ints
-    times: Ints
-    owners: Ints
+    as_of: Ints
+    owner: Ints
     named: NDArray[np.bool_]
+
+    @cached_property
+    def times(self) -> Ints:
+        """The moment of every question."""
+        return self.as_of[self.row]
+
+    @cached_property
+    def owners(self) -> Ints:
+        """Who asks every question."""
+        return self.owner[self.row]
 
     @cached_property
     def one_each(self) -> bool:
@@ -177,17 +212,30 @@ def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: Feature
     owners : ndarray of int64, shape (n,)
         Numbers of the changes themselves, whose own events never count; -1 for new ones.
     """
-    return asked_of(ENTITIES[entity].read(changes), as_of, owners, entity, state)
+    entity_of, named = ENTITIES[entity], ENTITIES[entity].read(changes)
+    codes = named.found_in(state.vocabulary(entity_of.vocabulary))
+    asked = asked_of(named.row, codes, as_of, owners, entity, state)
+    if entity_of.hops and len(named.row) > len(as_of):  # in no order of their own
+        order = np.lexsort((asked.codes, asked.row))
+        return replace(asked, row=asked.row[order], codes=asked.codes[order])
+    return asked
 
 
-def asked_of(named: Named, as_of: Ints, owners: Ints, entity: str, state: FeatureState) -> Asked:
-    """The questions that names read off the changes raise."""
-    codes = named.found_in(state.vocabulary(ENTITIES[entity].vocabulary))
-    row, has_name = named.row, np.zeros(len(as_of), bool)
+def asked_of(
+    row: Ints, codes: Ints, as_of: Ints, owners: Ints, entity: str, state: FeatureState
+) -> Asked:
+    """The questions that names read off the changes raise.
+
+    Parameters
+    ----------
+    row, codes : ndarray of int64
+        The change that bears each name, and the name's code.
+    """
+    has_name = np.zeros(len(as_of), bool)
     has_name[row] = True
     if ENTITIES[entity].hops:
-        row, codes = state.topology.around(row, codes, as_of[row], ENTITIES[entity].hops)
-    return Asked(row, codes, as_of[row], owners[row], has_name)
+        row, codes = state.topology.around(row, codes, as_of, ENTITIES[entity].hops)
+    return Asked(row, codes, as_of, owners, has_name)
 
 
 @dataclass(frozen=True)
@@ -208,6 +256,46 @@ class Behind:
     counts: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
     words: dict[str, Array] = field(default_factory=dict)
 
+    def add(self, parts: Sequence[Behind]) -> None:
+        """What is behind further features, by parts of the changes that follow one another."""
+        if len(parts) == 1:
+            self.counts.update(parts[0].counts)
+            self.words.update(parts[0].words)
+            return
+        for name in parts[0].counts:
+            failed, decided = zip(*(part.counts[name] for part in parts), strict=True)
+            self.counts[name] = np.concatenate(failed), np.concatenate(decided)
+        for name in parts[0].words:
+            self.words[name] = np.concatenate([part.words[name] for part in parts])
+
+    def take(self, rows: Ints) -> Behind:
+        """The same for the chosen changes."""
+        counts = {name: (f[rows], d[rows]) for name, (f, d) in self.counts.items()}
+        return Behind(self.kept, counts, {name: said[rows] for name, said in self.words.items()})
+
+
+class AllCursors:
+    """Where the events of all entities were found, while a large table is made in order of time.
+
+    Parameters
+    ----------
+    kept : bool
+        Whether it is kept at all; for few questions it would cost more than it saves.
+    """
+
+    def __init__(self, kept: bool) -> None:
+        self.kept = kept
+        self._by_name: dict[str, Cursors] = {}
+
+    def of(self, name: str, vocabulary: str, counted: Counted, state: FeatureState) -> Cursors:
+        """Where the events of one kind of names were found, for what is asked under a name."""
+        if not self.kept:
+            return NOWHERE
+        if name not in self._by_name:
+            owners = len(state.vocabulary("change").names)
+            self._by_name[name] = Cursors(counted, len(state.vocabulary(vocabulary).names), owners)
+        return self._by_name[name]
+
 
 @dataclass(frozen=True)
 class Asking:
@@ -220,6 +308,7 @@ class Asking:
     plan: Plan
     state: FeatureState
     behind: Behind
+    cursors: AllCursors
 
     @property
     def vocabulary(self) -> str:
@@ -227,28 +316,33 @@ class Asking:
         return ENTITIES[self.plan.entity].vocabulary
 
     @cached_property
-    def _counts(self) -> Ints:
-        asked, index = self.asked, self.state.index
-        return index.counts(self.plan.counted, asked.codes, self.moments, asked.owners, asked.row)
+    def _found(self) -> tuple[Ints, Ints]:
+        asked, counted = self.asked, self.plan.counted
+        cursors = self.cursors.of(self.plan.entity, self.vocabulary, counted, self.state)
+        arguments = asked.codes, self.moments, asked.owner, asked.row, cursors
+        return self.state.index.ask(counted, *arguments)
 
     @cached_property
-    def _nobody(self) -> Ints:
-        return np.full(len(self.asked.owners), -1)
+    def _standing(self) -> tuple[Ints, Ints]:
+        asked, index = self.asked, self.state.topology.index
+        arguments = asked.codes, self.moments, asked.owner, asked.row
+        return index.ask(self.plan.standing, *arguments)
 
     def count(self, stream: str, days: int | None) -> Ints:
         """Events of a stream in a window, for every question."""
-        found: Ints = self._counts[self.plan.places[stream, days]]
+        found: Ints = self._found[0][self.plan.places[stream, days]]
         return found
 
     def tallied(self) -> Iterator[tuple[Ints, Floats]]:
         """The features made of counts, some at a time: columns, and values by column."""
         plan = self.plan
         if len(plan.tallies.columns):
-            yield plan.tallies.columns, self._tally(plan.tallies, self._counts)
+            yield plan.tallies.columns, self._tally(plan.tallies, self._found[0])
         if len(plan.standing_tallies.columns):
-            asked, index = self.asked, self.state.topology.index
-            counts = index.counts(plan.standing, asked.codes, self.moments, asked.owners, asked.row)
-            yield plan.standing_tallies.columns, self._tally(plan.standing_tallies, counts)
+            yield (
+                plan.standing_tallies.columns,
+                self._tally(plan.standing_tallies, self._standing[0]),
+            )
 
     def _tally(self, tallies: Tallies, counts: Ints) -> Floats:
         asked = self.asked
@@ -260,12 +354,11 @@ class Asking:
 
     def last(self, stream: str) -> Ints:
         """Moment of the last event of a stream, for every question."""
-        asked, index = self.asked, self.state.index
-        if (stream, self.vocabulary) not in index.slots:
-            index = self.state.topology.index
-        slot = index.slots[stream, self.vocabulary]
-        owners = asked.owners if stream in CHANGE_STREAMS else self._nobody
-        return index.last_before(slot, asked.codes, self.moments, owners, asked.row)
+        if stream in self.plan.lasts:
+            found: Ints = self._found[1][self.plan.lasts[stream]]
+        else:
+            found = self._standing[1][self.plan.standing_lasts[stream]]
+        return found
 
     @cached_property
     def planned(self) -> tuple[Ints, Ints, Ints]:
@@ -283,14 +376,15 @@ class Asking:
 
 @cache
 def _of_last_year() -> tuple[Counted, dict[Wanted, int]]:
-    return _counted([("decided", YEAR), ("failed", YEAR)], "organisation")
+    return _counted([("decided", YEAR), ("failed", YEAR)], "organisation")[:2]
 
 
-def usual_rate(moments: Moments, owners: Ints, state: FeatureState) -> Floats:
+def usual_rate(moments: Moments, owners: Ints, state: FeatureState, cursors: AllCursors) -> Floats:
     """Failure rate of all changes in the year before each moment, as known then; NaN for none."""
     everyone = np.repeat(state.vocabulary("organisation").find([ORGANISATION]), len(owners))
     counted, places = _of_last_year()
-    counts = state.index.counts(counted, everyone, moments, owners)
+    held = cursors.of("usual", "organisation", counted, state)
+    counts = state.index.ask(counted, everyone, moments, owners, None, held)[0]
     failed = counts[places["failed", YEAR]]
     decided = at_least(counts[places["decided", YEAR]], failed)
     return np.where(decided > 0, failed / np.maximum(decided, 1), np.nan)

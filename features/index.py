@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import groupby, islice
 
@@ -21,8 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instants import MISSING
-from features.search import add_counts, add_last, in_order
-from features.segment import NAME_BITS, Events, Ints, Segment, among, axis_of, distinct, pair_of
+from features.search import add_counts, in_order
+from features.segment import (
+    NAME_BITS,
+    NONE,
+    Events,
+    Ints,
+    Segment,
+    among,
+    axis_of,
+    distinct,
+    pair_of,
+)
 
 MERGE_AT = 4_096
 """Events the last segment may hold before it is closed."""
@@ -32,6 +42,8 @@ RATIO = 4
 
 NO_WEIGHTS: Ints = np.zeros(0, np.int64)
 """Stands for weights that are all 1."""
+
+_BITS = 16
 
 Slot = tuple[str, str]
 """A stream and a vocabulary."""
@@ -62,6 +74,13 @@ class Moments:
             edges[number] = MISSING if window is None else self.times - window
         return edges
 
+    def part(self, low: int, high: int) -> Moments:
+        """Some of the moments that follow one another."""
+        made = Moments(self.times[low:high], self.windows)
+        ranks = ((key, found[:, low:high]) for key, found in self._ranks.items())
+        made._ranks.update((key, np.ascontiguousarray(found)) for key, found in ranks)
+        return made
+
     def ranks(self, segment: Segment) -> Ints:
         """Ranks of the moments and of the windows' beginnings, shape (1 + windows, n)."""
         # The segment outlives the question, so its address stands for it.
@@ -82,13 +101,16 @@ class Counted:
     own : ndarray of bool, shape (s,)
         Whether an owner's own events are left out.
     of, window : ndarray of int64, shape (c,)
-        For every question, which of the slots and which of the windows asked about.
+        For every count, which of the slots, ascending, and which of the windows asked about.
+    last : ndarray of int64, shape (l,), optional
+        Those of the slots of which the last event is asked for, too.
     """
 
     slots: Ints
     own: NDArray[np.bool_]
     of: Ints
     window: Ints
+    last: Ints = field(default_factory=lambda: NONE)
 
     @cached_property
     def entities(self) -> Ints:
@@ -100,12 +122,53 @@ class Counted:
         """By slot the pair of owner 0 and code 0; -1 where an owner's own events count, too."""
         return np.where(self.own, pair_of(self.slots * 0, self.entities), -1)
 
+    @cached_property
+    def first(self) -> Ints:
+        """By slot its first count, and the number of them all."""
+        return np.searchsorted(self.of, np.arange(len(self.slots) + 1))
+
+    @cached_property
+    def last_of(self) -> Ints:
+        """By slot its place among those of which the last event is asked for; -1 for none."""
+        found = np.full(len(self.slots), -1)
+        found[self.last] = np.arange(len(self.last))
+        return found
+
+
+class Cursors:
+    """Where the events of every code were found, for questions whose moments never go back.
+
+    Of the next question most are found where they were for the one before, or close by.
+
+    Parameters
+    ----------
+    codes, owners : int
+        How many there are.
+
+    Raises
+    ------
+    ValueError
+        If more streams are counted than there are bits to note whose events were passed.
+    """
+
+    def __init__(self, counted: Counted, codes: int, owners: int) -> None:
+        if len(counted.slots) > _BITS:
+            raise ValueError(f"expected at most {_BITS} streams, got {len(counted.slots)}")
+        width = 2 * (len(counted.slots) + len(counted.of))
+        self.held = np.zeros((codes, width), np.int32)
+        self.seen = np.zeros(owners, np.uint16)
+
+
+NOWHERE = Cursors(Counted(NONE, np.zeros(0, bool), NONE, NONE), 0, 0)
+"""Nothing was looked for before."""
+
 
 @cache
 def _of_one_slot(slot: int, windows: int) -> Counted:
-    """All windows of one slot, without an owner's own events."""
+    """All windows of one slot, without an owner's own events, or only the last event."""
     each = np.arange(windows)
-    return Counted(np.array([slot]), np.array([True]), each * 0, each)
+    last = NONE if windows else np.zeros(1, np.int64)
+    return Counted(np.array([slot]), np.array([True]), each * 0, each, last)
 
 
 @cache
@@ -187,71 +250,93 @@ class EventIndex:
         owners: Ints,
         rows: Ints | None = None,
     ) -> Ints:
-        """Events of each entity in windows before each moment, the owner's own left out.
+        """Events of each entity in windows before each moment; see :meth:`ask`."""
+        return self.ask(counted, codes, moments, owners, rows)[0]
+
+    def ask(
+        self,
+        counted: Counted,
+        codes: Ints,
+        moments: Moments,
+        owners: Ints,
+        rows: Ints | None = None,
+        cursors: Cursors = NOWHERE,
+    ) -> tuple[Ints, Ints]:
+        """Events of each entity in windows before each moment, and the last of them.
 
         Parameters
         ----------
         counted : Counted
-            c streams and windows.
+            c streams and windows, and l streams of which the last event is asked for.
         codes : ndarray of int64, shape (n,)
             Names; -1 for an unknown one, which counts nothing.
         moments : Moments
-        owners : ndarray of int64, shape (n,)
+        owners : ndarray of int64, shape (moments,)
             Owner to leave out (-1: nobody).
         rows : ndarray of int64, shape (n,), optional
             Which moment each question is about; by default one each, in their order.
+        cursors : Cursors, optional
+            Of these streams and windows, where no question's moment lies before one that was asked
+            about with them.
 
         Returns
         -------
-        ndarray of int64, shape (c, n)
+        counts, last : ndarray of int64, shapes (c, n) and (l, n)
+            Numbers, and microseconds, ``MISSING`` where there is no event.
         """
         rows = np.arange(len(codes)) if rows is None else rows
         total = np.zeros((len(counted.of), len(codes)), np.int64)
-        order = in_order(codes)
+        last = np.full((len(counted.last), len(codes)), MISSING)
+        order = NONE
         for segment in self.segments:
+            known = cursors if segment is self.base else NOWHERE
+            if not len(known.held) and not len(order):
+                order = in_order(codes)
             add_counts(
                 total,
+                last,
                 segment.keys,
                 segment.stride,
+                segment.axis,
+                segment.owners,
                 NO_WEIGHTS if segment.cumulated is None else segment.cumulated,
                 segment.owned,
                 segment.owned_at,
                 counted.entities,
                 counted.pairs,
-                counted.of,
+                counted.first,
                 counted.window,
+                counted.last_of,
+                known.held,
+                known.seen,
                 order,
                 rows,
                 codes,
                 owners,
                 moments.ranks(segment),
             )
-        return total
+        for number, slot in enumerate(counted.last) if len(self._taken) else ():
+            self._look_again(last[number], counted, slot, codes, moments, owners, rows)
+        return total, last
 
-    def last_before(
+    def _look_again(
         self,
+        last: Ints,
+        counted: Counted,
         slot: int,
         codes: Ints,
         moments: Moments,
         owners: Ints,
-        rows: Ints | None = None,
-    ) -> Ints:
-        """Time of the last event of each entity before each moment; ``MISSING`` for none.
-
-        The parameters are those of :meth:`counts`, for a single slot.
-        """
-        rows = np.arange(len(codes)) if rows is None else rows
-        last, order, entity = np.full(len(codes), MISSING), in_order(codes), slot << NAME_BITS
-        for segment in self.segments:
-            ranks, found = moments.ranks(segment), (segment.keys, segment.stride, segment.axis)
-            add_last(last, *found, segment.owners, entity, order, rows, codes, owners, ranks)
-        if len(self._taken):
-            taken = among(entity + codes, self._taken) & (codes >= 0)
-            for at in np.flatnonzero(taken).tolist():
-                until = int(moments.times[rows[at]])
-                newest = self.newest(entity + int(codes[at]), MISSING, until, int(owners[at]))
-                last[at] = next((time for time, _ in newest), MISSING)
-        return last
+        rows: Ints,
+    ) -> None:
+        """Mend the last events of entities of which an event was taken back."""
+        entity, own = int(counted.entities[slot]), bool(counted.own[slot])
+        taken = among(entity + codes, self._taken) & (codes >= 0)
+        for at in np.flatnonzero(taken).tolist():
+            until = int(moments.times[rows[at]])
+            owner = int(owners[rows[at]]) if own else -1
+            newest = self.newest(entity + int(codes[at]), MISSING, until, owner)
+            last[at] = next((time for time, _ in newest), MISSING)
 
     def owned(self, slots: Iterable[int], codes: Ints, owners: Ints, until: Ints) -> Ints:
         """Number of the owners' own events of each entity before ``until``, by slot."""
@@ -297,7 +382,10 @@ class StreamIndex:
 
     def last_before(self, codes: Ints, times: Ints, owners: Ints) -> Ints:
         """Time of the last event before each time, the owner's own left out."""
-        return self.index.last_before(self.slot, codes, Moments(times), owners)
+        found: Ints = self.index.ask(_of_one_slot(self.slot, 0), codes, Moments(times), owners)[1][
+            0
+        ]
+        return found
 
     def owned(self, codes: Ints, owners: Ints, until: Ints) -> Ints:
         """Number of the owners' own events of each entity before ``until``."""

@@ -21,6 +21,12 @@ SPARSE = 64
 """Codes to a question from which on questions are put in order by comparing."""
 
 
+_BEYOND = np.iinfo(np.int32).max
+"""Rank of no event: the entity has no more."""
+
+_NEVER = np.iinfo(np.int64).min
+
+
 def compiled(function: Function) -> Function:
     """The function as machine code; kept on disk where there is a place to write it."""
     try:
@@ -80,93 +86,176 @@ def weight_between(cumulated: Ints, low: int, high: int) -> int:
 
 
 @compiled
-def add_counts(
-    total: Ints,
-    keys: Ints,
-    stride: int,
-    cumulated: Ints,
-    owned: Ints,
-    owned_at: NDArray[np.int32],
-    entities: Ints,
-    pairs: Ints,
-    of: Ints,
-    window: Ints,
-    order: Ints,
-    rows: Ints,
-    codes: Ints,
-    owners: Ints,
-    ranks: Ints,
-) -> None:
-    """Add what a segment counts; see :meth:`features.index.EventIndex.counts`.
+def _moved(
+    keys: Ints, base: int, stride: int, held: NDArray[np.int32], pointer: int, rank: int
+) -> int:
+    """First place of an entity from a rank on, by where it was found for an earlier moment.
 
     Parameters
     ----------
-    total : ndarray of int64, shape (c, n)
-        Added to.
-    entities, pairs : ndarray of int64, shape (s,)
-        By slot: the entity of code 0, and the pair of owner 0 and code 0, -1 where an owner's own
-        events count like others'.
-    of, window : ndarray of int64, shape (c,)
-        The slot and the window of each answer.
-    order : ndarray of int64
-        The questions to answer, in the order of their codes.
-    rows : ndarray of int64, shape (n,)
-        The moment of each question, by its column of ``ranks``.
-    ranks : ndarray of int64, shape (1 + windows, moments)
-        Ranks of the moments, and of the windows' beginnings.
+    held : ndarray of int32
+        By pointer the place, from 1 on (0: not looked for yet), and the rank of the event there.
     """
-    begins = np.empty(len(of), np.int64)
-    for slot in range(len(entities)):
-        near = 0
-        for question in order:
-            row, code = rows[question], codes[question]
-            base = (entities[slot] + code) * stride
-            until = near = place_of(keys, base + ranks[0, row], near)
-            counted = 0
-            for answer in range(len(of)):
-                if of[answer] == slot:
-                    since = place_of(keys, base + ranks[1 + window[answer], row], until)
-                    begins[answer] = since
-                    found = weight_between(cumulated, since, until)
-                    counted = max(counted, until - since)
-                    total[answer, question] += found
-            if not counted or pairs[slot] < 0 or owners[question] < 0:
-                continue
-            pair = pairs[slot] + (owners[question] << NAME_BITS) + code
-            at = np.searchsorted(owned, pair)
-            while at < len(owned) and owned[at] == pair:
-                place = owned_at[at]
-                weight = weight_between(cumulated, place, place + 1)
-                for answer in range(len(of)):
-                    if of[answer] == slot and begins[answer] <= place < until:
-                        total[answer, question] -= weight
-                at += 1
+    place = held[pointer] - 1
+    if place >= 0 and held[pointer + 1] >= rank:
+        return int(place)
+    if place < 0:
+        place = np.searchsorted(keys, base)
+    while place < len(keys) and keys[place] < base + rank:
+        place += 1
+    held[pointer] = place + 1
+    within = place < len(keys) and keys[place] < base + stride
+    held[pointer + 1] = keys[place] - base if within else _BEYOND
+    return int(place)
 
 
 @compiled
-def add_last(
+def _passed(
+    keys: Ints,
+    base: int,
+    stride: int,
+    events_of: NDArray[np.int32],
+    held: NDArray[np.int32],
+    pointer: int,
+    rank: int,
+    seen: NDArray[np.uint16],
+    bit: int,
+) -> int:
+    """The same for the moment itself; whose events were passed is noted under a bit."""
+    place = held[pointer] - 1
+    if place < 0:
+        place = np.searchsorted(keys, base)
+    until = _moved(keys, base, stride, held, pointer, rank)
+    if bit:
+        for at in range(place, until):
+            seen[events_of[at]] |= bit
+    return until
+
+
+@compiled
+def _last_moment(
+    keys: Ints, base: int, axis: Ints, events_of: NDArray[np.int32], until: int, owner: int
+) -> int:
+    """Time of an entity's last event before a place that is not of the owner; ``_NEVER``: none."""
+    place = until - 1
+    while place >= 0 and keys[place] >= base and events_of[place] == owner:
+        place -= 1
+    return int(axis[keys[place] - base]) if place >= 0 and keys[place] >= base else _NEVER
+
+
+@compiled
+def _leave_out(
+    total: Ints,
+    question: int,
+    answers: tuple[int, int],
+    begins: Ints,
+    until: int,
+    cumulated: Ints,
+    owned: Ints,
+    owned_at: NDArray[np.int32],
+    pair: int,
+) -> None:
+    """Take an owner's own events of an entity off the answers of one slot."""
+    at = np.searchsorted(owned, pair)
+    while at < len(owned) and owned[at] == pair:
+        place = owned_at[at]
+        weight = weight_between(cumulated, place, place + 1)
+        for answer in range(answers[0], answers[1]):
+            if begins[answer] <= place < until:
+                total[answer, question] -= weight
+        at += 1
+
+
+@compiled
+def add_counts(
+    total: Ints,
     last: Ints,
     keys: Ints,
     stride: int,
     axis: Ints,
     events_of: NDArray[np.int32],
-    entity: int,
+    cumulated: Ints,
+    owned: Ints,
+    owned_at: NDArray[np.int32],
+    entities: Ints,
+    pairs: Ints,
+    first: Ints,
+    window: Ints,
+    last_of: Ints,
+    held: NDArray[np.int32],
+    seen: NDArray[np.uint16],
     order: Ints,
     rows: Ints,
     codes: Ints,
     owners: Ints,
     ranks: Ints,
 ) -> None:
-    """Raise ``last`` to the time of each entity's last event of another owner before its moment."""
-    near = 0
-    for question in order:
-        base = (entity + codes[question]) * stride
-        near = place_of(keys, base + ranks[0, rows[question]], near)
-        place = near - 1
-        while place >= 0 and keys[place] >= base and events_of[place] == owners[question]:
-            place -= 1
-        if place >= 0 and keys[place] >= base:
-            last[question] = max(last[question], axis[keys[place] % stride])
+    """Add what a segment counts; see :meth:`features.index.EventIndex.ask`.
+
+    Parameters
+    ----------
+    total, last : ndarray of int64, shape (c, n) and (l, n)
+        Counts, added to, and moments of last events, raised.
+    entities, pairs : ndarray of int64, shape (s,)
+        By slot: the entity of code 0, and the pair of owner 0 and code 0, -1 where an owner's own
+        events count like others'.
+    first, window : ndarray of int64, shape (s + 1,) and (c,)
+        The first answer of each slot, and the window of each answer.
+    last_of : ndarray of int64, shape (s,)
+        The row of ``last`` for each slot; -1 where it is not asked for.
+    held : ndarray of int32, shape (codes, 2 (s + c))
+        Where the events of each code were found for earlier moments; without rows all are searched
+        for. Then no moment may be earlier than those before it.
+    seen : ndarray of uint16, shape (owners,)
+        With ``held``: for every slot a bit, whether an event of an owner was passed.
+    order : ndarray of int64
+        The questions to answer, in the order of their codes; with ``held`` all, in their own.
+    rows : ndarray of int64, shape (n,)
+        The moment of each question, by its column of ``ranks``.
+    owners : ndarray of int64, shape (moments,)
+        Whose own events are left out; -1 for nobody.
+    ranks : ndarray of int64, shape (1 + windows, moments)
+        Ranks of the moments, and of the windows' beginnings.
+    """
+    near = np.zeros(len(entities), np.int64)
+    begins = np.empty(len(window), np.int64)
+    swept = len(held) > 0
+    for number in range(len(codes) if swept else len(order)):
+        question = number if swept else order[number]
+        row, code = rows[question], codes[question]
+        if code < 0 or (swept and code >= len(held)):
+            continue
+        for slot in range(len(entities)):
+            base, pointer = (entities[slot] + code) * stride, 2 * (slot + first[slot])
+            owner = owners[row] if pairs[slot] >= 0 else -1
+            if swept:
+                bit = 1 << slot if pairs[slot] >= 0 else 0
+                of_code, rank = held[code], ranks[0, row]
+                until = _passed(keys, base, stride, events_of, of_code, pointer, rank, seen, bit)
+                if owner >= len(seen) or not seen[owner] & bit:
+                    owner = -1  # nothing of its own was passed
+            else:
+                until = near[slot] = place_of(keys, base + ranks[0, row], near[slot])
+            at = last_of[slot]
+            if at >= 0:
+                moment = _last_moment(keys, base, axis, events_of, until, owner)
+                last[at, question] = max(last[at, question], moment)
+            counted = 0
+            for answer in range(first[slot], first[slot + 1]):
+                rank, pointer = ranks[1 + window[answer], row], pointer + 2
+                if swept:
+                    since = _moved(keys, base, stride, held[code], pointer, rank)
+                else:
+                    since = place_of(keys, base + rank, until)
+                begins[answer] = since
+                counted = max(counted, until - since)
+                total[answer, question] += weight_between(cumulated, since, until)
+            if counted and owner >= 0:
+                pair = pairs[slot] + (owner << NAME_BITS) + code
+                answers = first[slot], first[slot + 1]
+                _leave_out(
+                    total, question, answers, begins, until, cumulated, owned, owned_at, pair
+                )
 
 
 @compiled

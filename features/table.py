@@ -15,9 +15,11 @@ import pandas as pd
 from features import instants, request
 from features.answers import ANSWERS
 from features.asking import (
+    AllCursors,
     Asking,
     Behind,
     Floats,
+    Plan,
     asked_of,
     of_the_catalogue,
     plans,
@@ -28,12 +30,21 @@ from features.catalogue import CATALOGUE, NAMES, Feature
 from features.columns import Array, Columns
 from features.entities import ENTITIES
 from features.index import Moments
-from features.names import Named
+from features.instants import MISSING
 from features.segment import Ints
 from features.state import FeatureState
 
 CHUNK = 50_000
 """Changes looked at together, which bounds the memory."""
+
+OF_NEIGHBOURS = 8
+"""Part of them that is looked at together where each asks about all its neighbours."""
+
+MANY = 256
+"""Fewest changes that are answered in the order of their moments."""
+
+EVENTS_A_ROW = 2_500
+"""Events of the index to a row up to which it pays to pass them all in the order of time."""
 
 
 @dataclass(frozen=True)
@@ -111,61 +122,126 @@ def build(
     support : bool
         Whether to keep what is behind the rates, too; training has no use for it.
     """
-    # Column by column: a model reads few of them, and so they are written.
-    values = np.full((len(changes), len(features)), np.nan, order="F")
-    behind = []
-    for low in range(0, max(len(changes), 1), CHUNK):
-        rows = np.arange(low, min(low + CHUNK, len(changes)))
-        some = changes if len(rows) == len(changes) else changes.take(rows)
-        behind.append(_fill(values[low : low + CHUNK], features, some, as_of[rows], state, support))
-    names = NAMES if features is CATALOGUE else tuple(feature.name for feature in features)
-    counts, words = _joined(behind)
-    return FeatureTable(changes["change_id"], as_of, values, counts, names, words)
+    return Building(state, len(changes), features=features, support=support).add(changes, as_of)
 
 
-def _joined(parts: list[Behind]) -> tuple[dict[str, tuple[Floats, Floats]], dict[str, Array]]:
-    """What is behind the values of all parts, in their order."""
-    if len(parts) == 1:
-        return parts[0].counts, parts[0].words
-    counts = {
-        name: (
-            np.concatenate([part.counts[name][0] for part in parts]),
-            np.concatenate([part.counts[name][1] for part in parts]),
+class Building:
+    """A table in the making, some rows at a time.
+
+    Parameters
+    ----------
+    state : FeatureState
+        As for :func:`build`. It must not be extended meanwhile.
+    rows : int
+        How many rows are to come in all. Where there are many they are answered in the order of
+        their moments, which takes a fraction of the time.
+    features, support
+        As for :func:`build`.
+    """
+
+    def __init__(
+        self,
+        state: FeatureState,
+        rows: int,
+        *,
+        features: tuple[Feature, ...] = CATALOGUE,
+        support: bool = True,
+    ) -> None:
+        self._state, self._features, self._support = state, features, support
+        self._in_order = rows >= MANY and rows * EVENTS_A_ROW > len(state.index.base)
+        self._cursors = AllCursors(self._in_order)
+        self._until = MISSING
+
+    def add(self, changes: Columns, as_of: Ints) -> FeatureTable:
+        """The features of some changes; the parameters are those of :func:`build`."""
+        order = None
+        if self._in_order:
+            if (as_of[1:] < as_of[:-1]).any():
+                order = np.argsort(as_of, kind="stable")
+            if len(as_of) and as_of.min() < self._until:
+                self._cursors = AllCursors(self._in_order)
+            self._until = as_of.max(initial=self._until)
+        # Column by column: a model reads few of them, and so they are written.
+        values = np.full((len(changes), len(self._features)), np.nan, order="F")
+        if order is None:
+            behind = self._fill(values, changes, as_of)
+        else:
+            behind = self._fill(values, changes.take(order), as_of[order])
+            back = np.empty(len(order), np.int64)
+            back[order] = np.arange(len(order))
+            for column in values.T:
+                column[:] = column[back]
+            behind = behind.take(back)
+        names = NAMES if self._features is CATALOGUE else tuple(f.name for f in self._features)
+        ids = changes["change_id"]
+        return FeatureTable(ids, as_of, values, behind.counts, names, behind.words)
+
+    def _fill(self, values: Floats, changes: Columns, as_of: Ints) -> Behind:
+        """Find every value of some changes; returns what is behind the rates."""
+        features, state = self._features, self._state
+        for column, feature in enumerate(features):
+            if feature.stream == "request":
+                values[:, column] = request.VALUES[feature.name](changes)
+            elif feature.stream == "place":
+                values[:, column] = request.LOCAL_VALUES[feature.name](changes, state.place)
+        owners = state.vocabulary("change").find(changes["change_id"])
+        moments = Moments(as_of, windows())
+        for index in (state.index, state.topology.index):
+            for segment in index.segments:
+                moments.ranks(segment)  # once for all entities
+        usual = usual_rate(moments, owners, state, self._cursors)
+        rows = _Rows(changes, as_of, owners, moments, usual)
+        behind = Behind(self._support)
+        read: dict[object, tuple[Ints, Ints]] = {}  # several entities read the same names
+        for plan in of_the_catalogue() if features is CATALOGUE else plans(features):
+            entity = ENTITIES[plan.entity]
+            if entity.read not in read:
+                named = entity.read(changes)
+                codes = named.found_in(state.vocabulary(entity.vocabulary))
+                read = {entity.read: (named.row, codes)}
+            behind.add(self._answer(values, plan, rows, *read[entity.read]))
+        return behind
+
+    def _answer(
+        self, values: Floats, plan: Plan, rows: _Rows, row: Ints, codes: Ints
+    ) -> list[Behind]:
+        """Find the values of one entity, by the names that the changes bear."""
+        size = CHUNK // OF_NEIGHBOURS if ENTITIES[plan.entity].hops else CHUNK
+        parts = []
+        for low in range(0, max(len(rows.as_of), 1), size):
+            some, names = rows, slice(None)
+            if len(rows.as_of) > size:
+                some = rows.part(low, low + size)
+                names = slice(*np.searchsorted(row, (low, low + size)))
+            arguments = some.as_of, some.owners, plan.entity, self._state
+            asked = asked_of(row[names] - low, codes[names], *arguments)
+            where = plan, self._state, Behind(self._support), self._cursors
+            asking = Asking(some.changes, asked, some.moments, some.usual, *where)
+            high = low + len(some.as_of)
+            for columns, found in asking.tallied():
+                values[low:high, columns] = found.T
+            for column, feature in plan.features:
+                values[low:high, column] = ANSWERS[feature.aggregate](feature, asking)
+            parts.append(asking.behind)
+        return parts
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Changes, their moments and numbers, and the usual rate then."""
+
+    changes: Columns
+    as_of: Ints
+    owners: Ints
+    moments: Moments
+    usual: Floats
+
+    def part(self, low: int, high: int) -> _Rows:
+        """Some that follow one another."""
+        return _Rows(
+            self.changes.take(np.arange(low, min(high, len(self.as_of)))),
+            self.as_of[low:high],
+            self.owners[low:high],
+            self.moments.part(low, high),
+            self.usual[low:high],
         )
-        for name in parts[0].counts
-    }
-    words = {name: np.concatenate([part.words[name] for part in parts]) for name in parts[0].words}
-    return counts, words
-
-
-def _fill(
-    values: Floats,
-    features: tuple[Feature, ...],
-    changes: Columns,
-    as_of: Ints,
-    state: FeatureState,
-    support: bool,
-) -> Behind:
-    """Find every value of some changes; returns what is behind the rates."""
-    for column, feature in enumerate(features):
-        if feature.stream == "request":
-            values[:, column] = request.VALUES[feature.name](changes)
-        elif feature.stream == "place":
-            values[:, column] = request.LOCAL_VALUES[feature.name](changes, state.place)
-    owners = state.vocabulary("change").find(changes["change_id"])
-    moments = Moments(as_of, windows())
-    for segment in state.index.segments:
-        moments.ranks(segment)  # once for all entities
-    usual, behind = usual_rate(moments, owners, state), Behind(support)
-    read: dict[object, Named] = {}  # several entities read the same names
-    for plan in of_the_catalogue() if features is CATALOGUE else plans(features):
-        entity = ENTITIES[plan.entity]
-        if entity.read not in read:
-            read[entity.read] = entity.read(changes)
-        asked = asked_of(read[entity.read], as_of, owners, plan.entity, state)
-        asking = Asking(changes, asked, moments, usual, plan, state, behind)
-        for columns, found in asking.tallied():
-            values[:, columns] = found.T
-        for column, feature in plan.features:
-            values[:, column] = ANSWERS[feature.aggregate](feature, asking)
-    return behind

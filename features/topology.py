@@ -18,6 +18,7 @@ from features.columns import Columns
 from features.index import EventIndex
 from features.instants import MISSING
 from features.names import Vocabulary
+from features.nearby import related
 from features.segment import Events, Ints, distinct, spread
 
 MOST_RELATED = 64
@@ -225,29 +226,16 @@ class Topology:
 
         Parameters
         ----------
-        rows, codes, times : ndarray of int64, shape (n,)
-            Changes in ascending order, an item of each, and the moment.
+        rows, codes : ndarray of int64, shape (n,)
+            Changes in ascending order, and an item of each.
+        times : ndarray of int64, shape (changes,)
+            The moment of each change.
         hops : int
             1: what an item depends on, and what depends on it. 2: the same over one item between.
             Items that the change itself names are left out.
         """
-        query, other = self.hops[hops - 1].expand(codes, times)
-        row = rows[query]
-        several = np.bincount(rows, minlength=int(rows.max(initial=0)) + 1) > 1
-        many = several[row]
-        if not many.any():
-            return row, other
-        width = int(max(codes.max(), other.max())) + 2
-        own = (rows * width + codes)[several[rows]]
-        pairs = np.sort(row[many] * width + other[many])  # sorting beats numpy's hashed unique
-        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
-        own = np.sort(own)
-        place = np.minimum(np.searchsorted(own, pairs), len(own) - 1)
-        pairs = pairs[own[place] != pairs]
-        row = np.concatenate([row[~many], pairs // width])
-        other = np.concatenate([other[~many], pairs % width])
-        order = np.argsort(row, kind="stable")
-        return row[order], other[order]
+        one = self.hops[hops - 1]
+        return related(one.first, one.right, one.since, one.until, rows, codes, times)
 
     def dependents(self, codes: Ints, times: Ints) -> Ints:
         """Items that need any of some items, directly or over one other, each once."""

@@ -28,7 +28,7 @@ from features.progress import Progress, silent
 from features.records import Change
 from features.segment import Ints
 from features.state import FeatureState
-from features.table import build
+from features.table import Building
 from training.rows import Spine
 
 AT_ONCE = 10_000
@@ -120,10 +120,10 @@ def _moments(micros: Ints) -> Any:
     return pa.array(micros.astype("datetime64[us]"), _MOMENT)
 
 
-def answered(questions: Any, state: FeatureState) -> Any:
+def answered(questions: Any, building: Building) -> Any:
     """The rows of the table for a batch of questions."""
     as_of = questions.column("as_of").cast(pa.int64()).to_numpy()
-    table = build(columns_of(Change, [questions]), as_of, state, support=False)
+    table = building.add(columns_of(Change, [questions]), as_of)
     # The features stand side by side in memory already; NaN becomes null.
     found = {
         name: pa.array(table.values[:, n], from_pandas=True) for n, name in enumerate(table.names)
@@ -140,10 +140,10 @@ def build_here(
 ) -> None:
     """Build the table in this process, into one new Parquet file."""
     with drafted(out) as folder, pq.ParquetWriter(folder / out.name, TABLE) as writer:
-        done = 0
+        done, building = 0, Building(state, len(questions), support=False)
         progress("build", done, len(questions))
         for batch in questions.batches():
-            writer.write_batch(answered(batch, state))
+            writer.write_batch(answered(batch, building))
             done += len(batch)
             progress("build", done, len(questions))
 

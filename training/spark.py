@@ -24,6 +24,7 @@ from features.policy import LabelPolicy
 from features.progress import Progress, silent
 from features.saved import load, save
 from features.state import FeatureState
+from features.table import Building
 from training.build import TABLE, Questions, answered, drafted
 
 _MADE_FOR = "one build"
@@ -91,10 +92,12 @@ def build_there(
         questions.write(folder / "questions.parquet")
         index, policy, place = save(state, folder / "index", _MADE_FOR), state.policy, state.place
 
-        def task(batches: Iterator[Any]) -> Iterator[Any]:
-            return answers(batches, index, policy, place)
-
         count = partitions or spark.sparkContext.defaultParallelism * _TASKS_A_CORE
+        rows = len(questions) // count
+
+        def task(batches: Iterator[Any]) -> Iterator[Any]:
+            return answers(batches, rows, index, policy, place)
+
         asked = spark.read.parquet(f"file://{folder}/questions.parquet")
         # By range, not by hash: the files then follow one another like the rows of one file.
         parts = asked.repartitionByRange(count, *_BY).sortWithinPartitions(*_BY)
@@ -104,12 +107,12 @@ def build_there(
 
 
 def answers(
-    batches: Iterator[Any], index: Path, policy: LabelPolicy, place: Place
+    batches: Iterator[Any], rows: int, index: Path, policy: LabelPolicy, place: Place
 ) -> Iterator[Any]:
-    """One task: rows of the table for batches of questions."""
-    state = _opened(index, policy, place)
+    """One task: rows of the table for batches of questions, about so many in all."""
+    building = Building(_opened(index, policy, place), rows, support=False)
     for batch in batches:
-        yield answered(batch, state)
+        yield answered(batch, building)
 
 
 @cache

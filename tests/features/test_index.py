@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features import index
-from features.index import EventIndex, StreamIndex
+from features.index import Counted, Cursors, EventIndex, Moments, StreamIndex
 from features.instants import MISSING
 from features.overlap import OverlapIndex, Windows
 from features.segment import Events, Segment
@@ -200,6 +200,38 @@ def test_many_questions_are_answered_like_each_alone():
         part = slice(low, low + 500)
         alone = built.counts(codes[part], times[part], [None, 7], owners[part])
         assert all(np.array_equal(together[w][part], alone[w]) for w in (None, 7))
+
+
+STREAMS = Counted(ints([1, 1, 2]), np.array([True, False, True]), ints([0, 0, 1]), ints([0, 1, 1]),
+                  ints([0, 2]))  # fmt: skip
+"""Two windows without an owner's own events, one with them, and the last events of two streams."""
+
+
+@settings(max_examples=200)
+@given(
+    parts=st.lists(ADDED, min_size=1, max_size=3),
+    asked=st.lists(ASKED, min_size=1, max_size=4),
+    window=st.integers(0, 5),
+)
+def test_questions_in_order_of_time_are_answered_from_where_the_last_were(parts, asked, window):
+    built = index_of(parts[0])
+    for part in parts[1:]:
+        built.append({("asked", "x"): events_of(part)})
+    cursors = Cursors(STREAMS, 4, 4)
+    rows = sorted((row for one in asked for row in one), key=lambda row: row[1])
+    for low in range(0, len(rows), 3):
+        codes, times, owners = columns_of(rows[low : low + 3])
+        codes, row = np.repeat(codes, 2)[::-1], np.repeat(np.arange(len(codes)), 2)
+        moments = Moments(times, [None, window])
+        found = built.ask(STREAMS, codes, moments, owners, row, cursors)
+        expected = built.ask(STREAMS, codes, moments, owners, row)
+        assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+
+
+def test_streams_are_too_many_to_note_whose_events_were_passed():
+    many = np.arange(17)
+    with pytest.raises(ValueError, match="at most 16 streams"):
+        Cursors(Counted(many, many < 20, many, many * 0), 1, 1)
 
 
 # overlapping windows ------------------------------------------------------------------------------

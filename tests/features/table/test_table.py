@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import instants
+from features import instants, table
 from features.answers import EVIDENCE_SMOOTHING
 from features.catalogue import BY_NAME, CATALOGUE, NAMES, Feature
+from features.columns import Columns
 from features.history import History
 from features.policy import POLICIES
 from features.records import Change, Incident, Link
 from features.state import FeatureState
 from features.store import Store
-from features.table import FeatureTable, build
+from features.table import Building, FeatureTable, build
 from features.tallies import SMOOTHING
 
 COUNTED = [feature for feature in CATALOGUE if feature.aggregate != "value"]
@@ -47,6 +49,26 @@ def test_every_feature_is_what_its_declaration_says(
                 ):
                     wrong[feature.name, change.change_id] = (float(found), expected)
         assert wrong == {}
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_rows_in_the_order_of_time_are_those_of_each_alone(
+    data, histories, moments, policies, state_of, rows, differences
+):
+    facts, policy = data.draw(histories), data.draw(policies)
+    state = state_of(facts, policy)
+    changes = [fact for fact in facts if isinstance(fact, Change)]
+    as_of = data.draw(st.lists(moments, min_size=len(changes), max_size=len(changes)))
+    alone = rows(state, changes, as_of)
+    with mock.patch.multiple(table, MANY=1, CHUNK=3, OF_NEIGHBOURS=1):
+        assert differences(alone, rows(state, changes, as_of)) == {}
+        building = Building(state, len(changes))
+        # Moments that go back are answered, too.
+        for low in range(0, len(changes), 2):
+            part = Columns.from_records(Change, changes[low : low + 2])
+            times = np.array([instants.to_micros(at) for at in as_of[low : low + 2]], np.int64)
+            assert differences(alone.rows(low, low + 2), building.add(part, times)) == {}
 
 
 @settings(max_examples=30)

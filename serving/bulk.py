@@ -29,6 +29,7 @@ from serving.answers import (
     without_score,
 )
 from serving.contract import Answer, ChangeIn, Warned, plain
+from serving.late import overtaken
 from serving.moment import moment_of
 from serving.queue import keep_all, shadowed
 from serving.scorer import Scorer, revised
@@ -160,7 +161,13 @@ def _record(
         for change, one, values, answer in zip(changes, asked, rows, answers, strict=True)
     ]
     with scorer.store.write(ASKED, now=asked[0].now) as writer:
-        writer.add([one.record for one in asked])
+        marked = [one.record for change, one in zip(changes, asked, strict=True) if change.revision]
+        late = overtaken(writer, marked)
+        for answer, (_, _, body) in zip(answers, entries, strict=True):
+            if answer.change_id in late:
+                answer.warnings.append(late[answer.change_id])
+                body["answer"] = plain(answer)
+        writer.add([one.record for one in asked if one.record.change_id not in late])
         head = writer.append_all("score", entries)
         first = head.seq - len(entries) + 1
         keep_all(writer, first, answers, [one.record for one in asked])

@@ -28,6 +28,7 @@ from models.bundle import RiskModel
 from models.contrast import Contrast, Row, contrast, contrast_average
 from models.explanation import Explainer, heading
 from serving.contract import ChangeIn
+from serving.late import in_force
 from serving.problems import RefusedError
 from serving.scorer import Scorer
 
@@ -175,11 +176,12 @@ def _compared(model: RiskModel, this: Row, other: _Other) -> tuple[Contrast, int
 
 
 def _scored(store: Store, change_id: str) -> list[JournalEntry]:
-    return [
+    scores = [
         entry
         for entry in store.journal_entries(change_id=change_id)
         if entry.kind == "score" and entry.body["answer"]["status"] != "not_scored"
     ]
+    return in_force(scores)
 
 
 def _revision(entry: JournalEntry) -> str:

@@ -17,7 +17,10 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from features import instants
+from features.people import digest, plain
+from features.records import PERSON_FIELDS
 from features.store import Store
+from features.store.references import References
 from features.store.review import Review
 from serving.keys import Caller
 from serving.problems import RefusedError
@@ -139,7 +142,7 @@ def decide(
         state = writer.review.state(change_id)
         if state is None:
             raise _unknown()
-        _others_only(by, payloads)
+        _others_only(by, payloads, writer.references)
         _sufficient(asked, state)
         standing = _standing(writer.review, change_id)
         _first(asked, standing, if_match)
@@ -156,12 +159,14 @@ def _unknown() -> RefusedError:
     return RefusedError("not-found", "this change was never scored here")
 
 
-def _others_only(by: Caller, payloads: list[Mapping[str, Any]]) -> None:
-    for payload in payloads:
-        for field in ("requested_by", "implementer"):
-            if by.is_called(payload.get(field)):
-                part = "requested" if field == "requested_by" else "implements"
-                raise RefusedError("forbidden", f"who {part} a change does not decide about it")
+def _others_only(by: Caller, payloads: list[Mapping[str, Any]], references: References) -> None:
+    """Whether the caller is nobody the change names, be it by name or by an id of the ITSM's."""
+    own = {digest(name) for name in by.names if plain(name)}
+    for field in PERSON_FIELDS:
+        named = {name for payload in payloads if (name := payload.get(field))}
+        if any(map(by.is_called, named)) or references.people(named) & own:
+            part = "requested" if field == "requested_by" else "implements"
+            raise RefusedError("forbidden", f"who {part} a change does not decide about it")
 
 
 def _sufficient(asked: DecisionIn, state: Mapping[str, Any]) -> None:

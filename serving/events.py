@@ -16,6 +16,7 @@ import orjson
 
 from features.store.chain import JournalEntry
 from features.store.outbox import Outbox
+from serving.late import is_superseded
 
 SOURCE = "/change-risk"
 """Where events come from, if the service has no public address."""
@@ -115,7 +116,8 @@ def _scored(entry: JournalEntry, change_id: str, outbox: Outbox) -> Iterator[Tol
     }
     bands = frozenset(band for band in (answer["risk_band"], before) if band is not None)
     yield _told(entry, "change.scored", change_id, data, bands)
-    if text is not None and before != answer["risk_band"]:
+    news = text is not None and before != answer["risk_band"]
+    if news and not is_superseded(answer):
         yield _told(entry, "change.band_changed", change_id, data, bands)
 
 

@@ -114,7 +114,9 @@ def fault_of(entry: JournalEntry, seq: int, head: str) -> str | None:
 
 def hash_of(entry: JournalEntry) -> str:
     """The hash an entry must have, from all that it says."""
-    text = orjson.dumps(entry.body, option=orjson.OPT_SORT_KEYS).decode()
+    text = entry.text
+    if text is None:
+        text = orjson.dumps(entry.body, option=orjson.OPT_SORT_KEYS).decode()
     return chain_hash(
         entry.previous_hash,
         entry.seq,

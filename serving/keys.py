@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from features import instants
+from features.people import plain
 from features.store import Store
 from serving.access import MAY, ROLES
 
@@ -49,16 +50,17 @@ class Caller:
 
     def is_called(self, name: str | None) -> bool:
         """Whether a name on a record is the caller's, whatever its case and blanks."""
-        known = {_plain(own) for own in (self.name, *self.also)}
-        return name is not None and bool(name.strip()) and _plain(name) in known
+        known = {plain(own) for own in self.names}
+        return name is not None and bool(plain(name)) and plain(name) in known
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that the caller is called."""
+        return (self.name, *self.also)
 
     def signed(self) -> dict[str, str]:
         """The caller as the journal keeps it."""
         return {"key_id": self.key_id, "name": self.name, "role": self.role}
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.casefold().split())
 
 
 def create(

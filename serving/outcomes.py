@@ -52,7 +52,7 @@ class OutcomeIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    kind: Literal["started", "closed", "backed_out"]
+    kind: Literal["started", "closed", "backed_out", "canceled"]
     occurred_at: Moment = None
     code: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(text_or_none)] = (
         Field(default=None, description="Close code, such as successful.")
@@ -95,7 +95,8 @@ def report_incident(store: Store, said: IncidentIn, by: Caller, *, now: datetime
 def report_outcome(
     store: Store, change_id: str, said: OutcomeIn, by: Caller, *, now: datetime
 ) -> Taken:
-    """Take what happened to a change into the history; a closed one leaves the queue.
+    """Take what happened to a change into the history; one that is closed or withdrawn leaves the
+    queue.
 
     Raises
     ------

@@ -22,6 +22,7 @@ from features.store import Store
 from features.store.review import Selection
 from features.store.writing import Writer
 from serving.contract import Answer, ChangeIn, Recommendation
+from serving.late import SUPERSEDED
 from serving.problems import RefusedError
 
 MOST = 200
@@ -164,7 +165,7 @@ def entry(store: Store, change_id: str) -> QueueEntry | None:
 
 def keep(writer: Writer, seq: int, answer: Answer, record: Change) -> None:
     """Set a change's place in the queue to what an answer says, in the answer's transaction."""
-    writer.review.put_states([_state(seq, answer, record)])
+    keep_all(writer, seq, [answer], [record])
 
 
 def keep_all(
@@ -172,7 +173,14 @@ def keep_all(
 ) -> None:
     """The same for several answers, whose entries are numbered from ``first`` on."""
     pairs = enumerate(zip(answers, records, strict=True), start=first)
-    writer.review.put_states([_state(seq, answer, record) for seq, (answer, record) in pairs])
+    states = [
+        _state(seq, answer, record)
+        for seq, (answer, record) in pairs
+        if all(warning.code != SUPERSEDED for warning in answer.warnings)
+        or writer.review.state(answer.change_id) is None
+    ]
+    if states:
+        writer.review.put_states(states)
 
 
 def catch_up(store: Store, *, now: datetime) -> int:

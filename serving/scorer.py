@@ -33,6 +33,7 @@ from serving.answers import (
     without_score,
 )
 from serving.contract import Answer, ChangeIn, Warned, plain
+from serving.late import overtaken
 from serving.levers import Options
 from serving.moment import moment_of
 from serving.queue import keep, shadowed
@@ -261,7 +262,12 @@ class Scorer:
         }
         try:
             with self.store.write(ASKED, now=asked.now) as writer:
-                writer.add([asked.record])
+                late = overtaken(writer, [asked.record] if change.revision else []).values()
+                if late:
+                    answer.warnings.extend(late)
+                    body["answer"] = plain(answer)
+                else:
+                    writer.add([asked.record])
                 head = writer.append_journal(answer.score_id, "score", answer.change_id, body)
                 keep(writer, head.seq, answer, asked.record)
             self.wrote(writer)

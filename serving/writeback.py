@@ -20,6 +20,7 @@ from features.sources.connections import Connection
 from features.sources.patience import VendorError
 from features.store import Store
 from serving.contract import Answer
+from serving.late import SUPERSEDED
 
 KIND = "write_back"
 TOP = 3
@@ -184,9 +185,10 @@ def _latest(store: Store, kept: Mapping[str, Any]) -> tuple[dict[str, Answer], i
 
 
 def _worth_telling(answer: Answer) -> bool:
-    """A number, and of a change that is still to come."""
+    """A number, of the latest revision and of a change that is still to come."""
     begun = any(warning.code == "retrospective" for warning in answer.warnings)
-    return answer.incident_probability is not None and not begun
+    late = any(warning.code == SUPERSEDED for warning in answer.warnings)
+    return answer.incident_probability is not None and not begun and not late
 
 
 def _told(store: Store, system: str, change_id: str) -> Mapping[str, Any] | None:

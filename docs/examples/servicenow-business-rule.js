@@ -49,6 +49,11 @@
             gs.info('changerisk: no score for ' + current.getValue('number') + ': ' + answer.summary);
             return;
         }
+        for (var w = 0; w < answer.warnings.length; w++) {
+            if (answer.warnings[w].code == 'superseded') {
+                return; // a later update was scored before this one came
+            }
+        }
         var change = new GlideRecord('change_request');
         if (!change.get(current.getUniqueValue())) {
             return;

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from features import people
 from features.records import Change, ChangeEvent, Incident, Link, Record
 from features.sources import jira_text, vendor
 from features.sources.connections import Connection
@@ -33,6 +34,8 @@ _CHOICES = ("change_type", "declared_risk", "impact", "urgency", "priority")
 _NAMES = ("category", "change_model", "assignment_group")
 _PERSONS = ("requested_by", "implementer")
 _TIMES = ("submitted_at", "planned_start", "planned_end")
+_PERSON_IDS = ("accountId", "key", "name")
+_PERSON_NAMES = ("displayName", "emailAddress", "name", "key")
 
 
 class Issue:
@@ -55,6 +58,7 @@ class Issue:
         self.fields: Mapping[str, Any] = fields if isinstance(fields, dict) else {}
         self._connection = connection
         self._odd = odd
+        self._directory = names
         self._ids = {word(name): name for name in self.fields}
         given = content.get("names")
         own = given if isinstance(given, dict) else {}
@@ -97,10 +101,13 @@ class Issue:
         if isinstance(value, dict):
             if jira_text.is_document(value):
                 return vendor.text(jira_text.of_document(value))
-            keys = ("accountId", "key", "name") if field in _PERSONS else ("value", "name", "label")
+            keys = _PERSON_IDS if field in _PERSONS else ("value", "name", "label")
             for key in (*keys, "displayName", "title", "key", "id"):
                 if isinstance(value.get(key), (str, int)):
-                    return vendor.text(value[key])
+                    name = vendor.text(value[key])
+                    if name and field in _PERSONS:
+                        self._learn_person(name, value)
+                    return name
             self._odd.note("unreadable_value", field, f"{field} holds nothing that has a name")
             return None
         try:
@@ -108,6 +115,11 @@ class Issue:
         except TypeError:
             self._odd.note("unreadable_value", field, f"{field} holds no name")
             return None
+
+    def _learn_person(self, person_id: str, value: Mapping[str, Any]) -> None:
+        known_as = people.digests(value.get(key) for key in _PERSON_NAMES)
+        if known_as:
+            self._directory.learn(people.PERSON, people.reference_id(person_id), known_as)
 
     def prose(self, record: str, field: str) -> str | None:
         """A text in plain words, from wiki markup or a document."""
@@ -368,12 +380,15 @@ def delivery(
 
 
 def references(body: object) -> set[str]:
-    """Every field of a body and its issue's own id, so that their names can be looked up."""
+    """Fields and people of a body and its issue's own id, so that names can be looked up."""
     content = body.get("issue", body) if isinstance(body, dict) else None
     if not isinstance(content, dict):
         return set()
     fields = content.get("fields")
     found = {name for name in fields if len(name) < 100} if isinstance(fields, dict) else set()
+    for value in fields.values() if isinstance(fields, dict) else ():
+        ids = [value.get(key) for key in _PERSON_IDS] if isinstance(value, dict) else []
+        found |= {people.reference_id(one) for one in ids if isinstance(one, str)}
     if isinstance(content.get("id"), str | int):
         found.add(str(content["id"])[:100])
     return found

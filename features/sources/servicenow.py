@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from features import people
 from features.records import Change, ChangeEvent, Incident, Link, Record
 from features.sources.connections import Connection
 from features.sources.servicenow_rows import CHOICES, LINK, PROSE, SYS_ID, Row
@@ -195,7 +196,7 @@ def unwrapped(body: object) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def references(body: object) -> set[str]:
-    """Every id that a body refers to, so that their names can be looked up."""
+    """Every id that a body refers to, be it a person's, so that names can be looked up."""
     found: set[str] = set()
     waiting, steps = [body], 0
     while waiting and steps < 50_000:
@@ -211,7 +212,7 @@ def references(body: object) -> set[str]:
                 found.add(match.group(2))
             elif SYS_ID.fullmatch(value):
                 found.add(value)
-    return found
+    return found | {people.reference_id(one) for one in found}
 
 
 def _is_incident(row: Mapping[str, Any], envelope: Mapping[str, Any], read: Row) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from features import people
 from features.records import PERSON_FIELDS
 from features.sources import vendor
 from features.sources.connections import Connection
@@ -181,6 +182,9 @@ class Row:
             shown = cell.value or cell.display
             return words.get(vendor.word(shown), shown) if shown else None
         if field in PERSON_FIELDS:
+            if cell.ref_id and cell.display and cell.display != cell.ref_id:
+                known_as = people.digests([cell.display])
+                self._names.learn(people.PERSON, people.reference_id(cell.ref_id), known_as)
             return cell.ref_id or cell.shown  # an id says as much, and names nobody
         return self.name(column, cell)
 

@@ -19,7 +19,13 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True, kw_only=True)
 class JournalEntry:
-    """One line of the append-only journal."""
+    """One line of the append-only journal.
+
+    Parameters
+    ----------
+    text : str or None
+        The body as it stands in the store, letter by letter; None for an entry from elsewhere.
+    """
 
     seq: int
     entry_id: str
@@ -29,6 +35,7 @@ class JournalEntry:
     body: dict[str, Any]
     previous_hash: str
     hash: str
+    text: str | None = None
 
 
 class Head(NamedTuple):
@@ -72,4 +79,5 @@ def entry_of(row: sa.Row[Any]) -> JournalEntry:
         body=orjson.loads(row.body),
         previous_hash=row.previous_hash,
         hash=row.hash,
+        text=row.body,
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from datetime import datetime
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,6 +76,41 @@ def news(connection: sa.Connection, records: Sequence[Record]) -> list[Record]:
         choose = _new_states if record_type in STATES else _new_statements
         fresh |= choose(given, before, key)
     return [record for record in records if id(record) in fresh]
+
+
+def freed(connection: sa.Connection, gone: Sequence[ChangeEvent]) -> list[Change]:
+    """Revisions without a planned window of changes that were withdrawn, from then on.
+
+    A change that was revised after it was withdrawn was taken up again and keeps its window.
+    """
+    standing: dict[str, Change] = {}
+    for record in held(connection, Change, (event.change_id for event in gone)):
+        assert isinstance(record, Change)  # noqa: S101 - what was asked for
+        known = standing.get(record.change_id)
+        if known is None or record.known_at >= known.known_at:
+            standing[record.change_id] = record
+    found = []
+    for event in gone:
+        last = standing.get(event.change_id)
+        planned = last is not None and (last.planned_start or last.planned_end)
+        if last is None or not planned or last.known_at > event.known_at:
+            continue
+        since = max(event.known_at, last.known_at + timedelta(microseconds=1))
+        found.append(
+            replace(
+                last,
+                known_at=since,
+                revision=_after(last.revision),
+                planned_start=None,
+                planned_end=None,
+            )
+        )
+    return found
+
+
+def _after(mark: str) -> str:
+    """A mark that no earlier revision has."""
+    return str(int(mark) + 1) if mark.isascii() and mark.isdecimal() else f"{mark}-withdrawn"
 
 
 def _new_states(

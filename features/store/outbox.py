@@ -23,6 +23,9 @@ STATUSES = (WAITING, DELIVERED, DEAD)
 
 Values = Mapping[str, Any]
 
+_SUPERSEDED = '"code":"superseded"'
+"""In the body of a score whose revision came after a later one; no ticket's text can say it."""
+
 endpoint_place = sa.Table(
     "webhook_endpoint",
     metadata,
@@ -92,11 +95,14 @@ class Outbox:
             self._connection.execute(query, [dict(row) for row in rows])
 
     def score_before(self, change_id: str, seq: int) -> str | None:
-        """Body of the last score of a change before an entry; None for its first."""
+        """Body of the last score of a change before an entry; None for its first.
+
+        Scores of revisions that came after a later one do not count.
+        """
         query = (
             sa.select(journal.c.body)
             .where(journal.c.change_id == change_id, journal.c.kind == "score")
-            .where(journal.c.seq < seq)
+            .where(journal.c.seq < seq, ~journal.c.body.contains(_SUPERSEDED, autoescape=True))
             .order_by(journal.c.seq.desc())
         )
         return self._connection.scalar(query.limit(1))

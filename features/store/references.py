@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
+from features.people import PERSON, reference_id
 from features.store.schema import reference
 
 CHUNK = 500
@@ -30,6 +31,13 @@ class References:
                 (str(ref_id), str(name)) for ref_id, name in self._connection.execute(query)
             )
         return found
+
+    def people(self, ids: Iterable[str]) -> set[str]:
+        """Digests of the names of people, whichever ITSM knows them by these ids."""
+        query = sa.select(reference.c.name).where(
+            reference.c.kind == PERSON, reference.c.ref_id.in_(sorted(map(reference_id, ids)))
+        )
+        return {one for names in self._connection.scalars(query) for one in str(names).split()}
 
     def of_kind(self, system: str, kind: str) -> dict[str, str]:
         """All names of one kind by id, for kinds of which there are few."""

@@ -21,8 +21,9 @@ from features.store.schema import change_state, decision, feedback, journal, rec
 UNPLANNED_DAYS = 30
 """How long a change without a planned window counts as still to come after its last score."""
 
-ENDING = ("closed", "canceled", "backed_out")
-"""Events after which a change is not still to come."""
+ENDING = ("closed", "backed_out")
+"""Events after which a change is not still to come; one that was ``canceled`` is to come again once
+it is scored after that."""
 
 _LATE = 2**62
 """After every planned start."""
@@ -213,7 +214,10 @@ def _conditions(selection: Selection) -> list[sa.ColumnElement[bool]]:
         c.scored_at >= selection.now - UNPLANNED_DAYS * instants.DAY,
     )
     event = record_tables[ChangeEvent]
-    ended = sa.exists().where(event.c.change_id == c.change_id, event.c.kind.in_(ENDING))
+    withdrawn = sa.and_(event.c.kind == "canceled", event.c.known_at >= c.scored_at)
+    ended = sa.exists().where(
+        event.c.change_id == c.change_id, sa.or_(event.c.kind.in_(ENDING), withdrawn)
+    )
     found: list[sa.ColumnElement[bool]] = [~ended]
     if selection.starts_from is None and selection.starts_until is None:
         found.append(

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from features import instants
 from features.columns import RECORD_TYPES, Columns, kinds
 from features.history import History
-from features.records import Record
+from features.records import Change, ChangeEvent, Record
 from features.store.chain import GENESIS, Head, chain_hash
 from features.store.dialects import insert_into
-from features.store.news import news
+from features.store.news import freed, news
 from features.store.references import References
 from features.store.retention import Retention
 from features.store.review import Review
@@ -27,6 +27,12 @@ CHUNK = 5_000
 # Statements that every answer needs are built once: building one takes longer than running it.
 _NEW_ENTRY = journal.insert()
 _HEAD = sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
+_CHANGES = record_tables[Change]
+_REVISIONS = (
+    sa.select(_CHANGES.c.change_id, _CHANGES.c.revision)
+    .where(_CHANGES.c.change_id.in_(sa.bindparam("wanted", expanding=True)))
+    .order_by(_CHANGES.c.known_at, _CHANGES.c.batch)
+)
 
 
 @cache
@@ -61,9 +67,27 @@ class Writer:
         self.retention = Retention(connection)
         self.references = References(connection)
 
+    def standing_revisions(self, change_ids: Sequence[str]) -> dict[str, str]:
+        """Marks of the revisions of some changes that became known last; none for new changes."""
+        found: dict[str, str] = {}
+        for start in range(0, len(change_ids), 500):
+            some = {"wanted": change_ids[start : start + 500]}
+            found.update(
+                (str(k), str(mark)) for k, mark in self._connection.execute(_REVISIONS, some)
+            )
+        return found
+
     def add_news(self, records: Sequence[Record]) -> dict[str, int]:
-        """Store what is not on record yet in other words; see :mod:`features.store.news`."""
-        return self.add(news(self._connection, records))
+        """Store what is not on record yet in other words; see :mod:`features.store.news`.
+
+        A change that is withdrawn gives its planned window back: it gets a revision without one.
+        """
+        fresh = news(self._connection, records)
+        added = self.add(fresh)
+        gone = [one for one in fresh if isinstance(one, ChangeEvent) and one.kind == "canceled"]
+        if gone:
+            self.add(freed(self._connection, gone))
+        return added
 
     def add(
         self, records: Iterable[Record], progress: Callable[[int], None] | None = None

@@ -13,6 +13,7 @@ from serving import decisions, outcomes
 from serving.contract import ChangeIn
 from serving.decisions import Decisions
 from serving.keys import Caller
+from serving.late import in_force
 from serving.pages import change as parts
 from serving.pages.agenda import DECIDED, Filters
 from serving.pages.agenda_page import read_agenda
@@ -132,9 +133,10 @@ def _shown(
 ) -> dict[str, Any]:
     """Everything the template shows of a scored change."""
     clock, bands = desk.site.times(), desk.bands
-    last = scores[-1]
+    standing = in_force(scores)
+    last = standing[-1]
     payload, answer = last.body["payload"], last.body["answer"]
-    given = next((e for e in reversed(scores) if e.body["answer"]["incident_probability"]), None)
+    given = next((e for e in reversed(standing) if e.body["answer"]["incident_probability"]), None)
     answer = answer if given is None else given.body["answer"]
     stale = given is not None and given is not last
     own = parts.own_bar(

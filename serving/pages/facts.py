@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -112,7 +112,7 @@ class Facts:
         table, row = found
         record = table.record(row)
         assert isinstance(record, Change)  # noqa: S101 - it is a table of changes
-        closed = self._events(change_id, "closed")
+        closed = self._events(change_id, "closed") or self._withdrawn(record)
         return ChangeFact(
             change_id=change_id,
             title=record.short_description,
@@ -123,6 +123,13 @@ class Facts:
             ended_at=None if closed is None else closed.occurred_at,
             backed_out=self._events(change_id, "backed_out") is not None,
         )
+
+    def _withdrawn(self, change: Change) -> ChangeEvent | None:
+        """How a change was withdrawn; None for one that was not, or was taken up again."""
+        event = self._events(change.change_id, "canceled")
+        if event is None or (change.planned_start and change.known_at > event.known_at):
+            return None
+        return replace(event, code="canceled")
 
     def _events(self, change_id: str, kind: str) -> ChangeEvent | None:
         """The last event of a kind that a change had."""

@@ -57,6 +57,21 @@ def test_an_empty_journal_holds(tmp_path: Path) -> None:
     assert (found.entries, found.head, found.fault) == (0, GENESIS, None)
 
 
+def test_every_letter_of_a_body_counts(url: str) -> None:
+    """Also the last digit of a number that says no more, and a letter's case in an escape."""
+    store = Store(url)
+    with store.write("score", now=wall_clock()) as writer:
+        writer.append_journal("last", "score", "C9", {"p": 0.026540852713628136, "t": "\x1f"})
+    store.close()
+    for before, after in (("28136", "28137"), ("\\u001f", "\\u001F"), (":", ": ")):
+        swap = "UPDATE journal SET body = replace(body, '{}', '{}') WHERE entry_id = 'last'"
+        assert (
+            edited(url, swap.format(before, after)).fault
+            == f"entry {ENTRIES + 1} (last) was changed"
+        )
+        assert edited(url, swap.format(after, before)).fault is None
+
+
 OTHER_NUMBER = """UPDATE journal SET body = replace(body, '"n":2', '"n":7') WHERE seq = 3"""
 RENUMBER = "UPDATE journal SET seq = seq - 1 WHERE seq > 3"
 SWAP = (

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.records import ChangeEvent, Incident, Link
+from features.records import Change, ChangeEvent, Incident, Link
 from features.sources.connections import NAME
 from serving.kept import MOST, Kept, blank_people
 
@@ -129,6 +129,70 @@ def test_a_canceled_change_is_recorded_and_not_scored(service: Any, how: dict[st
     service.clock.now += timedelta(minutes=1)
     posted(service, change_row("CHG4", **how))
     assert (service.store.load()[ChangeEvent]["change_id"] == "CHG4").sum() == 1
+
+
+def queued(service: Any, change_id: str) -> bool:
+    items = service.ask("GET", "/v1/changes", params={"limit": 200}).json()["items"]
+    return change_id in {item["change_id"] for item in items}
+
+
+def met(service: Any, number: str, **row: object) -> set[str]:
+    service.clock.now += timedelta(seconds=1)
+    answer = posted(service, change_row(number, **row)).json()
+    return {found["change_id"] for found in answer["collisions"]}
+
+
+def test_a_withdrawn_change_gives_its_window_back_until_it_is_taken_up_again(
+    service: Any, person_of: Any
+) -> None:
+    posted(service, change_row("CHG40", sys_mod_count="3"))
+    assert "CHG40" in met(service, "CHG41")
+    service.clock.now += timedelta(minutes=1)
+    posted(service, change_row("CHG40", sys_mod_count="4", state="4"))
+    assert not queued(service, "CHG40")
+    assert "CHG40" not in met(service, "CHG41", sys_mod_count="7")
+    service.clock.now += timedelta(minutes=1)
+    late = posted(service, change_row("CHG40", sys_mod_count="3")).json()
+    assert "superseded" in {warning["code"] for warning in late["warnings"]}
+    assert not queued(service, "CHG40")
+    read = person_of(service, "approver")
+    assert "withdrawn" in read("/changes/CHG40").lower()
+    posted(service, change_row("CHG40", sys_mod_count="5", state="-5"))
+    assert queued(service, "CHG40")
+    assert "CHG40" in met(service, "CHG41", sys_mod_count="8")
+    assert "withdrawn" not in read("/changes/CHG40").lower()
+
+
+def test_an_issue_taken_up_again_as_it_was_has_its_window_again(service: Any) -> None:
+    body = example("jira-webhook")
+    fields = body["issue"]["fields"]
+    fields["Change start date"] = "2025-06-05T22:00:00.000+0000"
+    posted(service, body, PATHS[1])
+    service.clock.now += timedelta(minutes=1)
+    status, fields["status"] = fields["status"], {"name": "Canceled"}
+    assert posted(service, body, PATHS[1]).json()["status"] == "not_scored"
+    service.clock.now += timedelta(minutes=1)
+    fields["status"] = status
+    again = posted(service, body, PATHS[1]).json()
+    assert again["revision"] == "3", "withdrawn, it had a revision of its own"
+    table = service.store.load()[Change]
+    starts = [
+        (table.record(row).revision, table.record(row).planned_start is not None)
+        for row in range(len(table))
+        if table["change_id"][row] == "CHG-412"
+    ]
+    assert starts == [("1", True), ("2", False), ("3", True)]
+
+
+def test_a_change_can_be_withdrawn_without_a_webhook(service: Any, ticket: Any) -> None:
+    body = ticket()
+    service.score(body)
+    service.clock.now += timedelta(minutes=1)
+    path = f"/v1/changes/{body['change_id']}/outcome"
+    taken = service.ask("POST", path, json={"kind": "canceled"}, role="service")
+    assert (taken.status_code, taken.json()["recorded"]) == (201, {"change_event": 1})
+    assert not queued(service, body["change_id"])
+    assert service.ask("POST", path, json={"kind": "canceled"}).status_code == 200, "no news"
 
 
 def test_jira_counts_revisions_by_content(service: Any) -> None:

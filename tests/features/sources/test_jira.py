@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features import people
 from features.records import Change, ChangeEvent, Incident, Link
 from features.sources.connections import NAME, load
 from features.sources.jira import delivery, references
@@ -100,7 +101,9 @@ def test_names_may_come_with_the_issue() -> None:
     found = read(body, {})
     assert found.change == EXPECTED
     learnt = {reference.ref_id: reference.name for reference in found.references}
-    assert learnt == {**NAMES, "184233": "CHG-412"}
+    ana = people.reference_id("557058:1f…")
+    assert learnt == {**NAMES, "184233": "CHG-412", ana: people.digest("Ana Ruiz")}
+    assert ana in references(body)
     beside = {**example("webhook"), "names": NAMES}
     assert read(beside, {}).change == EXPECTED
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features import people
 from features.records import FORBIDDEN_FIELDS, Change, ChangeEvent, Incident, Link
 from features.sources.connections import NAME, load
 from features.sources.servicenow import delivery, references
@@ -88,9 +89,12 @@ def test_every_serialisation_gives_the_same_change(name: str, in_berlin: Any) ->
 def test_names_are_learnt_from_where_they_are_given(name: str, in_berlin: Any) -> None:
     found = delivery(example(name), in_berlin, {}, now=NOW)
     assert found.change == EXPECTED
-    learnt = {reference.ref_id: reference.name for reference in found.references}
+    learnt = {ref.ref_id: ref.name for ref in found.references if ref.kind != people.PERSON}
     assert learnt == NAMES
-    assert "Ana Ruiz" not in learnt.values()
+    persons = {ref.ref_id: ref.name for ref in found.references if ref.kind == people.PERSON}
+    assert EXPECTED.requested_by is not None
+    assert persons == {people.reference_id(EXPECTED.requested_by): people.digest("ana  RUIZ")}
+    assert "Ruiz" not in repr(found.references)
 
 
 def test_links_may_be_left_out() -> None:

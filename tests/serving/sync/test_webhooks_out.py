@@ -140,14 +140,16 @@ def courier(store: Store, receiver: Receiver, clock: Clock) -> Callable[..., Cou
     return courier
 
 
-def score(store: Store, change_id: str, band: str | None, number: int = 0) -> str:
+def score(
+    store: Store, change_id: str, band: str | None, number: int = 0, *, warnings: Any = ()
+) -> str:
     """A score's journal entry, as the service writes it."""
     entry_id = f"{change_id}-{number}-{band}"
     answer = {
         "score_id": entry_id, "revision": "1", "status": "scored", "incident_probability": 0.1,
         "base_rate": 0.05, "times_base_rate": 2.0, "risk_band": band, "percentile": 90,
         "summary": "About 10 in 100.", "recommendation": {"route": "cab", "reasons": ["x"]},
-        "model": {"name": "change-risk", "version": "1"},
+        "model": {"name": "change-risk", "version": "1"}, "warnings": list(warnings),
     }  # fmt: skip
     body = {"payload": {"short_description": "private text"}, "answer": answer}
     with store.write("score", now=NOW) as writer:
@@ -199,6 +201,20 @@ def test_scores_decisions_and_promotions_are_told(
     assert events[5]["data"] == {"version": "2", "before": "1", "by": "Bo", "reason": "better"}
     assert b"private text" not in b"".join(body for _, body in receiver.got)
     assert statuses(store) == {WAITING: 0, DELIVERED: 6, DEAD: 0}
+
+
+def test_a_revision_that_came_after_a_later_one_moves_no_band(
+    store: Store, receiver: Receiver, courier: Callable[..., Courier]
+) -> None:
+    one = courier()
+    score(store, "C1", "high")
+    late = {"code": "superseded", "field": "revision", "text": "Revision 2 stands"}
+    score(store, "C1", "low", 1, warnings=[late])
+    score(store, "C1", "high", 2)
+    drained(one)
+    events = receiver.events()
+    assert [event["type"] for event in events] == ["changerisk.change.scored.v1"] * 3
+    assert [event["data"]["previous_band"] for event in events] == [None, "high", "high"]
 
 
 def test_events_are_cloudevents(

@@ -75,6 +75,14 @@ def told(
     return told
 
 
+def test_a_revision_that_came_after_a_later_one_is_not_written(
+    servicenow: Any, opened: Store, told: Any
+) -> None:
+    late = [{"code": "superseded", "field": "revision", "text": "Revision 2 stands"}]
+    scored(opened, answer("CHG1", "s2", "high"), answer("CHG1", "s1", "low", warnings=late))
+    assert [entry["score_id"] for entry in told().written] == ["s2"]
+
+
 def test_own_fields_and_one_note_are_written(servicenow: Any, opened: Store, told: Any) -> None:
     scored(opened, answer("CHG1", "s1"))
     assert [entry["change_id"] for entry in told().written] == ["CHG1"]

@@ -14,6 +14,7 @@ from features.request import words
 from features.sentences import number, spoken_moment, within
 from features.store.chain import JournalEntry
 from models.bands import Bands
+from serving.late import is_superseded
 from serving.policy import BAND_WORDS
 
 MOVED_LEAST = 0.05
@@ -86,7 +87,8 @@ def revisions(
     found, before = [], None
     for entry in entries:
         found.append(_revision(None if before is None else before.body, entry.body, bands, zone))
-        before = entry
+        if before is None or not is_superseded(entry.body["answer"]):
+            before = entry
     return found[::-1]
 
 
@@ -97,8 +99,20 @@ def _revision(
     zone: tzinfo,
 ) -> RevisionOut:
     answer = after["answer"]
+    if before is not None and is_superseded(answer):  # nothing changed to what it says
+        came = say(
+            "Came after a later revision, which stands: {score}", score=_spoken(answer, bands)
+        )
+        return _told_so(answer, came, [], [])
     fields = [] if before is None else _fields(before["payload"], after["payload"], zone)
     factors = [] if before is None else _factors(before["answer"], answer)
+    text = _sentence(None if before is None else before["answer"], answer, fields, bands)
+    return _told_so(answer, text, fields, factors)
+
+
+def _told_so(
+    answer: Mapping[str, Any], text: str, fields: list[FieldMoved], factors: list[FactorMoved]
+) -> RevisionOut:
     return RevisionOut(
         score_id=answer["score_id"],
         revision=answer["revision"],
@@ -106,7 +120,7 @@ def _revision(
         incident_probability=answer["incident_probability"],
         risk_band=answer["risk_band"],
         model_version=_version(answer),
-        text=_sentence(None if before is None else before["answer"], answer, fields, bands),
+        text=text,
         fields=fields,
         factors=factors,
     )

@@ -33,9 +33,15 @@ def test_a_late_revision_is_scored_and_the_later_one_stands(
     detail = shared.ask("GET", f"/v1/changes/{body['change_id']}").json()
     assert detail["current"] == before
     assert [each["revision"] for each in detail["scores"]] == ["7", "9"], "both are on record"
+    told = detail["revisions"][0]
+    assert told["text"].startswith("Came after a later revision, which stands: ")
+    assert (told["fields"], told["factors"]) == ([], [])
+    again = shared.ask("POST", "/v1/score", json={**body, "revision": "10"}).json()
+    newest = shared.ask("GET", f"/v1/changes/{body['change_id']}").json()["revisions"][0]
+    assert (newest["score_id"], newest["fields"]) == (again["score_id"], []), "as the 9th was"
     changes = shared.store.load()[Change]
     mine = changes["change_id"] == body["change_id"]
-    assert changes["revision"][mine].tolist() == ["9"], "it stood before, nobody knows when"
+    assert set(changes["revision"][mine]) == {"9", "10"}, "it stood before, nobody knows when"
     assert shared.ask("GET", f"/v1/scores/{answer['score_id']}").json() == answer
 
 

@@ -36,6 +36,7 @@ from serving.contract import (
     Warned,
 )
 from serving.journal import digest
+from serving.late import Place
 from serving.levers import Options, best
 from serving.policy import UNREADABLE, recommend
 
@@ -206,6 +207,17 @@ def _answer(asked: Asked, registered: Registered | None, **said: object) -> Answ
         links={"change": f"/v1/changes/{quote(record.change_id, safe='')}"},
         **said,  # type: ignore[arg-type]
     )
+
+
+def settled(answer: Answer, place: Place) -> Answer:
+    """The answer as it is kept: with the revision's mark, and what is odd about its place."""
+    record = place.record
+    if record.revision != answer.revision:
+        said = {"revision": record.revision, "input_hash": _input_hash(record, answer.as_of)}
+        answer = answer.model_copy(update=said)
+    if place.late is not None:
+        answer.warnings.append(place.late)
+    return answer
 
 
 def unknown_factor(group: str) -> Warned:

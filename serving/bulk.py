@@ -22,6 +22,7 @@ from models.bands import BOARD
 from models.registry import Registered
 from serving.answers import (
     Asked,
+    settled,
     unknown_factor,
     waited_in_vain,
     with_number,
@@ -29,7 +30,7 @@ from serving.answers import (
     without_score,
 )
 from serving.contract import Answer, ChangeIn, Warned, plain
-from serving.late import overtaken
+from serving.late import Place, placed
 from serving.moment import moment_of
 from serving.queue import keep_all, shadowed
 from serving.scorer import Scorer, revised
@@ -78,8 +79,7 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
             registered = scorer.registered
             if registered is None:
                 answers = [without_score(one, None, without_model()) for one in asked]
-                _record(scorer, changes, asked, [None] * len(asked), answers)
-                return answers
+                return _record(scorer, changes, asked, [None] * len(asked), answers)
             if state is None:
                 return [without_score(one, registered, waited_in_vain()) for one in asked]
             table = build(
@@ -88,11 +88,10 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
                 state,
             )
             answers = _answers(asked, table, registered)
-            _record(scorer, changes, asked, table.values.tolist(), answers)
+            return _record(scorer, changes, asked, table.values.tolist(), answers)
     except StoreError as error:
         _log.error("the store could not be used: %s", error)
         return [_unrecorded(scorer, change, now) for change in changes]
-    return answers
 
 
 def _unrecorded(scorer: Scorer, change: ChangeIn, now: datetime) -> Answer:
@@ -141,8 +140,10 @@ def _record(
     asked: Sequence[Asked],
     rows: Sequence[list[float] | None],
     answers: Sequence[Answer],
-) -> None:
-    """Keep all payloads, features, answers and places in the queue, or none of them."""
+) -> list[Answer]:
+    """Keep all payloads, features, answers and places in the queue, or none of them; the answers as
+    they were kept.
+    """
     entries = [
         (
             answer.score_id,
@@ -161,14 +162,17 @@ def _record(
         for change, one, values, answer in zip(changes, asked, rows, answers, strict=True)
     ]
     with scorer.store.write(ASKED, now=asked[0].now) as writer:
-        marked = [one.record for change, one in zip(changes, asked, strict=True) if change.revision]
-        late = overtaken(writer, marked)
-        for answer, (_, _, body) in zip(answers, entries, strict=True):
-            if answer.change_id in late:
-                answer.warnings.append(late[answer.change_id])
-                body["answer"] = plain(answer)
-        writer.add([one.record for one in asked if one.record.change_id not in late])
+        records = [one.record for one in asked]
+        places = placed(writer, records, [change.revision is not None for change in changes])
+        answers = [settled(*pair) for pair in zip(answers, places, strict=True)]
+        for answer, place, record, (_, _, body) in zip(
+            answers, places, records, entries, strict=True
+        ):
+            if place != Place(record):
+                body |= {"revision": answer.revision, "answer": plain(answer)}
+        writer.add([place.record for place in places if place.late is None])
         head = writer.append_all("score", entries)
         first = head.seq - len(entries) + 1
-        keep_all(writer, first, answers, [one.record for one in asked])
+        keep_all(writer, first, answers, [place.record for place in places])
     scorer.wrote(writer)
+    return answers

@@ -7,11 +7,13 @@ queue, for decisions, and for what other systems are told.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from features.language import say
 from features.records import Change
 from features.store.chain import JournalEntry
+from features.store.rows import to_row
 from features.store.writing import Writer
 from serving.contract import Warned
 
@@ -19,20 +21,49 @@ SUPERSEDED = "superseded"
 """Code of the warning that a later revision was on record when this one came."""
 
 
-def overtaken(writer: Writer, records: Sequence[Change]) -> dict[str, Warned]:
-    """Those of some changes, by id, whose later revision is on record already.
+@dataclass(frozen=True)
+class Place:
+    """Where a revision stands among those on record when it is written down.
 
-    Only whole numbers tell which of two revisions is the later one.
+    Parameters
+    ----------
+    record : Change
+        The revision; with the next mark where another one got the same at the same time.
+    late : Warned or None
+        The warning that a later one is on record already.
     """
-    numbers = {record.change_id: _number(record.revision) for record in records}
-    marks = writer.standing_revisions([name for name in numbers if numbers[name] is not None])
-    found = {}
-    for change_id, mark in marks.items():
-        came, standing = numbers[change_id], _number(mark)
-        if came is not None and standing is not None and standing > came:
-            text = say("Revision {later} was known before this one came, and stands", later=mark)
-            found[change_id] = Warned(code=SUPERSEDED, field="revision", text=text)
-    return found
+
+    record: Change
+    late: Warned | None = None
+
+
+def placed(writer: Writer, records: Sequence[Change], marked: Sequence[bool]) -> list[Place]:
+    """The places of the revisions of different changes, in the transaction that keeps them.
+
+    Parameters
+    ----------
+    marked : sequence of bool
+        Whether whoever sent it numbered it; only whole numbers tell which one is the later.
+    """
+    standing = writer.standing_revisions([record.change_id for record in records])
+    return [
+        _placed(record, is_marked, standing.get(record.change_id))
+        for record, is_marked in zip(records, marked, strict=True)
+    ]
+
+
+def _placed(record: Change, is_marked: bool, standing: tuple[str, bytes] | None) -> Place:
+    mark, identity = standing or ("", b"")
+    came, last = _number(record.revision), _number(mark)
+    if came is None or last is None or last < came:
+        return Place(record)
+    if not is_marked:
+        same = to_row(record)["identity"] == identity
+        return Place(record if same else replace(record, revision=str(last + 1)))
+    if last == came:
+        return Place(record)
+    text = say("Revision {later} was known before this one came, and stands", later=mark)
+    return Place(record, Warned(code=SUPERSEDED, field="revision", text=text))
 
 
 def _number(mark: str) -> int | None:

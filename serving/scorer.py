@@ -27,13 +27,14 @@ from models.registry import Registered
 from serving.answers import (
     Asked,
     Scored,
+    settled,
     waited_in_vain,
     with_score,
     without_model,
     without_score,
 )
 from serving.contract import Answer, ChangeIn, Warned, plain
-from serving.late import overtaken
+from serving.late import Place, placed
 from serving.levers import Options
 from serving.moment import moment_of
 from serving.queue import keep, shadowed
@@ -262,14 +263,14 @@ class Scorer:
         }
         try:
             with self.store.write(ASKED, now=asked.now) as writer:
-                late = overtaken(writer, [asked.record] if change.revision else []).values()
-                if late:
-                    answer.warnings.extend(late)
-                    body["answer"] = plain(answer)
-                else:
-                    writer.add([asked.record])
+                (place,) = placed(writer, [asked.record], [change.revision is not None])
+                if place != Place(asked.record):
+                    answer = settled(answer, place)
+                    body |= {"revision": answer.revision, "answer": plain(answer)}
+                if place.late is None:
+                    writer.add([place.record])
                 head = writer.append_journal(answer.score_id, "score", answer.change_id, body)
-                keep(writer, head.seq, answer, asked.record)
+                keep(writer, head.seq, answer, place.record)
             self.wrote(writer)
         except StoreError as error:
             _log.error("the answer could not be recorded: %s", error)

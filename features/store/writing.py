@@ -29,7 +29,7 @@ _NEW_ENTRY = journal.insert()
 _HEAD = sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
 _CHANGES = record_tables[Change]
 _REVISIONS = (
-    sa.select(_CHANGES.c.change_id, _CHANGES.c.revision)
+    sa.select(_CHANGES.c.change_id, _CHANGES.c.revision, _CHANGES.c.identity)
     .where(_CHANGES.c.change_id.in_(sa.bindparam("wanted", expanding=True)))
     .order_by(_CHANGES.c.known_at, _CHANGES.c.batch)
 )
@@ -67,14 +67,13 @@ class Writer:
         self.retention = Retention(connection)
         self.references = References(connection)
 
-    def standing_revisions(self, change_ids: Sequence[str]) -> dict[str, str]:
-        """Marks of the revisions of some changes that became known last; none for new changes."""
-        found: dict[str, str] = {}
+    def standing_revisions(self, change_ids: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+        """Mark and identity of the revisions of some changes that became known last."""
+        found: dict[str, tuple[str, bytes]] = {}
         for start in range(0, len(change_ids), 500):
             some = {"wanted": change_ids[start : start + 500]}
-            found.update(
-                (str(k), str(mark)) for k, mark in self._connection.execute(_REVISIONS, some)
-            )
+            for change_id, mark, identity in self._connection.execute(_REVISIONS, some):
+                found[str(change_id)] = (str(mark), bytes(identity))
         return found
 
     def add_news(self, records: Sequence[Record]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from features.records import Change
+from features.store import Store
 
 Ticket = Callable[..., Any]
 
@@ -84,3 +85,33 @@ def test_a_late_revision_of_a_change_never_scored_is_shown(shared: Any, ticket: 
     assert "superseded" in codes(answer)
     current = shared.ask("GET", f"/v1/changes/{body['change_id']}").json()["current"]
     assert current["score_id"] == answer["score_id"]
+
+
+@pytest.mark.parametrize("path", ["/v1/score", "/v1/score/batch?explain=none"])
+def test_two_edits_at_once_are_two_revisions(
+    shared: Any, ticket: Ticket, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker writes its own after this one has looked which mark is free."""
+    body = ticket()
+    read = Store.latest_revision
+
+    def overtaken(self: Store, change_id: str) -> Any:
+        found = read(self, change_id)
+        monkeypatch.undo()
+        other = Change(change_id=change_id, known_at=shared.clock.now, revision="2", urgency="1")
+        with self.write("score", now=shared.clock.now) as writer:
+            writer.add([other])
+        return found
+
+    shared.score(body)
+    monkeypatch.setattr(Store, "latest_revision", overtaken)
+    edit = {**body, "urgency": "2"}
+    given = shared.ask("POST", path, json=[edit] if "batch" in path else edit).json()
+    answer = given["items"][0]["answer"] if "batch" in path else given
+    assert (answer["revision"], "superseded" in codes(answer)) == ("3", False)
+    assert shared.ask("GET", f"/v1/scores/{answer['score_id']}").json() == answer
+    current = shared.ask("GET", f"/v1/changes/{body['change_id']}").json()["current"]
+    assert (current["revision"], current["score_id"]) == ("3", answer["score_id"])
+    changes = shared.store.load()[Change]
+    mine = changes["change_id"] == body["change_id"]
+    assert sorted(changes["revision"][mine]) == ["1", "2", "3"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 KEPT = "rejected/webhooks"
 """Where refused bodies are kept, under the home."""
 
+BEFORE_ALL = "0"
+"""Mark of a revision that came late from a vendor that does not number them."""
+
 Read = Callable[..., Delivery]
 
 
@@ -42,14 +45,11 @@ class Vendor:
         ``(body, connection, names, *, now)`` to what it says.
     references : callable
         Ids in a body whose names are needed to read it.
-    numbers_revisions : bool
-        Whether it numbers its revisions; else the service counts them by their content.
     """
 
     name: str
     read: Read
     references: Callable[[object], set[str]]
-    numbers_revisions: bool = False
 
 
 VENDORS: dict[str, Vendor] = {
@@ -59,7 +59,6 @@ VENDORS: dict[str, Vendor] = {
             name="servicenow",
             read=servicenow.delivery,
             references=servicenow.references,
-            numbers_revisions=True,
         ),
         Vendor(name="jira", read=jira.delivery, references=jira.references),
         Vendor(name="rt", read=rt.delivery, references=rt.references),
@@ -169,7 +168,7 @@ class Inbox:
                 _record(store, vendor, delivery, now)
             except StoreError as error:  # the answer will say whether it could be recorded
                 _log.error("facts of a webhook could not be stored: %s", error)
-        change = _asked(delivery.change, vendor, odd)
+        change = _asked(delivery.change, delivery, odd)
         if delivery.withdrawn:
             text = "The change was cancelled or deleted: there is nothing to score."
             return self._runtime.unscored(change, Warned(code="withdrawn", text=text))
@@ -199,10 +198,15 @@ def _record(store: Store, vendor: Vendor, delivery: Delivery, now: datetime) -> 
     return {name: count for name, count in added.items() if count}
 
 
-def _asked(change: Change, vendor: Vendor, odd: list[Warned]) -> Delivered:
-    body: Mapping[str, object] = orjson.loads(neutral(change))
-    if not vendor.numbers_revisions:
-        body = {name: value for name, value in body.items() if name != "revision"}
+def _asked(change: Change, delivery: Delivery, odd: list[Warned]) -> Delivered:
+    """The change to be scored; where the vendor does not number its revisions the service counts
+    them by their content, and one that comes late stands before all of those.
+    """
+    body: dict[str, object] = orjson.loads(neutral(change))
+    if delivery.late:
+        body["revision"] = BEFORE_ALL
+    elif not delivery.numbered:
+        del body["revision"]
     asked = Delivered.model_validate(body)
     asked._odd = odd
     return asked

@@ -7,7 +7,7 @@ the issue itself, or the site's field list, which a synchronisation keeps.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from features import people
@@ -18,6 +18,12 @@ from features.sources.vendor import Delivery, DeliveryError, Directory, Oddities
 
 FIELD = "field"
 """Kind of a reference that gives a field's name by its id."""
+
+UPDATED = "updated"
+"""Kind of a reference that gives the moment of the last update seen of a change by its key."""
+
+AHEAD = timedelta(minutes=5)
+"""How far a site's clock may be ahead of ours; a later moment says nothing of the order."""
 
 ISSUE = "issue"
 """Kind of a reference that gives an issue's key by its id."""
@@ -355,13 +361,16 @@ def delivery(
         names.learn(ISSUE, str(content["id"])[:100], key)
     records: list[Record] = []
     made: Change | None = None
-    withdrawn = False
+    withdrawn = late = False
     if is_type(issue, connection.wanted("incident_types")):
         created = issue.moment("change", "submitted_at")
         if created is not None and created < now:
             records.append(incident(issue, key, known_at=created, resolved=False))
         records.append(incident(issue, key, known_at=now))
         records += links(content, key, connection, is_change=False, known_at=now)
+    elif _is_late(issue, key, names, now):
+        made = change(issue, key, known_at=now)
+        late = True
     else:
         made = change(issue, key, known_at=now)
         records += events(issue, key, connection, known_at=now)
@@ -376,7 +385,24 @@ def delivery(
         records=tuple(records),
         oddities=tuple(odd),
         references=tuple(names.learnt.values()),
+        late=late,
     )
+
+
+def _is_late(issue: Issue, key: str, names: Directory, now: datetime) -> bool:
+    """Whether a later update of the change was seen before this one; else it is remembered."""
+    moment = vendor.iso_time(issue.fields.get("updated"))
+    if moment is None or moment > now + AHEAD:
+        return False
+    seen = vendor.iso_time(names.name(_updated(key)) or "")
+    if seen is not None and moment < seen:
+        return True
+    names.learn(UPDATED, _updated(key), moment.isoformat())
+    return False
+
+
+def _updated(key: str) -> str:
+    return f"{UPDATED}:{key}"
 
 
 def references(body: object) -> set[str]:
@@ -391,4 +417,6 @@ def references(body: object) -> set[str]:
         found |= {people.reference_id(one) for one in ids if isinstance(one, str)}
     if isinstance(content.get("id"), str | int):
         found.add(str(content["id"])[:100])
+    if isinstance(content.get("key"), str):
+        found.add(_updated(content["key"].strip()[:200]))
     return found

@@ -168,6 +168,7 @@ def delivery(
         records=kept.records,
         oddities=tuple(odd),
         references=tuple(names.learnt.values()),
+        numbered=read.named("change", "revision") is not None,
     )
 
 

@@ -111,6 +111,10 @@ class Delivery:
         Further facts: incidents, links, events.
     number : str
         The number of the record it is about.
+    numbered : bool
+        Whether the vendor gives the revision's number.
+    late : bool
+        A later state of the change came before.
     """
 
     number: str
@@ -119,6 +123,8 @@ class Delivery:
     records: tuple[Record, ...] = ()
     oddities: tuple[Oddity, ...] = ()
     references: tuple[Reference, ...] = ()
+    numbered: bool = False
+    late: bool = False
 
 
 def text(value: object) -> str | None:

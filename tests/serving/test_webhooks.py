@@ -205,6 +205,40 @@ def test_jira_counts_revisions_by_content(service: Any) -> None:
     assert [first["revision"], same["revision"], other["revision"]] == ["1", "1", "2"]
 
 
+def test_an_issue_that_comes_after_a_later_state_of_it_does_not_stand(service: Any) -> None:
+    service.clock.now = datetime(2026, 11, 21, tzinfo=UTC)
+    body = example("jira-webhook")
+    fields = body["issue"]["fields"]
+    updated = {"updated": "2026-11-20T15:04:00.000+0100", "summary": "The later title"}
+    later = {**body, "issue": {**body["issue"], "fields": {**fields, **updated}}}
+    first = posted(service, later, PATHS[1]).json()
+    late = posted(service, body, PATHS[1]).json()
+    assert "superseded" in {warning["code"] for warning in late["warnings"]}
+    current = service.ask("GET", "/v1/changes/CHG-412").json()["current"]
+    assert (current["title"], current["score_id"]) == ("The later title", first["score_id"])
+    fields["updated"] = "2026-11-20T15:05:00.000+0100"
+    fields["status"] = {"name": "Review again"}
+    assert posted(service, body, PATHS[1]).json()["revision"] == "2"
+
+
+def test_a_site_whose_clock_is_ahead_holds_nothing_up(service: Any) -> None:
+    body = example("jira-webhook")  # its last update is to come, by the clock of the test
+    assert posted(service, body, PATHS[1]).json()["revision"] == "1"
+    body["issue"]["fields"] |= {"updated": "2025-06-02T08:00:00.000+0000", "summary": "Corrected"}
+    answer = posted(service, body, PATHS[1]).json()
+    assert answer["revision"] == "2"
+    assert "superseded" not in {warning["code"] for warning in answer["warnings"]}
+
+
+def test_without_a_number_revisions_of_servicenow_are_counted(service: Any) -> None:
+    marks = []
+    for title in ("Upgrade", "Upgrade", "Upgrade and restart"):
+        row = change_row("CHG42", short_description=title)
+        del row["sys_mod_count"]
+        marks.append(posted(service, row).json()["revision"])
+    assert marks == ["1", "1", "2"]
+
+
 def test_a_ticket_of_rt_is_scored(service: Any) -> None:
     answer = posted(service, {"id": 4, "Subject": "Upgrade", "CustomFields": []}, PATHS[2]).json()
     assert answer["change_id"] == "RT-4"

@@ -102,7 +102,8 @@ def test_names_may_come_with_the_issue() -> None:
     assert found.change == EXPECTED
     learnt = {reference.ref_id: reference.name for reference in found.references}
     ana = people.reference_id("557058:1f…")
-    assert learnt == {**NAMES, "184233": "CHG-412", ana: people.digest("Ana Ruiz")}
+    last = {"updated:CHG-412": "2026-11-20T14:03:10.002000+00:00"}
+    assert learnt == {**NAMES, "184233": "CHG-412", ana: people.digest("Ana Ruiz"), **last}
     assert ana in references(body)
     beside = {**example("webhook"), "names": NAMES}
     assert read(beside, {}).change == EXPECTED

@@ -37,6 +37,7 @@ AGAIN = (
     "test_retaining.py",
     "test_review.py",
     "test_webhooks.py",
+    "sync/test_webhook_endpoints.py",
     "sync/test_webhooks_out.py",
 )
 """Modules whose services keep everything on the server, too."""

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from features.store import Store
+from serving.courier import Courier
+from tests.serving.sync.telling import Clock, Receiver, endpoint
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -346,3 +348,49 @@ def opened(place: Path) -> Iterator[Store]:
     store = Store(f"sqlite:///{place / 'history.db'}")
     yield store
     store.close()
+
+
+# webhooks out ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def service_with(serve: Callable[..., Any], home: Path, loaded: type) -> Callable[[str, str], Any]:
+    """Starts a service with a file in its home."""
+
+    def service_with(name: str, text: str) -> Any:
+        (home / name).write_text(text, encoding="utf-8")
+        return serve(home, kind=loaded)
+
+    return service_with
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(f"sqlite:///{tmp_path}/history.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def courier(store: Store, receiver: Receiver, clock: Clock) -> Callable[..., Courier]:
+    """Makes couriers; the first one has seen the journal as it is."""
+
+    def courier(**said: Any) -> Courier:
+        more = {name: said.pop(name) for name in ("send", "draw") if name in said}
+        made = Courier(endpoint(receiver, **said), lambda: store, clock, **more)
+        made.gather(store)
+        return made
+
+    return courier

@@ -47,7 +47,20 @@ Made = typing.TypeVar("Made")
 MANY = 256
 """Rows from which on looking for equal values first saves time."""
 
+FEW = 4
+"""A table is read through the one it was taken from if that is at most so many times larger."""
+
 Array = NDArray[Any]
+
+
+class ByRow(typing.Protocol):
+    """What was read off the rows of a table."""
+
+    def take(self, rows: NDArray[np.int64]) -> typing.Self:
+        """The same of the chosen rows."""
+
+
+Rows = typing.TypeVar("Rows", bound=ByRow)
 
 
 @cache
@@ -194,7 +207,8 @@ class Columns:
         self.record_type = record_type
         self.data: Mapping[str, Array] = dict(data)
         self._length = lengths.pop()
-        self._derived: dict[str, typing.Any] = {}
+        self._derived: dict[object, typing.Any] = {}
+        self._of: tuple[Columns, NDArray[np.int64]] | None = None
 
     @classmethod
     def of(cls, record_type: type, data: Mapping[str, Array], length: int) -> Columns:
@@ -209,7 +223,7 @@ class Columns:
         """
         made = cls.__new__(cls)
         made.record_type, made.data, made._length = record_type, data, length
-        made._derived = {}
+        made._derived, made._of = {}, None
         return made
 
     @classmethod
@@ -253,7 +267,29 @@ class Columns:
         Of a million rows many say the same, and what is read off a value is read once. None has
         no place, -1.
         """
+        if self._mostly_of is not None:
+            place, values = self._mostly_of[0].once_each(name)
+            return place[self._mostly_of[1]], values
         return self.derived(f"once {name}", lambda table: _once_each(table[name]))
+
+    def by_row(self, read: Callable[[Columns], Rows]) -> Rows:
+        """What a function reads off every row; kept with a large table, and read there once for
+        all that are taken from it.
+        """
+        if self._mostly_of is not None:
+            return self._mostly_of[0].by_row(read).take(self._mostly_of[1])
+        if len(self) < MANY:
+            return read(self)
+        if read not in self._derived:
+            self._derived[read] = read(self)
+        return typing.cast(Rows, self._derived[read])
+
+    @property
+    def _mostly_of(self) -> tuple[Columns, NDArray[np.int64]] | None:
+        """The table this one was taken from, and the rows, where it is worth reading that whole."""
+        if self._of is None or len(self) < MANY or len(self) * FEW < len(self._of[0]):
+            return None
+        return self._of
 
     def times(self, name: str) -> NDArray[np.int64]:
         """A field's moments, microseconds, ``instants.MISSING`` where empty."""
@@ -266,7 +302,9 @@ class Columns:
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Columns:
         """The chosen rows, by mask or position."""
         chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
-        return Columns.of(self.record_type, Chosen(self.data, chosen), len(chosen))
+        made = Columns.of(self.record_type, Chosen(self.data, chosen), len(chosen))
+        made._of = self, chosen
+        return made
 
     def record(self, row: int) -> Record:
         """One row as its record."""

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from features.columns import Columns
+from features.columns import MANY, Columns
 from features.instants import MISSING
 from features.names import Named
 from features.segment import Ints, spread
@@ -97,6 +99,12 @@ def _single(field: str) -> Callable[[Columns], Named]:
 
 def _each_has(place: Ints, names: Sequence[str | None]) -> Named:
     """Rows that have one name at most: which of the names, some of them None."""
+    if len(place) < MANY:
+        pairs = [
+            (n, at) for n, at in enumerate(place.tolist()) if at >= 0 and names[at] is not None
+        ]
+        row = np.array([n for n, _ in pairs], np.int64)
+        return Named(row, _objects([names[at] for _, at in pairs]), np.arange(len(pairs)))
     has = np.array([*(name is not None for name in names), False], bool)
     row = np.flatnonzero(has[place])
     return Named(row, _objects(names)[has[:-1]], (np.cumsum(has) - 1)[place[row]])
@@ -108,13 +116,22 @@ def _objects(values: Sequence[Any]) -> NDArray[np.object_]:
     return array
 
 
-def _several(read_rows: Callable[[Columns], Sequence[Sequence[str]]]) -> Callable[[Columns], Named]:
+def _listed(field: str) -> Callable[[Columns], Named]:
+    """The names of a list, without empty ones."""
+
     def read(changes: Columns) -> Named:
-        lists = read_rows(changes)
-        row = np.repeat(np.arange(len(lists)), [len(names) for names in lists])
-        return Named.of(row, _objects([name for one in lists for name in one]))
+        lists = changes[field].tolist()
+        row = np.repeat(np.arange(len(lists)), list(map(len, lists)))
+        named = Named.of(row, _objects(list(chain.from_iterable(lists))))
+        kept = np.array([*map(bool, named.distinct)], bool)[named.place]
+        return named if kept.all() else Named(row[kept], named.distinct, named.place[kept])
 
     return read
+
+
+def _shared(read: Callable[[Columns], Named]) -> Callable[[Columns], Named]:
+    """A reading that a large table keeps."""
+    return lambda changes: changes.by_row(read)
 
 
 def affected_cis(changes: Columns, row: int) -> tuple[str, ...]:
@@ -122,13 +139,8 @@ def affected_cis(changes: Columns, row: int) -> tuple[str, ...]:
     return _affected(changes["ci"][row], changes["affected_cis"][row])
 
 
-def affected_by_row(changes: Columns) -> list[tuple[str, ...]]:
-    """The same for every change."""
-    return changes.derived("affected", affected_in)
-
-
 def affected_in(changes: Columns) -> list[tuple[str, ...]]:
-    """The same, for a table too large to keep it with."""
+    """The same for every change."""
     pairs = zip(changes["ci"].tolist(), changes["affected_cis"].tolist(), strict=True)
     return [_affected(first, rest) for first, rest in pairs]
 
@@ -137,6 +149,10 @@ def _affected(first: str | None, rest: Sequence[str]) -> tuple[str, ...]:
     if not rest:
         return (first,) if first else ()
     return tuple(dict.fromkeys([*((first,) if first else ()), *(ci for ci in rest if ci)]))
+
+
+def _affected_names(changes: Columns) -> Named:
+    return Named.together([_single("ci")(changes), _listed("affected_cis")(changes)])
 
 
 def change_models(changes: Columns) -> list[str | None]:
@@ -154,23 +170,37 @@ def _untemplated(title: str | None) -> str | None:
 
 
 def _change_models(changes: Columns) -> Named:
-    named = change_models(changes)
-    row = np.flatnonzero([name is not None for name in named])
-    return Named.of(row, _objects(named)[row])
+    place, models = changes.once_each("change_model")
+    said, titles = changes.once_each("short_description")
+    known = np.array([*map(bool, models), False], bool)[place]
+    names = [*models, *(_untemplated(title) for title in titles), None]
+    return _each_has(np.where(known, place, len(models) + said % (len(titles) + 1)), names)
 
 
 def _title_templates(changes: Columns) -> Named:
     """Titles are masked once for all changes whose items they do not name."""
-    found: dict[tuple[str | None, tuple[str | None, ...]], str | None] = {}
-    named = []
-    columns = (affected_by_row(changes), *(changes[n].tolist() for n in ("service",)))
-    for title, cis, service in zip(changes["short_description"].tolist(), *columns, strict=True):
-        inside = tuple(name for name in (*cis, service) if title and name and name in title)
-        if (title, inside) not in found:
-            found[title, inside] = title_template(title, inside)
-        named.append(found[title, inside])
-    row = np.flatnonzero([name is not None for name in named])
-    return Named.of(row, _objects(named)[row])
+    place, titles = changes.once_each("short_description")
+    named = Named.together([affected(changes), ENTITIES["service"].read(changes)])
+    # Which of its names each title holds is looked up once for each pair of the two.
+    title = place[named.row]
+    pairs, pair = np.unique(title * len(named.distinct) + named.place, return_inverse=True)
+    which, name = np.divmod(pairs, max(len(named.distinct), 1))
+    texts = zip(which.tolist(), named.distinct[name].tolist(), strict=True)
+    held = np.array([at >= 0 and word in (titles[at] or "") for at, word in texts], bool)
+    inside = np.flatnonzero(held[pair])
+    own: dict[int, tuple[str, ...]] = defaultdict(tuple)
+    for row, word in zip(named.row[inside].tolist(), named.place[inside].tolist(), strict=True):
+        own[row] = *own[row], named.distinct[word]
+    templates = [*(title_template(title, ()) for title in titles)]
+    special: dict[tuple[int, tuple[str, ...]], int] = {}
+    place = place.copy()
+    for row, words in own.items():
+        key = int(place[row]), words
+        if key not in special:
+            special[key] = len(templates)
+            templates.append(title_template(titles[key[0]], words))
+        place[row] = special[key]
+    return _each_has(place, templates)
 
 
 def action(title: str | None) -> str | None:
@@ -205,26 +235,25 @@ def _title_words(changes: Columns) -> Named:
 
 
 def _teams_on_items(changes: Columns) -> Named:
-    pairs = zip(changes["assignment_group"].tolist(), changes["ci"].tolist(), strict=True)
-    named = [f"{team}\x1f{ci}" if team and ci else None for team, ci in pairs]
-    row = np.flatnonzero([name is not None for name in named])
-    return Named.of(row, _objects(named)[row])
+    """Every pair of team and item once."""
+    (team, teams), (ci, cis) = (changes.once_each(n) for n in ("assignment_group", "ci"))
+    row = np.flatnonzero((team >= 0) & (ci >= 0))
+    place, pairs = pd.factorize(team[row] * max(len(cis), 1) + ci[row])
+    both = zip(*(half.tolist() for half in np.divmod(pairs, max(len(cis), 1))), strict=True)
+    names = [(teams[first], cis[second]) for first, second in both]
+    kept = np.array([bool(first and second) for first, second in names], bool)[place]
+    joined = _objects([f"{first}\x1f{second}" for first, second in names])
+    return Named(row[kept], joined, np.asarray(place, np.int64)[kept])
 
 
-def _references(changes: Columns) -> list[tuple[str, ...]]:
-    return [
-        tuple(dict.fromkeys(name for name in names if name)) if names else ()
-        for names in changes["references"].tolist()
-    ]
-
-
-def _scopes(changes: Columns) -> list[tuple[str, ...]]:
+def _scopes(changes: Columns) -> Named:
     """What an entry of the calendar may apply to: everything, an item, a service."""
-    services = zip(changes["service"].tolist(), changes["impacted_services"].tolist(), strict=True)
-    return [
-        tuple(dict.fromkeys(name for name in (ORGANISATION, *cis, service, *more) if name))
-        for cis, (service, more) in zip(affected_by_row(changes), services, strict=True)
-    ]
+    services = _single("service")(changes), _listed("impacted_services")(changes)
+    return Named.together([_organisation(changes), affected(changes), *services])
+
+
+def _references(changes: Columns) -> Named:
+    return Named.together([_listed("references")(changes)])
 
 
 def _planned_starts(changes: Columns) -> Named:
@@ -261,52 +290,61 @@ class Entity:
     hops: int = 0
 
 
-_AFFECTED = _several(affected_by_row)
+affected = _shared(_affected_names)
+"""Every item each change names, each once, the first one first."""
 
 ENTITIES: dict[str, Entity] = {
-    "ci": Entity(vocabulary="ci", label="{name}", read=_single("ci")),
-    "affected": Entity(vocabulary="ci", label="the affected item with the most", read=_AFFECTED),
-    "service": Entity(vocabulary="service", label="service {name}", read=_single("service")),
-    "team": Entity(vocabulary="team", label="team {name}", read=_single("assignment_group")),
-    "change_model": Entity(
-        vocabulary="change_model", label="this kind of change", read=_change_models
+    "ci": Entity(vocabulary="ci", label="{name}", read=_shared(_single("ci"))),
+    "affected": Entity(vocabulary="ci", label="the affected item with the most", read=affected),
+    "service": Entity(
+        vocabulary="service", label="service {name}", read=_shared(_single("service"))
     ),
-    "category": Entity(vocabulary="category", label="category {name}", read=_single("category")),
-    "action": Entity(vocabulary="action", label="changes that {name}", read=_actions),
+    "team": Entity(
+        vocabulary="team", label="team {name}", read=_shared(_single("assignment_group"))
+    ),
+    "change_model": Entity(
+        vocabulary="change_model", label="this kind of change", read=_shared(_change_models)
+    ),
+    "category": Entity(
+        vocabulary="category", label="category {name}", read=_shared(_single("category"))
+    ),
+    "action": Entity(vocabulary="action", label="changes that {name}", read=_shared(_actions)),
     "title_word": Entity(
         vocabulary="title_word",
         label="changes with {name} in the title",
-        read=_title_words,
+        read=_shared(_title_words),
     ),
-    "team_ci": Entity(vocabulary="team_ci", label="this team on this item", read=_teams_on_items),
-    "reference": Entity(
-        vocabulary="reference", label="the same ticket", read=_several(_references)
+    "team_ci": Entity(
+        vocabulary="team_ci", label="this team on this item", read=_shared(_teams_on_items)
     ),
+    "reference": Entity(vocabulary="reference", label="the same ticket", read=_shared(_references)),
     "organisation": Entity(vocabulary="organisation", label="all changes", read=_organisation),
     "neighbour": Entity(
         vocabulary="ci",
         label="the neighbouring item with the most",
-        read=_AFFECTED,
+        read=affected,
         hops=1,
     ),
     "second_neighbour": Entity(
-        vocabulary="ci", label="the item two steps away", read=_AFFECTED, hops=2
+        vocabulary="ci", label="the item two steps away", read=affected, hops=2
     ),
     "title_template": Entity(
-        vocabulary="title_template", label="a title like this", read=_title_templates
+        vocabulary="title_template", label="a title like this", read=_shared(_title_templates)
     ),
     "implementation_text": Entity(
         vocabulary="implementation_text",
         label="the same implementation plan",
-        read=_text("implementation_plan"),
+        read=_shared(_text("implementation_plan")),
     ),
     "backout_text": Entity(
-        vocabulary="backout_text", label="the same backout plan", read=_text("backout_plan")
+        vocabulary="backout_text",
+        label="the same backout plan",
+        read=_shared(_text("backout_plan")),
     ),
-    "scope": Entity(vocabulary="scope", label="{name}", read=_several(_scopes)),
-    "change": Entity(vocabulary="change", label="the change", read=_single("change_id")),
+    "scope": Entity(vocabulary="scope", label="{name}", read=_shared(_scopes)),
+    "change": Entity(vocabulary="change", label="the change", read=_shared(_single("change_id"))),
     "planned_start": Entity(
-        vocabulary="planned_start", label="the change with its start", read=_planned_starts
+        vocabulary="planned_start", label="the change with its start", read=_shared(_planned_starts)
     ),
 }
 """Every entity the catalogue may name."""

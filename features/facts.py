@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from features.columns import RECORD_TYPES, Columns
 from features.entities import affected_in
 from features.history import History
+from features.mentions import mentioned_numbers
 from features.names import digests_of
 from features.policy import LabelPolicy
 from features.records import Change, ChangeEvent, Incident, Link
 from features.segment import Ints, distinct
-from features.verdicts import mentioned_numbers
 
 Names = Iterator[tuple[Ints, Any]]
 """Rows and a name in each, some at a time."""

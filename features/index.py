@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instants import MISSING
-from features.search import add_counts, in_order
+from features.ordering import in_order
+from features.search import add_counts
 from features.segment import (
     NAME_BITS,
     NONE,
@@ -143,7 +144,7 @@ class Cursors:
     Parameters
     ----------
     codes, owners : int
-        How many there are.
+        How many there are; no event may have a code or an owner beyond them.
 
     Raises
     ------
@@ -155,7 +156,7 @@ class Cursors:
         if len(counted.slots) > _BITS:
             raise ValueError(f"expected at most {_BITS} streams, got {len(counted.slots)}")
         width = 2 * (len(counted.slots) + len(counted.of))
-        self.held = np.zeros((codes, width), np.int32)
+        self.held = np.zeros(codes * width, np.int32)
         self.seen = np.zeros(owners, np.uint16)
 
 

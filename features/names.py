@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from typing import Any, overload
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from pandas.util import hash_array
 
 from features.columns import MANY, array_of
-from features.segment import Ints
+from features.ordering import first_in_row, in_order
+from features.segment import Ints, spread
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,31 @@ class Named:
             return cls(row, names, np.arange(len(names)))
         place, distinct = pd.factorize(names)
         return cls(row, distinct, place)
+
+    @classmethod
+    def together(cls, parts: Sequence[Named]) -> Named:
+        """The names of several readings of one table, each once a row, in their order."""
+        if sum(len(part.row) for part in parts) < MANY:
+            every = [pair for p in parts for pair in zip(p.row.tolist(), p.names, strict=True)]
+            pairs = dict.fromkeys(sorted(every, key=itemgetter(0)))
+            row = np.fromiter((row for row, _ in pairs), np.int64, len(pairs))
+            return cls(row, array_of("text", [name for _, name in pairs]), np.arange(len(pairs)))
+        before = np.cumsum([0, *(len(part.distinct) for part in parts)])
+        code, distinct = pd.factorize(np.concatenate([part.distinct for part in parts]))
+        row = np.concatenate([part.row for part in parts])
+        shifted = [part.place + first for part, first in zip(parts, before, strict=False)]
+        place = np.asarray(code, np.int64)[np.concatenate(shifted)]
+        order = in_order(row)
+        row, place = row[order], place[order]
+        kept = first_in_row(row, place)
+        return cls(row[kept], distinct, place[kept])
+
+    def take(self, rows: Ints) -> Named:
+        """The names of the chosen rows."""
+        count = np.bincount(self.row, minlength=int(rows.max(initial=-1)) + 1)
+        first = np.cumsum(count) - count
+        row, at = spread(first[rows], count[rows])
+        return Named(row, self.distinct, self.place[at])
 
     @property
     def names(self) -> NDArray[np.object_]:
@@ -138,6 +165,13 @@ class Vocabulary:
     def learn(self, names: Iterable[str]) -> Ints:
         """Codes of names, new ones added."""
         names = list(self._remembered(names))
+        if not self._codes:
+            every = range(len(self.names), len(self.names) + len(names))
+            numbered = dict(zip(names, every, strict=True))
+            if len(numbered) == len(names):  # mostly they come each once
+                self._codes = numbered
+                self.names.added.extend(names)
+                return np.arange(every.start, every.stop)
         known = self._codes
         new = [name for name in dict.fromkeys(names) if name not in known]
         known.update(zip(new, range(len(self.names), len(self.names) + len(new)), strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.search import compiled
+from features.ordering import compiled
 from features.segment import Ints
 
 _SCATTER = 0x9E3779B1

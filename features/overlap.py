@@ -10,6 +10,9 @@ import numpy as np
 from features.search import meeting
 from features.segment import NAME_BITS, NONE, Ints, among, distinct
 
+DOUBLINGS = 4
+"""By how many powers of two the longest and the shortest windows of a class may differ."""
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -40,9 +43,9 @@ class Windows:
 class OverlapIndex:
     """Which planned windows of an entity overlap a given one, as the schedule was known then.
 
-    Windows are kept in classes of length (powers of two), so that the candidates of a query are
-    never much more than twice its answers. A window without length lasts a microsecond, so that two
-    of the same moment overlap.
+    Windows are kept in classes of length, so that a long one does not make candidates of all the
+    short ones before a query; each class is one more search. A window without length lasts a
+    microsecond, so that two of the same moment overlap.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ class OverlapIndex:
         """An index of some windows."""
         ends = np.maximum(windows.ends, windows.starts + 1)
         length = ends - windows.starts
-        level = np.ceil(np.log2(length)).astype(np.int64)
+        level = np.ceil(np.log2(length) / DOUBLINGS).astype(np.int64)
         levels, number = np.unique(level, return_inverse=True)
         # The longest itself: a power of two found by a logarithm may be too small for it.
         longest = np.zeros(len(levels), np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from features import instants
 from features.columns import Columns
-from features.entities import affected_by_row, text_key
+from features.entities import affected, text_key
 from features.instants import MISSING
+from features.names import Named
 from features.place import Place
 
 Floats = NDArray[np.float64]
@@ -190,10 +191,19 @@ def _to_month_end(moments: NDArray[np.int64]) -> NDArray[np.int64]:
     return left - 1
 
 
+def _attributed(changes: Columns) -> list[tuple[int, Mapping[str, float]]]:
+    """Rows that have attributes at all, and these."""
+    return [pair for pair in enumerate(changes["attributes"].tolist()) if pair[1]]
+
+
 def _attribute(name: str) -> Reader:
-    return lambda changes: np.array(
-        [attributes.get(name, np.nan) for attributes in changes["attributes"]], np.float64
-    )
+    def read(changes: Columns) -> Floats:
+        found = np.full(len(changes), np.nan)
+        for row, attributes in changes.derived("attributed", _attributed):
+            found[row] = attributes.get(name, np.nan)
+        return found
+
+    return read
 
 
 def _missing(changes: Columns) -> Floats:
@@ -224,14 +234,13 @@ def _filled(*names: str) -> Reader:
 
 def _copied(changes: Columns) -> Floats:
     """Whether the backout plan repeats the implementation plan; NaN without both."""
+    numbers: dict[str | None, int] = {None: -1}
     keys = []
     for name in ("implementation_plan", "backout_plan"):
         place, texts = changes.once_each(name)
-        found = [*(text_key(text) for text in texts), None]
-        keys.append([found[at] for at in place.tolist()])
-    return np.array(
-        [np.nan if None in pair else pair[0] == pair[1] for pair in zip(*keys, strict=True)]
-    )
+        found = (numbers.setdefault(text_key(text), len(numbers)) for text in texts)
+        keys.append(np.array([*found, -1])[place])
+    return np.where((keys[0] < 0) | (keys[1] < 0), np.nan, keys[0] == keys[1])
 
 
 def _local(read: Callable[[pd.DatetimeIndex], object]) -> LocalReader:
@@ -257,14 +266,23 @@ def _holiday(days: int) -> LocalReader:
     return values
 
 
+def _names_each(named: Named, changes: Columns) -> Floats:
+    """How many names every change has."""
+    return np.bincount(named.row, minlength=len(changes)).astype(np.float64)
+
+
 def _count(field: str) -> Reader:
-    return lambda changes: np.array([len(set(names)) for names in changes[field]], np.float64)
+    def read(changes: Columns) -> Floats:
+        lists = changes[field].tolist()
+        return np.array(
+            [len(set(names)) if len(names) > 1 else len(names) for names in lists], np.float64
+        )
+
+    return read
 
 
 VALUES: dict[str, Reader] = {
-    "affected_ci_count": lambda changes: np.array(
-        [len(names) for names in affected_by_row(changes)], np.float64
-    ),
+    "affected_ci_count": lambda changes: _names_each(affected(changes), changes),
     "impacted_service_count": _count("impacted_services"),
     "reference_count": _count("references"),
     "is_emergency": _is("change_type", "emergency"),

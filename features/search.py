@@ -6,77 +6,16 @@ Here a question is answered at once, close to where the one before it was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from features.ordering import compiled, in_order, place_of
 from features.segment import NAME_BITS, Ints
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-SPARSE = 64
-"""Codes to a question from which on questions are put in order by comparing."""
-
 
 _BEYOND = np.iinfo(np.int32).max
 """Rank of no event: the entity has no more."""
 
 _NEVER = np.iinfo(np.int64).min
-
-
-def compiled(function: Function) -> Function:
-    """The function as machine code; kept on disk where there is a place to write it."""
-    try:
-        return cast("Function", numba.njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # no directory for the cache can be written
-        return cast("Function", numba.njit(nogil=True)(function))
-
-
-@compiled
-def place_of(keys: Ints, key: int, near: int) -> int:
-    """First place whose key is not below ``key``, searched for from a place near it."""
-    end = len(keys)
-    low, high, step = near, near, 1
-    while low > 0 and keys[low - 1] >= key:
-        high = low - 1
-        low = max(low - step, 0)
-        step *= 2
-    step = 1
-    while high < end and keys[high] < key:
-        low = high + 1
-        high = min(high + step, end)
-        step *= 2
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@compiled
-def in_order(codes: Ints) -> Ints:
-    """Places of codes from the lowest on, those of one code in their order; -1 left out."""
-    highest = max(codes.max() if len(codes) else 0, 0)
-    if highest > SPARSE * len(codes):  # counting would cost more than comparing
-        ordered = np.argsort(codes, kind="mergesort")
-        return ordered[np.searchsorted(codes[ordered], 0) :]
-    first = np.zeros(highest + 2, np.int64)
-    for code in codes:
-        if code >= 0:
-            first[code + 1] += 1
-    for code in range(1, len(first)):
-        first[code] += first[code - 1]
-    order = np.empty(first[-1], np.int64)
-    for place, code in enumerate(codes):
-        if code >= 0:
-            order[first[code]] = place
-            first[code] += 1
-    return order
 
 
 @compiled
@@ -94,7 +33,7 @@ def _moved(
     Parameters
     ----------
     held : ndarray of int32
-        By pointer the place, from 1 on (0: not looked for yet), and the rank of the event there.
+        At a pointer the place, from 1 on (0: not looked for yet), then the rank of the event there.
     """
     place = held[pointer] - 1
     if place >= 0 and held[pointer + 1] >= rank:
@@ -203,9 +142,9 @@ def add_counts(
         The first answer of each slot, and the window of each answer.
     last_of : ndarray of int64, shape (s,)
         The row of ``last`` for each slot; -1 where it is not asked for.
-    held : ndarray of int32, shape (codes, 2 (s + c))
-        Where the events of each code were found for earlier moments; without rows all are searched
-        for. Then no moment may be earlier than those before it.
+    held : ndarray of int32, shape (codes * 2 (s + c),)
+        Where the events of each code were found for earlier moments, and then no moment may be
+        earlier than those before it; without entries all are searched for.
     seen : ndarray of uint16, shape (owners,)
         With ``held``: for every slot a bit, whether an event of an owner was passed.
     order : ndarray of int64
@@ -219,19 +158,22 @@ def add_counts(
     """
     near = np.zeros(len(entities), np.int64)
     begins = np.empty(len(window), np.int64)
-    swept = len(held) > 0
+    swept, width = len(held) > 0, 2 * (len(entities) + len(window))
     for number in range(len(codes) if swept else len(order)):
         question = number if swept else order[number]
         row, code = rows[question], codes[question]
-        if code < 0 or (swept and code >= len(held)):
+        if code < 0 or (swept and (code + 1) * width > len(held)):
             continue
         for slot in range(len(entities)):
-            base, pointer = (entities[slot] + code) * stride, 2 * (slot + first[slot])
+            base, pointer = (
+                (entities[slot] + code) * stride,
+                code * width + 2 * (slot + first[slot]),
+            )
             owner = owners[row] if pairs[slot] >= 0 else -1
             if swept:
                 bit = 1 << slot if pairs[slot] >= 0 else 0
-                of_code, rank = held[code], ranks[0, row]
-                until = _passed(keys, base, stride, events_of, of_code, pointer, rank, seen, bit)
+                rank = ranks[0, row]
+                until = _passed(keys, base, stride, events_of, held, pointer, rank, seen, bit)
                 if owner >= len(seen) or not seen[owner] & bit:
                     owner = -1  # nothing of its own was passed
             else:
@@ -244,7 +186,7 @@ def add_counts(
             for answer in range(first[slot], first[slot + 1]):
                 rank, pointer = ranks[1 + window[answer], row], pointer + 2
                 if swept:
-                    since = _moved(keys, base, stride, held[code], pointer, rank)
+                    since = _moved(keys, base, stride, held, pointer, rank)
                 else:
                     since = place_of(keys, base + rank, until)
                 begins[answer] = since

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from features.ordering import in_order, ranks_in
+
 Ints = NDArray[np.int64]
 
 NAME_BITS = 26
@@ -183,8 +185,7 @@ class Segment:
             place += len(keys)
         weights = parts.pop()
         cumulated = None if ones else np.concatenate([[0], np.cumsum(np.concatenate(weights))])
-        nothing = np.zeros(0, np.int64)
-        keys, held, owned, at = (np.concatenate(part) if part else nothing for part in parts)
+        keys, held, owned, at = (_joined(parts) for _ in range(4))
         return cls(
             axis,
             keys,
@@ -248,16 +249,21 @@ class Segment:
             )
 
 
+def _joined(parts: list[list[Any]]) -> Any:
+    """The arrays of the first of some lists, which is let go of, as one."""
+    arrays = parts.pop(0)
+    return np.concatenate(arrays) if arrays else NONE
+
+
 def _in_order(events: Events, axis: Ints) -> tuple[Ints, Ints]:
     """The order of events by code and time, and their keys in it."""
-    rank = np.searchsorted(axis, events.time)
-    order = np.argsort(rank, kind="stable")
-    # Digit by digit, for 16 bits are sorted without comparing; and mostly the first is enough.
-    top = int(events.code.max(initial=0))
-    for shift in range(0, max(top.bit_length(), 1), 16):
-        digit = (events.code[order] >> shift & 0xFFFF).astype(np.uint16)
-        order = order[np.argsort(digit, kind="stable")]
-    return order, events.code[order] * (len(axis) + 1) + rank[order]
+    code, time, by_time = events.code, events.time, None
+    if (time[1:] < time[:-1]).any():
+        by_time = np.argsort(time, kind="stable")
+        code, time = code[by_time], time[by_time]
+    order = in_order(code)
+    keys = code[order] * (len(axis) + 1) + ranks_in(axis, time)[order]
+    return order if by_time is None else by_time[order], keys
 
 
 def pair_of(owners: Ints, entities: Ints) -> Ints:
@@ -270,8 +276,10 @@ def _by_owner(
     events: Events, order: Ints, first: int, slot: int = 0
 ) -> tuple[Ints, NDArray[np.int32]]:
     """Slot, owner and name of every event as one integer, in order, and the events' places."""
-    pairs = pair_of(events.owner, events.code + (slot << NAME_BITS))
-    places = np.empty(len(order), np.int32)
-    places[order] = np.arange(first, first + len(order))
-    by_owner = np.argsort(pairs, kind="stable")
-    return pairs[by_owner], places[by_owner]
+    owner, code = events.owner[order], events.code[order]
+    place = in_order(owner)
+    pairs = pair_of(owner[place], code[place] + (slot << NAME_BITS))
+    if (pairs[1:] < pairs[:-1]).any():  # of several slots
+        again = np.argsort(pairs, kind="stable")
+        pairs, place = pairs[again], place[again]
+    return pairs, (place + first).astype(np.int32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from features.columns import Columns
 from features.facts import Facts, any_of
 from features.history import History
 from features.index import MERGE_AT, RATIO, EventIndex, Slot, StreamIndex
+from features.mentions import mentioned_numbers
 from features.names import Vocabulary
 from features.overlap import OverlapIndex
 from features.policy import LabelPolicy
@@ -20,6 +21,7 @@ from features.segment import Events, Segment, axis_of
 from features.streams import (
     OWNED,
     SLOTS,
+    Streams,
     Vocabularies,
     change_streams,
     incident_streams,
@@ -27,7 +29,7 @@ from features.streams import (
     streams,
 )
 from features.topology import Topology
-from features.verdicts import Revisions, mentioned_numbers, start_of, verdicts
+from features.verdicts import Revisions, start_of, verdicts
 
 
 class FeatureState:
@@ -56,10 +58,9 @@ class FeatureState:
 
     def __init__(self, history: History, policy: LabelPolicy) -> None:
         names = Vocabularies()
-        events = dict(streams(history, policy, names))
+        index = _index_of(streams(history, policy, names))
         planned = planned_windows(Revisions.of(history[Change]), names)
         schedule = {kind: [OverlapIndex.of(windows)] for kind, windows in planned.items()}
-        index = _index_of(events)
         self._hold(policy, Facts(history, policy), names, index, schedule)
         self._survey()
 
@@ -210,11 +211,11 @@ class FeatureState:
         if changes:
             about = self.facts.about(changes, parts)
             if len(about[Change]):  # a change nobody had heard of has no events
-                found.update(change_streams(verdicts(about, self.policy), self.names))
+                found.update(change_streams(verdicts(about, self.policy), self.names).events)
         if incidents:
             rows = self.facts.of(Incident, "incident_id", incidents, parts)
             if len(rows):
-                found.update(incident_streams(rows, self.names))
+                found.update(incident_streams(rows, self.names).events)
         return found
 
     def _replan(self, changes: Columns) -> None:
@@ -237,8 +238,8 @@ class FeatureState:
             self.schedules[kind] = [base, *tails, OverlapIndex.of(windows)]
 
 
-def _index_of(events: Mapping[Slot, Events]) -> EventIndex:
+def _index_of(found: Streams) -> EventIndex:
     """The index of a history's events."""
-    axis = axis_of(one.time for one in events.values())
-    numbered = ((number, events[slot]) for number, slot in enumerate(SLOTS))
+    axis = axis_of(found.moments)
+    numbered = ((SLOTS.index(slot), events) for slot, events in found.events)
     return EventIndex(SLOTS, Segment.of_slots(axis, numbered, OWNED))

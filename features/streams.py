@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,22 @@ RESOLVED = {"incidents": "resolved", "major_incidents": "major_resolved"}
 _PLANNED = (("planned_starts", "change"), ("planned_starts", "planned_start"))
 
 Stream = tuple[Slot, Events]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Events of many slots, made one slot after another.
+
+    Parameters
+    ----------
+    moments : list of ndarray of int64
+        All moments of the events.
+    events : iterator of ((str, str), Events)
+        In the order of ``SLOTS``.
+    """
+
+    moments: list[Ints]
+    events: Iterator[Stream]
 
 
 def streams_of(feature: Feature) -> tuple[str, ...]:
@@ -124,10 +141,11 @@ class Vocabularies:
         return self.by_kind[kind]
 
 
-def streams(history: History, policy: LabelPolicy, names: Vocabularies) -> Iterator[Stream]:
-    """All events of a history, in the order of ``SLOTS``."""
-    yield from change_streams(verdicts(history, policy), names)
-    yield from incident_streams(history[Incident], names)
+def streams(history: History, policy: LabelPolicy, names: Vocabularies) -> Streams:
+    """All events of a history."""
+    changes = change_streams(verdicts(history, policy), names)
+    incidents = incident_streams(history[Incident], names)
+    return Streams([*changes.moments, *incidents.moments], chain(changes.events, incidents.events))
 
 
 def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Windows]:
@@ -136,7 +154,7 @@ def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Wind
     rows = np.flatnonzero(table.times("planned_start") != MISSING)
     table = table.take(rows)
     superseded = revisions.superseded[rows]
-    owners = names["change"].learn(table["change_id"])
+    owners = _owners(revisions, names)[rows]
     found = {}
     for entity in SCHEDULED:
         named = ENTITIES[entity].read(table)
@@ -151,11 +169,9 @@ def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Wind
     return found
 
 
-def change_streams(found: Verdicts, names: Vocabularies) -> Iterator[Stream]:
-    """The events of changes, in the order of ``SLOTS``."""
+def change_streams(found: Verdicts, names: Vocabularies) -> Streams:
+    """The events of changes."""
     revisions = found.revisions
-    ids = revisions.table["change_id"][revisions.first]
-    owners = names["change"].learn(ids)[revisions.code]
     failed = found.failed_at < NEVER
     decided_failed = np.maximum(found.failed_at, found.decided_at)
     known = revisions.table.times("known_at")
@@ -165,6 +181,17 @@ def change_streams(found: Verdicts, names: Vocabularies) -> Iterator[Stream]:
         "failed": (found.deciding[failed], decided_failed[failed]),
         "failures": (found.failing[failed], found.failed_at[failed]),
     }
+    for stream, (rows, times) in moments.items():
+        order = np.argsort(times, kind="stable")  # once for all vocabularies
+        moments[stream] = rows[order], times[order]
+    owners = _owners(revisions, names)
+    events = _change_events(revisions, owners, moments, names)
+    return Streams([known, *(times for _, times in moments.values())], events)
+
+
+def _change_events(
+    revisions: Revisions, owners: Ints, moments: dict[str, tuple[Ints, Ints]], names: Vocabularies
+) -> Iterator[Stream]:
     for entity in EMITTED:
         vocabulary = ENTITIES[entity].vocabulary
         named = ENTITIES[entity].read(revisions.table)
@@ -180,10 +207,15 @@ def change_streams(found: Verdicts, names: Vocabularies) -> Iterator[Stream]:
             each, place = spread(first[rows], count[rows])
             yield (stream, vocabulary), Events.of(codes[place], times[each], owners[rows[each]])
 
-    yield from _planned_starts(revisions, names)
+    yield from _planned_starts(revisions, owners, names)
 
 
-def _planned_starts(revisions: Revisions, names: Vocabularies) -> Iterator[Stream]:
+def _owners(revisions: Revisions, names: Vocabularies) -> Ints:
+    """Number of the change of every revision."""
+    return names["change"].learn(revisions.table["change_id"][revisions.first])[revisions.code]
+
+
+def _planned_starts(revisions: Revisions, owners: Ints, names: Vocabularies) -> Iterator[Stream]:
     """Each planned start of each change when it was first known: under the change, and alone."""
     named = ENTITIES["planned_start"].read(revisions.table)
     codes = named.learnt_by(names["planned_start"])
@@ -191,13 +223,12 @@ def _planned_starts(revisions: Revisions, names: Vocabularies) -> Iterator[Strea
     _, first = np.unique(codes, return_index=True)
     rows, codes = named.row[first], codes[first]
     times = revisions.table.times("known_at")[rows]
-    changes = names["change"].learn(revisions.table["change_id"][rows])
-    yield _PLANNED[0], Events.of(changes, times, codes)
+    yield _PLANNED[0], Events.of(owners[rows], times, codes)
     yield _PLANNED[1], Events.of(codes, times, codes)
 
 
-def incident_streams(incidents: Columns, names: Vocabularies) -> Iterator[Stream]:
-    """The events of incidents, in the order of ``SLOTS``."""
+def incident_streams(incidents: Columns, names: Vocabularies) -> Streams:
+    """The events of incidents."""
     number, ids = pd.factorize(incidents["incident_id"])
     owner = names["incident"].learn(ids)
     known, resolved = incidents.times("known_at"), incidents.times("resolved_at")
@@ -219,16 +250,33 @@ def incident_streams(incidents: Columns, names: Vocabularies) -> Iterator[Stream
         "resolved": (closed >= 0, ended),
         "major_resolved": ((closed >= 0) & (major >= 0), np.maximum(ended, known[major])),
     }
-    # A resolution takes its incident off the item it was opened on.
-    columns = {v: incidents[name][opened] for v, name in _INCIDENT_FIELDS.items()}
-    said = {v: np.array([bool(value) for value in c], bool) for v, c in columns.items()}
-    codes = {v: np.full(len(ids), -1) for v in columns}
-    for vocabulary, values in columns.items():
-        codes[vocabulary][said[vocabulary]] = names[vocabulary].learn(values[said[vocabulary]])
-    said["organisation"] = np.ones(len(ids), bool)
-    codes["organisation"] = np.repeat(names["organisation"].learn([ORGANISATION]), len(ids))
+    in_time = {}
     for stream, (there, times) in moments.items():
+        which = np.flatnonzero(there)
+        which = which[np.argsort(times[which], kind="stable")]
+        in_time[stream] = which, times[which]
+    # A resolution takes its incident off the item it was opened on.
+    codes = {v: _codes_of(incidents, f, names[v])[opened] for v, f in _INCIDENT_FIELDS.items()}
+    codes["organisation"] = np.repeat(names["organisation"].learn([ORGANISATION]), len(ids))
+    events = _incident_events(in_time, codes, owner)
+    return Streams([times for _, times in in_time.values()], events)
+
+
+def _codes_of(incidents: Columns, field: str, names: Vocabulary) -> Ints:
+    """Code of what a field of every incident names; -1 for nothing."""
+    place, values = incidents.once_each(field)
+    said = [value for value in values if value]
+    codes = np.full(len(values) + 1, -1)
+    codes[:-1][[bool(value) for value in values]] = names.learn(said)
+    return codes[place]
+
+
+def _incident_events(
+    moments: dict[str, tuple[Ints, Ints]], codes: dict[str, Ints], owner: Ints
+) -> Iterator[Stream]:
+    for stream, (which, times) in moments.items():
         for vocabulary, code in codes.items():
             if (stream, vocabulary) in _KEPT:
-                kept = there & said[vocabulary]
-                yield (stream, vocabulary), Events.of(code[kept], times[kept], owner[kept])
+                kept = code[which] >= 0
+                some = which[kept]
+                yield (stream, vocabulary), Events.of(code[some], times[kept], owner[some])

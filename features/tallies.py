@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalogue import Feature
-from features.search import compiled
+from features.ordering import compiled
 from features.segment import Ints
 from features.streams import streams_of
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from features.entities import ENTITIES
 from features.history import History
 from features.index import EventIndex, StreamIndex
 from features.instants import MISSING
+from features.mentions import numbers_among
 from features.names import Vocabulary
 from features.policy import LabelPolicy
 from features.records import Change, ChangeEvent, Incident, Link
@@ -22,10 +22,6 @@ from features.segment import Events, Ints
 
 NEVER: int = np.iinfo(np.int64).max
 """A moment that has not come."""
-
-_READ_AT_ONCE = 20_000
-
-_NUMBERED = re.compile(r"[A-Za-z]{1,10}-?\d{2,}")
 
 
 @dataclass(frozen=True)
@@ -238,38 +234,13 @@ def _mentions(history: History, change_ids: set[str]) -> Iterator[_Claim]:
     }
     opened, known = incidents.times("occurred_at"), incidents.times("known_at")
     priority = incidents.numbers("priority")
-    named = (
-        (row, token)
-        for rows, tokens in mentioned_numbers(incidents)
-        for row, token in zip(rows.tolist(), tokens, strict=True)
-        if token in change_ids
-    )
-    for row, token in named:
-        fixed = fixing.get((incidents["incident_id"][row], token), NEVER)
+    rows, numbers = numbers_among(incidents, change_ids)
+    for row, number in zip(rows.tolist(), numbers, strict=True):
+        fixed = fixing.get((incidents["incident_id"][row], number), NEVER)
         if fixed > known[row]:
             yield _Claim(
-                token, "text", 0.9, int(opened[row]), int(known[row]), float(priority[row])
+                number, "text", 0.9, int(opened[row]), int(known[row]), float(priority[row])
             )
-
-
-def mentioned_numbers(incidents: Columns) -> Iterator[tuple[Ints, list[str]]]:
-    """Everything in the incidents' texts that looks like the number of a record.
-
-    Yields
-    ------
-    rows, numbers
-        Of some thousand incidents at a time, by row. The texts are read as one, which takes a
-        quarter of the time; no number reaches over a line's end.
-    """
-    titles, texts = incidents["short_description"], incidents["description"]
-    for low in range(0, len(incidents), _READ_AT_ONCE):
-        part = slice(low, low + _READ_AT_ONCE)
-        lines = [f"{a or ''}\n{b or ''}" for a, b in zip(titles[part], texts[part], strict=True)]
-        ends = np.cumsum([len(line) + 1 for line in lines])
-        found = list(_NUMBERED.finditer("\n".join(lines)))
-        starts = np.array([match.start() for match in found], np.int64)
-        rows = low + np.searchsorted(ends, starts, "right")
-        yield rows, [match.group() for match in found]
 
 
 def _back_outs(events: Columns) -> Iterator[_Claim]:

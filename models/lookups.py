@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from features.search import compiled
+from features.ordering import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

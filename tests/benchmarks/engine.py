@@ -27,7 +27,7 @@ from features import instants, saved
 from features.catalogue import WINDOWS
 from features.columns import Columns
 from features.history import History
-from features.index import Counted, EventIndex, Moments
+from features.index import Counted, Cursors, EventIndex, Moments
 from features.policy import POLICIES
 from features.records import Change, ChangeEvent, Incident, Link, Record
 from features.segment import NAME_BITS, Events, Ints
@@ -178,7 +178,8 @@ def by_index(events: Any, asked: dict[str, Ints], times: Ints) -> dict[Any, Ints
         counted = Counted(
             slots, np.zeros(3, bool), np.repeat(np.arange(3), len(each)), np.tile(each, 3)
         )
-        counts = index.counts(counted, asked[key], moments, nobody)
+        cursors = Cursors(counted, int(asked[key].max()) + 1, 0)
+        counts, _ = index.ask(counted, asked[key], moments, nobody, None, cursors)
         found |= {(s, key): counts[4 * n : 4 * n + 4] for n, s in enumerate(SHARED)}
     return found
 

@@ -217,7 +217,7 @@ def test_questions_in_order_of_time_are_answered_from_where_the_last_were(parts,
     built = index_of(parts[0])
     for part in parts[1:]:
         built.append({("asked", "x"): events_of(part)})
-    cursors = Cursors(STREAMS, 4, 4)
+    cursors = Cursors(STREAMS, 4, 5)
     rows = sorted((row for one in asked for row in one), key=lambda row: row[1])
     for low in range(0, len(rows), 3):
         codes, times, owners = columns_of(rows[low : low + 3])

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.search import in_order, place_of
+from features.ordering import in_order, place_of
 
 small = st.integers(-9, 9)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +24,6 @@ from features.verdicts import (
     counts_around,
     first_rows,
     incident_index,
-    mentioned_numbers,
     verdicts,
 )
 
@@ -189,29 +187,3 @@ def test_counts_around_a_start_lie_in_equal_half_open_windows(incidents, change,
     assert (after.tolist(), before.tolist()) == ([1, 0, 0], [1, 0, 0])
     after, before = counts_around(built, items, changes, start, 2 * instants.DAY)
     assert (after.tolist(), before.tolist()) == ([2, 0, 0], [1, 0, 0])
-
-
-@pytest.mark.parametrize(
-    ("title", "text", "expected"),
-    [
-        (None, None, set()),
-        ("", None, set()),
-        ("CHG0031874 broke INC-12", None, {"CHG0031874", "INC-12"}),
-        (None, "after chg0031874, before C00001707.", {"chg0031874", "C00001707"}),
-        ("12 34", "CHG 10 CHG1", set()),
-        ("CHG-1", "0", set()),  # title and text are not read as one word
-    ],
-)
-def test_numbers_in_a_text(day, title, text, expected):
-    row = Incident(
-        incident_id="INC-1",
-        occurred_at=day(0),
-        known_at=day(0),
-        short_description=title,
-        description=text,
-    )
-    silent = replace(row, short_description=None, description=None)
-    table = Columns.from_records(Incident, [silent, row, silent])
-    found = [(at, name) for rows, names in mentioned_numbers(table)
-             for at, name in zip(rows.tolist(), names, strict=True)]  # fmt: skip
-    assert set(found) == {(1, name) for name in expected}

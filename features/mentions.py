@@ -1,0 +1,147 @@
+"""Numbers of records in texts: whatever in an incident's words looks like ``CHG0031234``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from features.columns import Columns
+from features.ordering import compiled
+from features.segment import NONE, Ints
+
+AT_ONCE = 50_000
+"""Incidents read together."""
+
+LETTERS = 10
+"""Letters that a number may begin with at most."""
+
+_NUMBERED = re.compile(rf"[A-Za-z]{{1,{LETTERS}}}-?\d{{2,}}")
+
+_FOREIGN = re.compile(r"(?![0-9])\d")
+"""A digit of another script; it is none to the compiled reading."""
+
+Bytes = NDArray[np.uint8]
+
+_FIELDS = ("short_description", "description")
+
+
+def mentioned_numbers(incidents: Columns) -> Iterator[tuple[Ints, list[str]]]:
+    """Everything in the incidents' texts that looks like the number of a record.
+
+    Yields
+    ------
+    rows, numbers
+        Of some thousand incidents at a time, by row.
+    """
+    for rows, numbers in _read(incidents):
+        yield rows, numbers.to_pylist()
+
+
+def numbers_among(incidents: Columns, wanted: Iterable[str]) -> tuple[Ints, list[str]]:
+    """The same of certain numbers only, of all incidents together."""
+    parts = [(NONE, pa.array([], pa.large_string())), *_read(incidents)]
+    numbers = pa.chunked_array([part[1] for part in parts])
+    found = pc.is_in(numbers, pa.array(list(wanted), pa.large_string()))
+    rows = np.concatenate([part[0] for part in parts])[found.to_numpy()]
+    return rows, numbers.filter(found).to_pylist()
+
+
+def _read(incidents: Columns) -> Iterator[tuple[Ints, Any]]:
+    """Rows and an Arrow array of numbers: of millions few are ever wanted as text."""
+    for low in range(0, len(incidents), AT_ONCE):
+        part = incidents.take(np.arange(low, min(low + AT_ONCE, len(incidents))))
+        texts = [pa.array(part[field], pa.large_string()) for field in _FIELDS]
+        rows, numbers = _by_pattern(texts) if any(map(_foreign, texts)) else _by_bytes(texts)
+        yield low + rows, numbers
+
+
+def _foreign(texts: Any) -> bool:
+    """Whether any digit of another script stands in the texts."""
+    data = _parts_of(texts)[1]
+    return bool((data & 0x80).any()) and any(_FOREIGN.search(t.as_py() or "") for t in texts)
+
+
+def _by_pattern(texts: list[Any]) -> tuple[Ints, Any]:
+    """Rows and numbers by the pattern, text by text."""
+    each = zip(*(text.to_pylist() for text in texts), strict=True)
+    found = [
+        (row, number)
+        for row, fields in enumerate(each)
+        for text in fields
+        for number in _NUMBERED.findall(text or "")
+    ]
+    rows = np.array([row for row, _ in found], np.int64)
+    return rows, pa.array([number for _, number in found], pa.large_string())
+
+
+def _by_bytes(texts: list[Any]) -> tuple[Ints, Any]:
+    """The same from the bytes of the texts, which takes a tenth of the time."""
+    (first, title), (second, text) = map(_parts_of, texts)
+    rows, ends, data = _numbers(first, title, second, text)
+    offsets = pa.py_buffer(np.concatenate([np.zeros(1, np.int64), ends]))
+    return rows, pa.LargeStringArray.from_buffers(len(rows), offsets, pa.py_buffer(data))
+
+
+def _parts_of(texts: Any) -> tuple[Ints, Bytes]:
+    """Where each text of an Arrow array ends, from the beginning on, and their bytes."""
+    _, offsets, data = texts.buffers()
+    if not len(texts):
+        return np.zeros(1, np.int64), np.zeros(0, np.uint8)
+    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    held = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+    return ends, held
+
+
+@compiled
+def _is_letter(char: int) -> bool:
+    return 97 <= char | 0x20 <= 122
+
+
+@compiled
+def _is_digit(char: int) -> bool:
+    return 48 <= char <= 57
+
+
+@compiled
+def _next_number(text: Bytes, low: int, high: int) -> tuple[int, int]:
+    """Where the next number of a text begins and ends; both at its end for none."""
+    at = low
+    while at < high:
+        if not _is_digit(text[at]):
+            at += 1
+            continue
+        end = at
+        while end < high and _is_digit(text[end]):
+            end += 1
+        begin = at - 1 if at > low and text[at - 1] == 45 else at  # a hyphen may stand between
+        letters = begin
+        while letters > low and begin - letters < LETTERS and _is_letter(text[letters - 1]):
+            letters -= 1
+        if letters < begin and end - at > 1:
+            return letters, end
+        at = end
+    return high, high
+
+
+@compiled
+def _numbers(first: Ints, title: Bytes, second: Ints, text: Bytes) -> tuple[Ints, Ints, Bytes]:
+    """Row, end and bytes of every number in titles and texts."""
+    rows, ends = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
+    data, filled = np.empty(len(title) + len(text), np.uint8), 0
+    for row in range(len(first) - 1):
+        for which in range(2):
+            held, bounds = (title, first) if which == 0 else (text, second)
+            begin, end = _next_number(held, bounds[row], bounds[row + 1])
+            while begin < end:
+                rows.append(np.int64(row))
+                data[filled : filled + end - begin] = held[begin:end]
+                filled += end - begin
+                ends.append(np.int64(filled))
+                begin, end = _next_number(held, end, bounds[row + 1])
+    return np.array(rows, np.int64), np.array(ends, np.int64), data[:filled]

@@ -1,0 +1,94 @@
+"""Putting in order and finding places, compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+SPARSE = 64
+"""Codes to a question from which on questions are put in order by comparing."""
+
+
+def compiled(function: Function) -> Function:
+    """The function as machine code; kept on disk where there is a place to write it."""
+    try:
+        return cast("Function", numba.njit(cache=True, nogil=True)(function))
+    except RuntimeError:  # no directory for the cache can be written
+        return cast("Function", numba.njit(nogil=True)(function))
+
+
+@compiled
+def place_of(keys: Ints, key: int, near: int) -> int:
+    """First place whose key is not below ``key``, searched for from a place near it."""
+    end = len(keys)
+    low, high, step = near, near, 1
+    while low > 0 and keys[low - 1] >= key:
+        high = low - 1
+        low = max(low - step, 0)
+        step *= 2
+    step = 1
+    while high < end and keys[high] < key:
+        low = high + 1
+        high = min(high + step, end)
+        step *= 2
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def in_order(codes: Ints) -> Ints:
+    """Places of codes from the lowest on, those of one code in their order; -1 left out."""
+    highest = max(codes.max() if len(codes) else 0, 0)
+    if highest > SPARSE * len(codes):  # counting would cost more than comparing
+        ordered = np.argsort(codes, kind="mergesort")
+        return ordered[np.searchsorted(codes[ordered], 0) :]
+    first = np.zeros(highest + 2, np.int64)
+    for code in codes:
+        if code >= 0:
+            first[code + 1] += 1
+    for code in range(1, len(first)):
+        first[code] += first[code - 1]
+    order = np.empty(first[-1], np.int64)
+    for place, code in enumerate(codes):
+        if code >= 0:
+            order[first[code]] = place
+            first[code] += 1
+    return order
+
+
+@compiled
+def ranks_in(axis: Ints, times: Ints) -> Ints:
+    """First places whose moments are not below some, which are best given in order."""
+    ranks, near = np.empty(len(times), np.int64), 0
+    for at in range(len(times)):
+        ranks[at] = near = place_of(axis, times[at], near)
+    return ranks
+
+
+@compiled
+def first_in_row(row: Ints, what: Ints) -> Ints:
+    """Places of what stands in a row for the first time; rows are ascending."""
+    kept, found, begin = np.empty(len(row), np.int64), 0, 0
+    for at in range(len(row)):
+        if at and row[at] != row[at - 1]:
+            begin = found
+        seen = begin
+        while seen < found and what[kept[seen]] != what[at]:
+            seen += 1
+        if seen == found:
+            kept[found] = at
+            found += 1
+    return kept[:found]

@@ -146,6 +146,11 @@ DAYS = click.option(
 @click.option(
     "--scope", "scopes", multiple=True, help="Narrow it to this permission of its role (repeat)."
 )
+@click.option(
+    "--also",
+    multiple=True,
+    help="What tickets call the same person, too: an e-mail, an id (repeat).",
+)
 @JSON
 @click.pass_obj
 def keys_create(
@@ -154,6 +159,7 @@ def keys_create(
     role: str,
     days: int | None,
     scopes: tuple[str, ...],
+    also: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Make a key for NAME; it is shown once and only its digest is stored.
@@ -171,6 +177,7 @@ def keys_create(
             now=moment,
             expires_at=None if days is None else moment + timedelta(days=days),
             scopes=scopes,
+            also=also,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -71,6 +71,7 @@ def create(
     now: datetime,
     expires_at: datetime | None,
     scopes: Collection[str] = (),
+    also: Collection[str] = (),
     key_id: str | None = None,
 ) -> str:
     """Make a key, store its digest and give the key, which cannot be had again.
@@ -79,6 +80,8 @@ def create(
     ----------
     scopes : collection of str
         Permissions to narrow the key to; all of its role where empty.
+    also : collection of str
+        Further names of the holder, such as an e-mail address or an id of the ITSM.
     key_id : str, optional
         Its id; by default one that is drawn.
 
@@ -103,6 +106,7 @@ def create(
         expires_at=None if expires_at is None else instants.to_micros(expires_at),
         revoked_at=None,
         scopes=orjson.dumps(sorted(scopes)).decode() if scopes else None,
+        also=orjson.dumps(sorted(set(also))).decode() if also else None,
     )
     return key
 
@@ -131,6 +135,7 @@ def rotate(
         now=now,
         expires_at=expires_at,
         scopes=orjson.loads(row["scopes"]) if row["scopes"] else (),
+        also=_also(row),
     )
     store.keys.end(key_id, at=now + overlap)
     return key
@@ -177,7 +182,13 @@ def _caller(row: Mapping[str, Any] | None, now: datetime) -> Caller | None:
         return None
     scopes = None if row["scopes"] is None else orjson.loads(row["scopes"])
     granted = None if scopes is None else MAY[row["role"]] & frozenset(scopes)
-    return Caller(key_id=row["key_id"], name=row["name"], role=row["role"], granted=granted)
+    return Caller(
+        key_id=row["key_id"], name=row["name"], role=row["role"], also=_also(row), granted=granted
+    )
+
+
+def _also(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(orjson.loads(row["also"])) if row["also"] else ()
 
 
 def _is_live(row: Mapping[str, Any], now: datetime) -> bool:

@@ -126,6 +126,7 @@ api_key = sa.Table(
     sa.Column("revoked_at", sa.BigInteger, doc="Microseconds; empty where it is not"),
     # Permissions it is narrowed to, as JSON; those of its role where empty.
     sa.Column("scopes", sa.Text, doc="Permissions it is narrowed to, JSON"),
+    sa.Column("also", sa.Text, doc="Further names of its holder, JSON"),
 )
 
 # Requests with an Idempotency-Key, and their answers once there are any.

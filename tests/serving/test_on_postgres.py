@@ -31,6 +31,7 @@ def _named(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
 AGAIN = (
     "test_bulk.py",
     "test_journal.py",
+    "test_late.py",
     "test_policy.py",
     "test_queue.py",
     "test_requests.py",

@@ -8,13 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from features.catalogue import CATALOGUE, NAMES
-from features.people import PERSON
 from features.records import Link
-from features.store import Store
-from features.store.schema import reference
 from serving.journal import verify
 from serving.keys import Caller, create
 
@@ -116,31 +112,6 @@ def test_nobody_decides_about_a_change_of_their_own(
     shared.score({"change_id": mine, field: "somebody else"})
     decide(mine, "approve", reason=ENOUGH, status=403)
     decide(mine, "approve", reason=ENOUGH, role="admin")
-
-
-def test_nor_where_the_itsm_names_them_by_an_id(service: Any) -> None:
-    record = {"number": "CHG77", "short_description": "Upgrade",
-              "requested_by": {"value": "a" * 32, "display_value": "Someone else"},
-              "assigned_to": {"value": "b" * 32, "display_value": "APPROVERS "}}  # fmt: skip
-    issue = {"key": "CHG-78", "id": "1", "fields": {"issuetype": {"name": "Change"}, "reporter": {
-        "accountId": "557058:1", "displayName": "A.", "emailAddress": "approvers"}}}  # fmt: skip
-    service.ask("POST", "/v1/webhooks/servicenow", json={"record": record}, role="service")
-    service.ask("POST", "/v1/webhooks/jira", json={"issue": issue}, role="service")
-    for change_id in ("CHG77", "CHG-78"):
-        path = f"/v1/changes/{change_id}/decision"
-        decided = {"decision": "reject", "reason": ENOUGH}
-        refused = service.ask("POST", path, json=decided, role="approver")
-        assert (refused.status_code, refused.json()["title"]) == (403, "This key may not do that")
-        assert service.ask("POST", path, json=decided, role="admin").status_code == 201
-    kept = people_on_record(service.store)
-    assert len(kept) == 3
-    assert "approvers" not in repr(kept).lower(), "no name is kept"
-
-
-def people_on_record(store: Store) -> list[Any]:
-    with store.engine.connect() as connection:
-        query = sa.select(reference).where(reference.c.kind == PERSON)
-        return list(connection.execute(query).mappings())
 
 
 def test_a_caller_has_every_name_of_theirs() -> None:

@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from features.records import Change
-from features.sources import jira, rt, servicenow
+from features.sources import jira_webhook, rt, servicenow
 from features.sources.connections import NAME, Connection, load
 from features.sources.reading import SourceError
 from features.sources.vendor import Delivery, DeliveryError
@@ -60,7 +60,7 @@ VENDORS: dict[str, Vendor] = {
             read=servicenow.delivery,
             references=servicenow.references,
         ),
-        Vendor(name="jira", read=jira.delivery, references=jira.references),
+        Vendor(name="jira", read=jira_webhook.delivery, references=jira_webhook.references),
         Vendor(name="rt", read=rt.delivery, references=rt.references),
     )
 }

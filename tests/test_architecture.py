@@ -14,7 +14,7 @@ ONLY = {
     "mlflow": {"models/registry.py", "models/snapshot.py"},
     "skops": {"models/estimator_file.py"},
     "shap": set(),  # the oracle of the tests, and of notebooks
-    "numba": {"features/search.py"},
+    "numba": {"features/ordering.py", "features/search.py"},
     "bentoml": {"serving/service.py"},
     "sqlalchemy": {"features/store"},
     "pyspark": {"training/spark.py"},

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from features.sources import jira, servicenow
+from features.sources import jira_webhook, servicenow
 from features.sources.connections import NAME, load
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -50,7 +50,7 @@ def test_bodies_are_understood() -> None:
         assert servicenow.delivery(row, load()["servicenow"], {}, now=NOW).number
     for name in ("webhook", "automation"):
         issue = json.loads((DOCS / "examples" / f"jira-{name}.json").read_text(encoding="utf-8"))
-        assert jira.delivery(issue, load()["jira"], {}, now=NOW).number == "CHG-412"
+        assert jira_webhook.delivery(issue, load()["jira"], {}, now=NOW).number == "CHG-412"
 
 
 HARNESS = """
@@ -111,7 +111,10 @@ def ran(answer: Any) -> Any:
 
 def test_the_business_rule_sends_what_is_understood() -> None:
     answer = {"incident_probability": 0.087, "risk_band": "high", "summary": "About 9 in 100.",
-              "factors": [{"text": f"Sentence {number}"} for number in range(5)]}  # fmt: skip
+              "factors": [{"text": f"Sentence {number}"} for number in range(5)],
+              "warnings": [{"code": "missing_field"}]}  # fmt: skip
+    late = {**answer, "warnings": [{"code": "missing_field"}, {"code": "superseded"}]}
+    assert ran(late)["written"] == [], "a later update was scored before"
     done = ran(answer)
     sent = done["sent"]
     assert (sent["method"], sent["url"]) == ("POST", "https://risk/v1/webhooks/servicenow")

@@ -1,4 +1,4 @@
-"""Jira's issues to our records: fields by name, wiki text or ADF, and every body Jira sends.
+"""Jira's issues to our records: fields by name, wiki text or ADF.
 
 Ids of custom fields differ from site to site, so fields are found by name: through the ``names`` of
 the issue itself, or the site's field list, which a synchronisation keeps.
@@ -7,23 +7,17 @@ the issue itself, or the site's field list, which a synchronisation keeps.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from features import people
-from features.records import Change, ChangeEvent, Incident, Link, Record
+from features.records import Change, ChangeEvent, Incident, Link
 from features.sources import jira_text, vendor
 from features.sources.connections import Connection
-from features.sources.vendor import Delivery, DeliveryError, Directory, Oddities, word
+from features.sources.vendor import DeliveryError, Directory, Oddities, word
 
 FIELD = "field"
 """Kind of a reference that gives a field's name by its id."""
-
-UPDATED = "updated"
-"""Kind of a reference that gives the moment of the last update seen of a change by its key."""
-
-AHEAD = timedelta(minutes=5)
-"""How far a site's clock may be ahead of ours; a later moment says nothing of the order."""
 
 ISSUE = "issue"
 """Kind of a reference that gives an issue's key by its id."""
@@ -40,7 +34,8 @@ _CHOICES = ("change_type", "declared_risk", "impact", "urgency", "priority")
 _NAMES = ("category", "change_model", "assignment_group")
 _PERSONS = ("requested_by", "implementer")
 _TIMES = ("submitted_at", "planned_start", "planned_end")
-_PERSON_IDS = ("accountId", "key", "name")
+PERSON_IDS = ("accountId", "key", "name")
+"""Where a person's id stands; the first that is filled."""
 _PERSON_NAMES = ("displayName", "emailAddress", "name", "key")
 
 
@@ -107,7 +102,7 @@ class Issue:
         if isinstance(value, dict):
             if jira_text.is_document(value):
                 return vendor.text(jira_text.of_document(value))
-            keys = _PERSON_IDS if field in _PERSONS else ("value", "name", "label")
+            keys = PERSON_IDS if field in _PERSONS else ("value", "name", "label")
             for key in (*keys, "displayName", "title", "key", "id"):
                 if isinstance(value.get(key), (str, int)):
                     name = vendor.text(value[key])
@@ -212,23 +207,24 @@ def events(
     """What happened to a change, as far as its issue says."""
     started = issue.moment("change", "started_at")
     if started is not None:
-        yield _event(key, "started", started, known_at)
+        yield event_of(key, "started", started, known_at)
     closed = issue.moment("change", "closed_at")
     canceled = {word(name) for name in connection.wanted("canceled")}
     words = {word(name) for name in (issue.name("change", "state"), _code(issue)) if name}
     if words & canceled:
-        yield _event(key, "canceled", closed or known_at, known_at)
+        yield event_of(key, "canceled", closed or known_at, known_at)
     elif closed is not None:
-        yield _event(key, "closed", closed, known_at, _code(issue))
+        yield event_of(key, "closed", closed, known_at, _code(issue))
 
 
 def _code(issue: Issue) -> str | None:
     return issue.name("change", "close_code")
 
 
-def _event(
+def event_of(
     key: str, kind: str, occurred_at: datetime, known_at: datetime, code: str | None = None
 ) -> ChangeEvent:
+    """What happened to a change, known no earlier than it happened."""
     known_at = max(occurred_at, known_at)
     return ChangeEvent(
         change_id=key, kind=kind, occurred_at=occurred_at, known_at=known_at, code=code
@@ -323,100 +319,3 @@ def _is_other(entry: Mapping[str, Any], connection: Connection, is_change: bool)
         return False
     wanted = connection.wanted("incident_types" if is_change else "change_types")
     return word(name) not in {word(one) for one in wanted}
-
-
-# webhooks ----------------------------------------------------------------------------------------
-
-
-def delivery(
-    body: object, connection: Connection, known: Mapping[str, str], *, now: datetime
-) -> Delivery:
-    """What a body of a webhook or an automation rule says.
-
-    Accepts a webhook or "Jira format" (``{"issue": …, "timestamp": …}``) and a bare issue, as the
-    "Automation format" has it.
-
-    Parameters
-    ----------
-    known : mapping of str to str
-        Names of the site's fields by id.
-    now : datetime
-        When it arrived.
-
-    Raises
-    ------
-    DeliveryError
-        If it holds no issue or the issue has no key.
-    """
-    if not isinstance(body, dict):
-        raise DeliveryError("", "expected a JSON object")
-    content = body.get("issue", body)
-    if not isinstance(content, dict):
-        raise DeliveryError("/issue", "expected an issue")
-    key, odd, names = key_of(content), Oddities(), Directory(known)
-    if isinstance(body.get("names"), dict) and "names" not in content:
-        content = {**content, "names": body["names"]}
-    issue = Issue(content, connection, names, odd)
-    if isinstance(content.get("id"), str | int):
-        names.learn(ISSUE, str(content["id"])[:100], key)
-    records: list[Record] = []
-    made: Change | None = None
-    withdrawn = late = False
-    if is_type(issue, connection.wanted("incident_types")):
-        created = issue.moment("change", "submitted_at")
-        if created is not None and created < now:
-            records.append(incident(issue, key, known_at=created, resolved=False))
-        records.append(incident(issue, key, known_at=now))
-        records += links(content, key, connection, is_change=False, known_at=now)
-    elif _is_late(issue, key, names, now):
-        made = change(issue, key, known_at=now)
-        late = True
-    else:
-        made = change(issue, key, known_at=now)
-        records += events(issue, key, connection, known_at=now)
-        records += links(content, key, connection, is_change=True, known_at=now)
-        if body.get("webhookEvent") == "jira:issue_deleted":
-            records.append(_event(key, "canceled", now, now))
-        withdrawn = any(getattr(r, "kind", "") == "canceled" for r in records)
-    return Delivery(
-        number=key,
-        change=made,
-        withdrawn=withdrawn,
-        records=tuple(records),
-        oddities=tuple(odd),
-        references=tuple(names.learnt.values()),
-        late=late,
-    )
-
-
-def _is_late(issue: Issue, key: str, names: Directory, now: datetime) -> bool:
-    """Whether a later update of the change was seen before this one; else it is remembered."""
-    moment = vendor.iso_time(issue.fields.get("updated"))
-    if moment is None or moment > now + AHEAD:
-        return False
-    seen = vendor.iso_time(names.name(_updated(key)) or "")
-    if seen is not None and moment < seen:
-        return True
-    names.learn(UPDATED, _updated(key), moment.isoformat())
-    return False
-
-
-def _updated(key: str) -> str:
-    return f"{UPDATED}:{key}"
-
-
-def references(body: object) -> set[str]:
-    """Fields and people of a body and its issue's own id, so that names can be looked up."""
-    content = body.get("issue", body) if isinstance(body, dict) else None
-    if not isinstance(content, dict):
-        return set()
-    fields = content.get("fields")
-    found = {name for name in fields if len(name) < 100} if isinstance(fields, dict) else set()
-    for value in fields.values() if isinstance(fields, dict) else ():
-        ids = [value.get(key) for key in _PERSON_IDS] if isinstance(value, dict) else []
-        found |= {people.reference_id(one) for one in ids if isinstance(one, str)}
-    if isinstance(content.get("id"), str | int):
-        found.add(str(content["id"])[:100])
-    if isinstance(content.get("key"), str):
-        found.add(_updated(content["key"].strip()[:200]))
-    return found

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from features import people
 from features.records import Change, ChangeEvent, Incident, Link
 from features.sources.connections import NAME, load
-from features.sources.jira import delivery, references
 from features.sources.jira_text import MOST_NODES, of_document, of_wiki
+from features.sources.jira_webhook import delivery, references
 from features.sources.vendor import Delivery, DeliveryError
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"

@@ -105,7 +105,7 @@ class Tallies:
         counts : ndarray of int64, shape (c, q)
             Every count for every question.
         row : ndarray of int64, shape (q,)
-            The change that asks, ascending.
+            The change that asks.
         named : ndarray of bool, shape (n,)
             Whether a change names anything at all.
         usual : ndarray of float64, shape (n,)
@@ -159,22 +159,21 @@ def _tally(
     decided: Floats,
 ) -> None:
     """Put the answers of :meth:`Tallies.answers` into ``found``, ``failed`` and ``decided``."""
-    rate = -1
+    rate, asked = -1, np.full(len(named), -1, np.int32)
     for feature in range(len(kinds)):
         kind, left, right = kinds[feature], counts[first[feature]], counts[second[feature]]
         rate += kind == _RATE
         if kind != _RATE:
             found[feature][named] = 0.0
-        before = -1
         for question in range(len(row)):
             change = row[question]
             ends = left[question], right[question]
             value = _made_of(kind, ends[0], ends[1], usual[change], smoothing)
-            held, again = found[feature, change], change == before
+            held, again = found[feature, change], asked[change] == feature
             if kind == _RATE:
                 behind = max(ends[0], ends[1])
                 alike = value == held or np.isnan(value)
                 if not again or value > held or (alike and behind > decided[rate, change]):
                     failed[rate, change], decided[rate, change] = ends[1], behind
             found[feature, change] = _with(across[feature], value, held) if again else value
-            before = change
+            asked[change] = feature

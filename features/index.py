@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from features.instants import MISSING
 from features.ordering import in_order
-from features.search import add_counts
+from features.search import add_counts, newest_of
 from features.segment import (
     NAME_BITS,
     NONE,
@@ -40,6 +40,9 @@ MERGE_AT = 4_096
 
 RATIO = 4
 """A segment is merged with the one before it unless that is so many times larger."""
+
+NEWEST = 64
+"""Events of an entity that are looked up at once, newest first."""
 
 NO_WEIGHTS: Ints = np.zeros(0, np.int64)
 """Stands for weights that are all 1."""
@@ -347,6 +350,18 @@ class EventIndex:
 
     def newest(self, entity: int, since: int, until: int, owner: int) -> Iterator[tuple[int, int]]:
         """Events of one entity as (time, owner), newest first, without one owner's."""
+        if len(self._taken) and among(np.array([entity]), self._taken)[0]:
+            yield from self._newest_left(entity, since, until, owner)
+            return
+        parts = (_backwards(segment, entity, since, until) for segment in self.segments)
+        for (time, who), _ in groupby(heapq.merge(*parts)):
+            if who != -owner:
+                yield -time, -who
+
+    def _newest_left(
+        self, entity: int, since: int, until: int, owner: int
+    ) -> Iterator[tuple[int, int]]:
+        """The same where some of them were taken back."""
         parts = [segment.backwards(entity, since, until) for segment in self.segments]
         together = heapq.merge(*parts, key=lambda event: event[0])
         for time, events in groupby(together, key=lambda event: event[0]):
@@ -355,6 +370,16 @@ class EventIndex:
                 total[who] += weight
             for who in sorted((w for w, n in total.items() if n > 0 and w != owner), reverse=True):
                 yield -time, who
+
+
+def _backwards(segment: Segment, entity: int, since: int, until: int) -> Iterator[tuple[int, int]]:
+    """Events of one entity as (-time, -owner) in ascending order; none of them was taken back."""
+    found, asked = (segment.keys, segment.stride, segment.axis, segment.owners), NEWEST
+    while asked == NEWEST:
+        times, owners = newest_of(*found, entity, since, until, NEWEST)
+        yield from zip((-times).tolist(), (-owners).tolist(), strict=True)
+        asked = min(len(times), NEWEST)
+        until = int(times[-1]) if asked else until
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,10 @@ def digests_of(names: Sequence[str] | NDArray[np.object_]) -> NDArray[np.uint64]
     return digests
 
 
+NEW_NAMES = 100_000
+"""Names remembered at most to be none of the saved ones."""
+
+
 class Vocabulary:
     """Names to whole numbers, growing.
 
@@ -160,6 +164,7 @@ class Vocabulary:
     def __init__(self, saved: SavedNames | None = None) -> None:
         self._saved = saved
         self._codes: dict[str, int] = {}
+        self._new: set[str] = set()  # none of the saved ones, which never change
         self.names = Names(saved)
 
     def learn(self, names: Iterable[str]) -> Ints:
@@ -188,10 +193,14 @@ class Vocabulary:
         if not self._saved:
             return names
         names = list(names)
-        unknown = list({name for name in names if name not in self._codes})
+        codes, new = self._codes, self._new
+        unknown = list({name for name in names if name not in codes and name not in new})
         if unknown:
-            pairs = zip(unknown, self._saved.find(unknown), strict=True)
-            self._codes.update((name, code) for name, code in pairs if code >= 0)
+            found = dict(zip(unknown, self._saved.find(unknown), strict=True))
+            codes.update((name, code) for name, code in found.items() if code >= 0)
+            if len(new) > NEW_NAMES:
+                new.clear()
+            new.update(name for name, code in found.items() if code < 0)
         return names
 
 

@@ -247,3 +247,35 @@ def meeting(
                     places.append(np.int64(at))
                 at += 1
     return np.array(queries, np.int64), np.array(places, np.int64)
+
+
+@compiled
+def newest_of(
+    keys: Ints,
+    stride: int,
+    axis: Ints,
+    owners: NDArray[np.int32],
+    entity: int,
+    since: int,
+    until: int,
+    most: int,
+) -> tuple[Ints, Ints]:
+    """Moments and owners of the last events of an entity in ``[since, until)``, newest first, those
+    of one moment by owner from the highest on: so many, and more of the last one's moment.
+    """
+    base = entity * stride
+    low = np.searchsorted(keys, base + np.searchsorted(axis, since))
+    high = np.searchsorted(keys, base + np.searchsorted(axis, until))
+    start = max(low, high - most)
+    while start > low and keys[start - 1] == keys[start]:
+        start -= 1
+    times, found = np.empty(high - start, np.int64), np.empty(high - start, np.int64)
+    for number in range(high - start):
+        place = high - 1 - number
+        times[number] = axis[keys[place] - base]
+        at, owner = number, owners[place]
+        while at > 0 and times[at - 1] == times[number] and found[at - 1] < owner:
+            found[at] = found[at - 1]
+            at -= 1
+        found[at] = owner
+    return times, found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -11,6 +12,9 @@ from typing import Any
 from features.errors import ChangeRiskError
 
 Network = IPv4Network | IPv6Network
+
+MOST_WORKERS = 4
+"""Workers that are started without being asked for: each holds libraries and what it has read."""
 
 _OIDC = ("oidc_jwks", "oidc_issuer", "oidc_audience")
 
@@ -35,6 +39,9 @@ class Settings:
         ``CHANGERISK_MLFLOW_URI``: tracking and registry. Default an SQLite file in the home.
     host, port : str, int
         ``CHANGERISK_HOST``, ``CHANGERISK_PORT``. Default 127.0.0.1 and 3000.
+    workers : int
+        ``CHANGERISK_WORKERS``: processes that answer. Default one for each core it may use, at most
+        four.
     max_body_bytes : int
         ``CHANGERISK_MAX_BODY_BYTES``: larger requests are refused. Default 262144.
     max_batch_bytes : int
@@ -62,6 +69,7 @@ class Settings:
     host: str
     port: int
     max_body_bytes: int
+    workers: int = 1
     max_batch_bytes: int = 33_554_432
     rate_limit: str | None = None
     oidc_jwks: str | None = None
@@ -108,6 +116,7 @@ class Settings:
             or f"sqlite:///{home / 'mlflow.db'}",
             host=environment.get("CHANGERISK_HOST") or "127.0.0.1",
             port=_number(environment, "CHANGERISK_PORT", 3000, 65_535),
+            workers=_number(environment, "CHANGERISK_WORKERS", min(_cores(), MOST_WORKERS), 256),
             max_body_bytes=_number(environment, "CHANGERISK_MAX_BODY_BYTES", 262_144, 2**31),
             max_batch_bytes=_number(environment, "CHANGERISK_MAX_BATCH_BYTES", 33_554_432, 2**31),
             rate_limit=environment.get("CHANGERISK_RATE_LIMIT") or None,
@@ -138,6 +147,11 @@ def _networks(environment: Mapping[str, str], name: str) -> tuple[Network, ...]:
         except ValueError as error:
             raise SettingsError(f"{name}: expected addresses or networks, got {part!r}") from error
     return tuple(found)
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, largest: int) -> int:

@@ -175,9 +175,10 @@ class _Compared:
 
     def likeness(self, other: _Compared) -> float:
         """How like another one it is, between 0 and 1."""
-        either = len(self.words | other.words)
-        shared = len(self.words & other.words) / either if either else 0.0
-        items = any(item in other.items for item in self.items)
+        both = len(self.words & other.words)
+        either = len(self.words) + len(other.words) - both
+        shared = both / either if either else 0.0
+        items = not set(self.items).isdisjoint(other.items)
         team = bool(self.team) and self.team == other.team
         model = self.model is not None and self.model == other.model
         return 0.5 * shared + 0.25 * items + 0.125 * team + 0.125 * model

@@ -37,7 +37,7 @@ from serving.contract import (
 )
 from serving.journal import digest
 from serving.late import Place
-from serving.levers import Options, best
+from serving.levers import Lever
 from serving.policy import UNREADABLE, recommend
 
 Floats = NDArray[np.float64]
@@ -59,10 +59,8 @@ class Scored:
         The change, in one row.
     table : FeatureTable
         Its features.
-    options : Options, optional
-        What could be done instead, where somebody wants to know.
-    values : ndarray of float64, optional
-        The features of the options' versions.
+    levers : sequence of Lever
+        What would lower it, where somebody wants to know.
     """
 
     changes: Columns
@@ -70,8 +68,7 @@ class Scored:
     probability: float
     base_log_odds: float
     factors: list[Factor]
-    options: Options | None = None
-    values: Floats | None = None
+    levers: Sequence[Lever] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +92,7 @@ def with_score(asked: Asked, scored: Scored, registered: Registered, state: Feat
     micros = instants.to_micros(asked.as_of)
     question = Question(scored.changes, 0, micros, state, scored.table)
     similar = similar_changes(question, FEWEST_PRECEDENTS)
-    levers = _levers_out(scored, micros, model, state)
+    levers = [_lever_out(lever) for lever in scored.levers]
     changeable = any(factor.changeable for factor in scored.factors)
     return with_number(
         asked,
@@ -281,21 +278,13 @@ def _factor_out(factor: Factor, question: Question) -> FactorOut:
     )
 
 
-def _levers_out(
-    scored: Scored, as_of: int, model: RiskModel, state: FeatureState
-) -> list[LeverOut]:
-    if scored.options is None or scored.values is None:
-        return []
-    found = best(scored.options, scored.values, as_of, scored.probability, model, state)
-    return [
-        LeverOut(
-            text=lever.text,
-            change=lever.change,
-            incident_probability=lever.probability,
-            risk_band=lever.band,
-        )
-        for lever in found
-    ]
+def _lever_out(lever: Lever) -> LeverOut:
+    return LeverOut(
+        text=lever.text,
+        change=lever.change,
+        incident_probability=lever.probability,
+        risk_band=lever.band,
+    )
 
 
 def _model_out(registered: Registered) -> ModelOut:

@@ -19,6 +19,7 @@ from serving.problems import of_status, problem
 from serving.routes import OPERATIONS, about
 from serving.routes.operation import AnsweredError, Context, Handler, json
 from serving.runtime import Runtime
+from serving.together import Together
 
 UNLISTED: tuple[tuple[Rule, Handler], ...] = (
     (Rule(method="GET", path="/metrics", permission="inform"), about.metrics),
@@ -40,9 +41,9 @@ ROUTES = {
 """The index: what there is."""
 
 
-def create_app(runtime: Runtime, measures: Measures) -> Starlette:
+def create_app(runtime: Runtime, measures: Measures, together: Together | None = None) -> Starlette:
     """The application over one worker's runtime."""
-    context = Context(runtime, measures)
+    context = Context(runtime, measures, together or Together(runtime, measures))
     routes = [Route("/v1", _index, methods=["GET"])]
     for operation in OPERATIONS:
         bound = _bound(context, operation.handler)

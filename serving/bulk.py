@@ -16,24 +16,21 @@ from features import instants
 from features.columns import Columns
 from features.language import say
 from features.records import Change
-from features.store import ASKED, StoreError
+from features.store import StoreError
 from features.table import FeatureTable, build
 from models.bands import BOARD
 from models.registry import Registered
 from serving.answers import (
     Asked,
-    settled,
     unknown_factor,
     waited_in_vain,
     with_number,
     without_model,
     without_score,
 )
-from serving.contract import Answer, ChangeIn, Warned, plain
-from serving.late import Place, placed
+from serving.contract import Answer, ChangeIn, Warned
 from serving.moment import moment_of
-from serving.queue import keep_all, shadowed
-from serving.scorer import Scorer, revised
+from serving.scorer import Scorer, revised_all
 
 _log = logging.getLogger(__name__)
 
@@ -41,11 +38,11 @@ CHUNK = 500
 """Changes scored in one transaction."""
 
 
-def chunks(changes: Iterable[ChangeIn]) -> Iterator[list[ChangeIn]]:
+def chunks(changes: Iterable[ChangeIn], size: int = CHUNK) -> Iterator[list[ChangeIn]]:
     """Changes in parts that can be scored at once: not too many, and none of them twice."""
     part: dict[str, ChangeIn] = {}
     for change in changes:
-        if len(part) == CHUNK or change.change_id in part:
+        if len(part) == size or change.change_id in part:
             yield list(part.values())
             part = {}
         part[change.change_id] = change
@@ -70,7 +67,7 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
         return []
     moments = [moment_of(change, now) for change in changes]
     try:
-        records = _records(scorer, changes, now)
+        records = revised_all(scorer.store, changes, now)
         asked = [
             Asked(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
             for change, record, (as_of, odd) in zip(changes, records, moments, strict=True)
@@ -79,7 +76,7 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
             registered = scorer.registered
             if registered is None:
                 answers = [without_score(one, None, without_model()) for one in asked]
-                return _record(scorer, changes, asked, [None] * len(asked), answers)
+                return scorer.record(changes, asked, [None] * len(asked), answers, explain="none")
             if state is None:
                 return [without_score(one, registered, waited_in_vain()) for one in asked]
             table = build(
@@ -88,7 +85,7 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
                 state,
             )
             answers = _answers(asked, table, registered)
-            return _record(scorer, changes, asked, table.values.tolist(), answers)
+            return scorer.record(changes, asked, table.values.tolist(), answers, explain="none")
     except StoreError as error:
         _log.error("the store could not be used: %s", error)
         return [_unrecorded(scorer, change, now) for change in changes]
@@ -100,18 +97,6 @@ def _unrecorded(scorer: Scorer, change: ChangeIn, now: datetime) -> Answer:
     asked = Asked(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
     warned = Warned(code="not_recorded", text=say("The answer could not be recorded."))
     return without_score(asked, scorer.registered, warned)
-
-
-def _records(scorer: Scorer, changes: Sequence[ChangeIn], now: datetime) -> list[Change]:
-    """The changes as records; those without a revision mark get the next number of theirs."""
-    unmarked = {change.change_id for change in changes if change.revision is None}
-    known = scorer.store.known_changes(unmarked)
-    return [
-        revised(scorer.store, change, now)
-        if change.revision is None and change.change_id in known
-        else change.to_record(revision=change.revision or "1", known_at=now)
-        for change in changes
-    ]
 
 
 def _answers(asked: Sequence[Asked], table: FeatureTable, registered: Registered) -> list[Answer]:
@@ -132,47 +117,3 @@ def _without_reasons() -> list[Warned]:
     """What a high answer says of the reasons that were not asked for."""
     text = say("Scored without reasons: asked for alone, it says what can be changed and compared")
     return [Warned(code="without_reasons", text=text)]
-
-
-def _record(
-    scorer: Scorer,
-    changes: Sequence[ChangeIn],
-    asked: Sequence[Asked],
-    rows: Sequence[list[float] | None],
-    answers: Sequence[Answer],
-) -> list[Answer]:
-    """Keep all payloads, features, answers and places in the queue, or none of them; the answers as
-    they were kept.
-    """
-    entries = [
-        (
-            answer.score_id,
-            answer.change_id,
-            {
-                "payload": change.payload(),
-                "revision": one.record.revision,
-                "as_of": instants.to_micros(one.as_of),
-                "watermark": scorer.watermark,
-                "explain": "none",
-                "features": values,
-                "answer": plain(answer),
-                **shadowed(answer),
-            },
-        )
-        for change, one, values, answer in zip(changes, asked, rows, answers, strict=True)
-    ]
-    with scorer.store.write(ASKED, now=asked[0].now) as writer:
-        records = [one.record for one in asked]
-        places = placed(writer, records, [change.revision is not None for change in changes])
-        answers = [settled(*pair) for pair in zip(answers, places, strict=True)]
-        for answer, place, record, (_, _, body) in zip(
-            answers, places, records, entries, strict=True
-        ):
-            if place != Place(record):
-                body |= {"revision": answer.revision, "answer": plain(answer)}
-        writer.add([place.record for place in places if place.late is None])
-        head = writer.append_all("score", entries)
-        first = head.seq - len(entries) + 1
-        keep_all(writer, first, answers, [place.record for place in places])
-    scorer.wrote(writer)
-    return answers

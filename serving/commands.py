@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import IO, Any
 
@@ -112,13 +113,26 @@ def score(settings: Settings, file: IO[bytes], explain: str, as_json: bool) -> N
 @click.option(
     "--port", type=click.IntRange(1, 65_535), help="Port.  [default: CHANGERISK_PORT or 3000]"
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="Processes that answer.  [default: CHANGERISK_WORKERS or one a core, at most four]",
+)
 @click.option("--example", is_flag=True, help="Print an example change with its curl command.")
 @click.pass_obj
-def serve(settings: Settings, host: str | None, port: int | None, example: bool) -> None:
+def serve(
+    settings: Settings, host: str | None, port: int | None, workers: int | None, example: bool
+) -> None:
     """Serve the score over HTTP until interrupted."""
     from serving.launch import launch
 
-    sys.exit(launch(settings, host or settings.host, port or settings.port, example, tell))
+    asked = replace(
+        settings,
+        host=host or settings.host,
+        port=port or settings.port,
+        workers=workers or settings.workers,
+    )
+    sys.exit(launch(asked, example, tell))
 
 
 @click.command()

@@ -9,11 +9,12 @@ from serving.measures import Measures
 from serving.pages.app import create_pages
 from serving.pages.door import is_page
 from serving.runtime import Runtime
+from serving.together import Together
 
 
-def create_front(runtime: Runtime, measures: Measures) -> ASGIApp:
+def create_front(runtime: Runtime, measures: Measures, together: Together) -> ASGIApp:
     """The pages and the contract over one worker's runtime."""
-    pages, contract = create_pages(runtime), create_app(runtime, measures)
+    pages, contract = create_pages(runtime), create_app(runtime, measures, together)
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         chosen = pages if scope["type"] == "http" and is_page(scope["path"]) else contract

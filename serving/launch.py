@@ -40,13 +40,13 @@ APPROVER = "Adaeze Okafor"
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
-def launch(
-    settings: Settings, host: str, port: int, example: bool, tell: Callable[[str], None]
-) -> int:
+def launch(settings: Settings, example: bool, tell: Callable[[str], None]) -> int:
     """Serve until interrupted; returns the exit code of the server.
 
     Parameters
     ----------
+    settings : Settings
+        Also says where to listen, and with how many workers.
     example : bool
         Also make a key for a day, score an example change with it and show the curl command.
     tell : callable
@@ -56,15 +56,7 @@ def launch(
     Board.from_environment(os.environ)
     load_policy(settings.home)
     load_endpoints(settings.home, os.environ)
-    environment = {
-        **os.environ,
-        "CHANGERISK_HOME": str(settings.home),
-        "CHANGERISK_STORE_URL": settings.store_url,
-        "CHANGERISK_MLFLOW_URI": settings.mlflow_uri,
-        "BENTOML_DO_NOT_TRACK": "True",
-        "OTEL_SDK_DISABLED": "true",
-        "FORWARDED_ALLOW_IPS": "",
-    }
+    host, port = settings.host, settings.port
     root = Path(__file__).parent.parent
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:ChangeRisk"]
     command += ["--host", host, "--port", str(port), "--working-dir", str(root)]
@@ -76,14 +68,36 @@ def launch(
         if _taken(host, port):
             tell(f"something else answers at {host}:{port}; choose another --port")
             return 1
-        return _supervised(settings, command, environment, f"{host}:{port}", example, tell)
+        with tempfile.TemporaryDirectory(prefix="changerisk-") as scratch:
+            return _supervised(settings, command, _environment(settings, scratch), example, tell)
+
+
+def _environment(settings: Settings, scratch: str) -> dict[str, str]:
+    """What the server's processes are told.
+
+    Parameters
+    ----------
+    scratch : str
+        A folder for as long as they run. BentoML keeps the workers' measures in its home and clears
+        them whenever a server starts, so each server needs a home of its own.
+    """
+    return {
+        "BENTOML_HOME": scratch,
+        **os.environ,
+        "CHANGERISK_HOME": str(settings.home),
+        "CHANGERISK_STORE_URL": settings.store_url,
+        "CHANGERISK_MLFLOW_URI": settings.mlflow_uri,
+        "CHANGERISK_WORKERS": str(settings.workers),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "OTEL_SDK_DISABLED": "true",
+        "FORWARDED_ALLOW_IPS": "",
+    }
 
 
 def _supervised(
     settings: Settings,
     command: list[str],
     environment: dict[str, str],
-    place: str,
     example: bool,
     tell: Callable[[str], None],
 ) -> int:
@@ -91,7 +105,7 @@ def _supervised(
     server = subprocess.Popen(command, env=environment)  # noqa: S603 - our own interpreter
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
-        address = f"http://{place}"
+        address = f"http://{settings.host}:{settings.port}"
         if waited(server, address, tell):
             tell(f"change-risk answers at {address} (contract: {address}/v1/openapi.json)")
             if example:

@@ -8,9 +8,10 @@ association, not a promise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,11 @@ class Lever:
 
 @dataclass(frozen=True)
 class _Variant:
-    """What is done instead: the other fields, for every change that it becomes."""
+    """What is done instead: the other fields, for every change that it becomes; put in words only
+    where it helps.
+    """
 
-    text: str
+    text: Callable[[], str]
     shown: dict[str, Any]
     parts: tuple[dict[str, Any], ...]
 
@@ -102,6 +105,34 @@ class Options:
         variants = [*plans, *_slots(change, as_of, model)]
         return cls(change, variants, len(plans), _versions(change, variants))
 
+    @classmethod
+    def none(cls, change: Change) -> Options:
+        """None at all."""
+        return cls(change, [], 0, [])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescored:
+    """A change's options, scored.
+
+    Parameters
+    ----------
+    as_of : int
+        The moment, microseconds.
+    probability : float
+        The score of the change as it is.
+    values : ndarray of float64, shape (number of versions, number of features)
+        The features of the options' versions.
+    probabilities : ndarray of float64, shape (number of versions,)
+        Their scores.
+    """
+
+    options: Options
+    as_of: int
+    probability: float
+    values: Floats
+    probabilities: Floats
+
 
 def levers(
     change: Change, as_of: int, probability: float, model: RiskModel, state: FeatureState
@@ -110,54 +141,82 @@ def levers(
     options = Options.of(change, as_of, model)
     if not options.versions:
         return []
-    values = _values(options.versions, as_of, state)
-    return best(options, values, as_of, probability, model, state)
+    values = _values(options.versions, [as_of] * len(options.versions), state)
+    rescored = Rescored(
+        options=options,
+        as_of=as_of,
+        probability=probability,
+        values=values,
+        probabilities=model.probability(values),
+    )
+    return best([rescored], model, state)[0]
 
 
-def best(
-    options: Options,
-    values: Floats,
-    as_of: int,
-    probability: float,
-    model: RiskModel,
-    state: FeatureState,
-) -> list[Lever]:
-    """The levers that help among some options, whose features have been built.
-
-    Parameters
-    ----------
-    values : ndarray of float64, shape (number of versions, number of features)
-        The features of the options' versions.
-    probability : float
-        The score of the change as it is.
+def best(several: Sequence[Rescored], model: RiskModel, state: FeatureState) -> list[list[Lever]]:
+    """The levers that help each of some changes: best first, and last all of a change's together if
+    that helps more. What is to be scored for that is scored for all changes at once.
     """
-    change, plans, variants = options.change, options.plans, options.variants
+    chosen = [_chosen(one, model) for one in several]
+    together = {
+        place: _together([variant for _, variant in picked])
+        for place, picked in enumerate(chosen)
+        if len(picked) > 1
+    }
+    combined = dict(zip(together, _combined(several, together, model, state), strict=True))
+    found = []
+    for place, picked in enumerate(chosen):
+        shown = [_lever(variant, score, model) for score, variant in picked]
+        if place in combined:
+            shown = shown[:MOST]
+            if combined[place] < picked[0][0]:
+                shown.append(_lever(together[place], combined[place], model))
+        found.append(shown)
+    return found
+
+
+def _chosen(one: Rescored, model: RiskModel) -> list[tuple[float, _Variant]]:
+    """The variants that help, best first, with their scores: of the slots only the best."""
+    plans, variants = one.options.plans, one.options.variants
     if not variants:
         return []
-    scores = _judged(variants, values, model)
-    band = model.bands.of(probability)
+    scores = _judged(variants, one.values, one.probabilities)
+    band = model.bands.of(one.probability)
     useful = [
         (score, number)
         for number, (score, free) in enumerate(scores)
-        if (free or number < plans) and _helps(score, probability, band, model)
+        if (free or number < plans) and _helps(score, one.probability, band, model)
     ]
     useful.sort()
     chosen = [entry for entry in useful if entry[1] < plans]
     chosen += [entry for entry in useful if entry[1] >= plans][:1]
-    chosen.sort()
-    found = [_lever(variants[number], score, model) for score, number in chosen]
-    if len(chosen) < 2:
-        return found
-    together = _together([variants[number] for _, number in chosen])
-    versions = _versions(change, [together])
-    combined, _ = _judged([together], _values(versions, as_of, state), model)[0]
-    worthwhile = combined < chosen[0][0]
-    return [*found[:MOST], *([_lever(together, combined, model)] if worthwhile else [])]
+    return [(score, variants[number]) for score, number in sorted(chosen)]
+
+
+def _combined(
+    several: Sequence[Rescored],
+    together: Mapping[int, _Variant],
+    model: RiskModel,
+    state: FeatureState,
+) -> list[float]:
+    """The score of each combination of variants, by the place of its change."""
+    if not together:
+        return []
+    versions, moments, sizes = [], [], []
+    for place, variant in together.items():
+        made = _versions(several[place].options.change, [variant])
+        versions += made
+        moments += [several[place].as_of] * len(made)
+        sizes.append(len(made))
+    values = _values(versions, moments, state)
+    return [float(score) for score in _any_fails(model.probability(values), sizes)]
 
 
 def _lever(variant: _Variant, score: float, model: RiskModel) -> Lever:
     return Lever(
-        text=variant.text, change=variant.shown, probability=score, band=model.bands.of(score)
+        text=variant.text(),
+        change={name: _shown(value) for name, value in variant.shown.items()},
+        probability=score,
+        band=model.bands.of(score),
     )
 
 
@@ -179,7 +238,7 @@ def _plans(change: Change, model: RiskModel) -> list[_Variant]:
                 round(usual),
                 number=number(round(usual)),
             )
-            found.append(_Variant(say(text), {name: shown}, ({name: written},)))
+            found.append(_Variant(partial(say, text), {name: shown}, ({name: written},)))
     return found
 
 
@@ -189,8 +248,15 @@ def _split(change: Change) -> list[_Variant]:
     if not 2 <= len(items) <= MOST_PARTS:
         return []
     parts = tuple({"ci": item, "affected_cis": (item,)} for item in items)
-    text = say("Split it into {number} changes of one item each", number=str(len(items)))
-    return [_Variant(text, {"affected_cis": say("one item in each change")}, parts)]
+    shown = {"affected_cis": say("one item in each change")}
+    count = str(len(items))
+    return [
+        _Variant(
+            lambda: say("Split it into {number} changes of one item each", number=count),
+            shown,
+            parts,
+        )
+    ]
 
 
 def _slots(change: Change, as_of: int, model: RiskModel) -> list[_Variant]:
@@ -208,17 +274,18 @@ def _slots(change: Change, as_of: int, model: RiskModel) -> list[_Variant]:
             "planned_start": moved,
             "planned_end": None if end is None else moved + duration,
         }
-        shown = {name: _iso(value) for name, value in fields.items() if value is not None}
-        found.append(
-            _Variant(
-                say("Start on {moment} instead", moment=spoken_moment(moved)), shown, (fields,)
-            )
-        )
+        shown = {name: value for name, value in fields.items() if value is not None}
+        found.append(_Variant(partial(_start_on, moved), shown, (fields,)))
     return found
 
 
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+def _start_on(moment: datetime) -> str:
+    return say("Start on {moment} instead", moment=spoken_moment(moment))
+
+
+def _shown(value: object) -> object:
+    """A field's value as JSON has it."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
 def _together(variants: Sequence[_Variant]) -> _Variant:
@@ -227,30 +294,40 @@ def _together(variants: Sequence[_Variant]) -> _Variant:
     for variant in variants:
         shown.update(variant.shown)
         parts = tuple({**part, **other} for part in parts for other in variant.parts)
-    return _Variant(say("All of these together"), shown, parts)
+    return _Variant(lambda: say("All of these together"), shown, parts)
 
 
 def _versions(change: Change, variants: Sequence[_Variant]) -> list[Change]:
     return [replace(change, **part) for variant in variants for part in variant.parts]
 
 
-def _values(versions: Sequence[Change], as_of: int, state: FeatureState) -> Floats:
+def _values(versions: Sequence[Change], moments: Sequence[int], state: FeatureState) -> Floats:
     table = Columns.from_records(Change, versions)
-    return build(table, np.full(len(versions), as_of), state, support=False).values
+    return build(table, np.array(moments, np.int64), state, support=False).values
 
 
 def _judged(
-    variants: Sequence[_Variant], values: Floats, model: RiskModel
+    variants: Sequence[_Variant], values: Floats, probabilities: Floats
 ) -> list[tuple[float, bool]]:
     """Probability that any change of every variant fails, and whether all of them are free of
     collisions on their items and outside every freeze and blackout known.
     """
-    probability = model.probability(values)
     in_the_way = values[:, _IN_THE_WAY_COLUMNS]
     free = ~(in_the_way > 0).any(axis=1)
-    sizes = np.array([len(variant.parts) for variant in variants])
-    first = np.cumsum(sizes) - sizes
+    sizes = [len(variant.parts) for variant in variants]
+    all_free = np.logical_and.reduceat(free, _first(sizes)).tolist()
+    return list(zip(_any_fails(probabilities, sizes).tolist(), all_free, strict=True))
+
+
+def _any_fails(probabilities: Floats, sizes: Sequence[int]) -> Floats:
+    """Probability that any change of each group of changes fails, the groups one after another."""
+    first = _first(sizes)
     # A change left whole keeps its probability to the last bit: 1 - (1 - p) would not.
-    any_fails = 1 - np.multiply.reduceat(1 - probability, first)
-    scores = np.where(sizes == 1, probability[first], any_fails)
-    return list(zip(scores.tolist(), np.logical_and.reduceat(free, first).tolist(), strict=True))
+    any_fails = 1 - np.multiply.reduceat(1 - probabilities, first)
+    return np.where(np.array(sizes) == 1, probabilities[first], any_fails)
+
+
+def _first(sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Place of the first of each group, the groups one after another."""
+    found: NDArray[np.int64] = np.cumsum([0, *sizes[:-1]])
+    return found

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from features.store import StoreError
 from serving.contract import Answer, ChangeIn
 from serving.runtime import Runtime
 
 _log = logging.getLogger(__name__)
+
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the workers of a server keep their measures, if it has any."""
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _PROBABILITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -31,7 +36,7 @@ def _in_passing() -> Iterator[None]:
 
 
 class Measures:
-    """One worker's measures."""
+    """One worker's measures, and the sums over all workers of its server."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -58,17 +63,27 @@ class Measures:
             "Webhooks by endpoint and status: waiting, delivered in the last days, dead",
             ["endpoint", "status"],
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
-        self._ready = Gauge("changerisk_ready", "1 if scores can be given", registry=self.registry)
+        self._ready = Gauge(
+            "changerisk_ready",
+            "1 if scores can be given",
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
 
     def answered(self, give: Callable[[ChangeIn], Answer], change: ChangeIn) -> Answer:
         """Give the answer to a change, measured."""
         begun = time.perf_counter()
         answer = give(change)
-        with _in_passing():
-            self._seconds.observe(time.perf_counter() - begun)
-            self._count(answer)
+        self.measured(answer, time.perf_counter() - begun)
         return answer
+
+    def measured(self, answer: Answer, seconds: float) -> None:
+        """Count an answer, and what it took."""
+        with _in_passing():
+            self._seconds.observe(seconds)
+            self._count(answer)
 
     def counted(self, answers: Iterable[Answer]) -> None:
         """Count answers that were given many at once."""
@@ -94,3 +109,11 @@ class Measures:
             for endpoint, counts in outbox.counts().items():
                 for status, count in counts.items():
                     self._webhooks.labels(endpoint, status).set(count)
+
+    def shown(self) -> bytes:
+        """All measures as Prometheus reads them: those of all workers, whichever is asked."""
+        if _FOLDER not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)

@@ -14,7 +14,7 @@ from models.bundle import BundleError
 from models.explanation import Explainer
 from models.registry import Registry, RegistryError
 from serving.contract import ChangeIn
-from serving.scorer import score_one
+from serving.scoring import score_one
 
 
 class ReplayError(ChangeRiskError):

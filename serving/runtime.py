@@ -225,17 +225,22 @@ class Runtime:
         InputError
             If the change cannot be scored as it stands.
         """
-        scorer = self.scorer()
-        if scorer is None:
-            return self.unscored(change)
-        try:
-            return scorer.answer(change, now=self.clock())
-        except InputError:
-            raise
-        except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
-            _log.exception("no answer could be made")
-            failed = Warned(code="internal_error", text=say("The change could not be scored."))
-            return self.unscored(change, failed)
+        return self.explained([change])[0]
+
+    def explained(self, changes: Sequence[ChangeIn]) -> list[Answer]:
+        """Score changes as of one moment; whatever goes wrong, each has an answer.
+
+        Parameters
+        ----------
+        changes : sequence of ChangeIn
+            None of them twice.
+
+        Raises
+        ------
+        InputError
+            If any of them cannot be scored as it stands.
+        """
+        return self._given(changes, lambda scorer: scorer.answers(changes, now=self.clock()))
 
     def settle(self) -> None:
         """After an answer, and beside the wait for the next: take in what it wrote."""
@@ -250,15 +255,20 @@ class Runtime:
         changes : sequence of ChangeIn
             One of :func:`serving.bulk.chunks`, each of which can be scored as it stands.
         """
+        return self._given(changes, lambda scorer: score_many(scorer, changes, now=self.clock()))
+
+    def _given(
+        self, changes: Sequence[ChangeIn], give: Callable[[Scorer], list[Answer]]
+    ) -> list[Answer]:
         scorer = self.scorer()
         if scorer is None:
             return [self.unscored(change) for change in changes]
         try:
-            return score_many(scorer, changes, now=self.clock())
+            return give(scorer)
         except InputError:
             raise
         except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
-            _log.exception("no answers could be made")
+            _log.exception("no answer could be made")
             failed = Warned(code="internal_error", text=say("The change could not be scored."))
             return [self.unscored(change, failed) for change in changes]
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from features import instants
-from features.columns import Columns
 from features.history import History
 from features.language import say
 from features.records import Change
@@ -20,8 +18,6 @@ from features.saved import open_state
 from features.similar import outcome_of
 from features.state import FeatureState
 from features.store import ASKED, Store, StoreError
-from features.store.writing import Writer
-from features.table import build
 from models.explanation import Explainer
 from models.registry import Registered
 from serving.answers import (
@@ -35,9 +31,9 @@ from serving.answers import (
 )
 from serving.contract import Answer, ChangeIn, Warned, plain
 from serving.late import Place, placed
-from serving.levers import Options
 from serving.moment import moment_of
-from serving.queue import keep, shadowed
+from serving.queue import keep_all, shadowed
+from serving.scoring import Case, score_all
 
 _log = logging.getLogger(__name__)
 
@@ -117,14 +113,28 @@ class Scorer:
         InputError
             If ``as_of`` lies in the future.
         """
-        as_of, about_time = moment_of(change, now)
-        warnings = [*change.warnings(), *about_time]
+        return self.answers([change], now=now)[0]
+
+    def answers(self, changes: Sequence[ChangeIn], *, now: datetime) -> list[Answer]:
+        """Score changes as of one moment, so that none knows of the others, and record the answers.
+
+        Parameters
+        ----------
+        changes : sequence of ChangeIn
+            None of them twice.
+        now : datetime
+            The moment of the call, aware.
+
+        Raises
+        ------
+        InputError
+            If ``as_of`` of any lies in the future; nothing is recorded then.
+        """
+        asked = [_asked(change, now) for change in changes]
         if not self._lock.acquire(timeout=WAIT_SECONDS):
-            record = change.to_record(revision=change.revision or "1", known_at=now)
-            asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
-            return without_score(asked, self.registered, waited_in_vain())
+            return [without_score(one, self.registered, waited_in_vain()) for one in asked]
         try:
-            return self._answer(change, as_of, warnings, now)
+            return self._answers(changes, asked, now)
         finally:
             self._lock.release()
 
@@ -138,14 +148,11 @@ class Scorer:
         StoreError
             If the history cannot be read.
         """
-        as_of, about_time = moment_of(change, now)
-        record = change.to_record(revision="1", known_at=now)
-        warnings = [*change.warnings(), *about_time]
-        asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
+        asked = _asked(change, now, revision="1")
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             return without_score(asked, self.registered, waited_in_vain())
         try:
-            return self._judged(asked)[0]
+            return self._judged([asked])[0][0]
         finally:
             self._lock.release()
 
@@ -190,40 +197,55 @@ class Scorer:
                 return None
             return outcome_of(state, change_id, instants.to_micros(now))
 
-    def _answer(
-        self, change: ChangeIn, as_of: datetime, warnings: list[Warned], now: datetime
-    ) -> Answer:
-        record = change.to_record(revision=change.revision or "1", known_at=now)
-        asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
-        scored: Scored | None = None
+    def _answers(
+        self, changes: Sequence[ChangeIn], asked: Sequence[Asked], now: datetime
+    ) -> list[Answer]:
         try:
-            record = revised(self.store, change, now)
-            asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
-            answer, scored = self._judged(asked)
+            records = revised_all(self.store, changes, now)
+            pairs = zip(asked, records, strict=True)
+            asked = [replace(one, record=record) for one, record in pairs]
+            judged = self._each_judged(asked)
         except StoreError as error:
             _log.error("the store could not be read: %s", error)
             unread = Warned(code="store_unavailable", text=say("The history could not be read."))
-            return without_score(asked, self.registered, unread)
-        except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
-            _log.exception("scoring %s failed", _loggable(change.change_id))
-            failed = Warned(code="internal_error", text=say("The change could not be scored."))
-            answer = without_score(asked, self.registered, failed)
-        return self._recorded(answer, asked, change, scored)
+            return [without_score(one, self.registered, unread) for one in asked]
+        answers = [answer for answer, _ in judged]
+        rows = [None if one is None else one.table.values[0].tolist() for _, one in judged]
+        try:
+            return self.record(changes, asked, rows, answers)
+        except StoreError as error:
+            _log.error("the answer could not be recorded: %s", error)
+            warned = Warned(code="not_recorded", text=say("The answer could not be recorded."))
+            return [without_score(one, self.registered, warned) for one in asked]
 
-    def _judged(self, asked: Asked) -> tuple[Answer, Scored | None]:
-        """The answer, with a score if there is a model."""
+    def _each_judged(self, asked: Sequence[Asked]) -> list[tuple[Answer, Scored | None]]:
+        """The answers to all of them at once. Where that fails, one by one: a change that cannot be
+        scored takes no other with it.
+        """
+        try:
+            return self._judged(asked)
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
+            if len(asked) > 1:
+                return [found for one in asked for found in self._each_judged([one])]
+            (one,) = asked
+            _log.exception("scoring %s failed", _loggable(one.record.change_id))
+            failed = Warned(code="internal_error", text=say("The change could not be scored."))
+            return [(without_score(one, self.registered, failed), None)]
+
+    def _judged(self, asked: Sequence[Asked]) -> list[tuple[Answer, Scored | None]]:
+        """The answers, with scores if there is a model."""
         self._refresh()
-        if self.registered is None or self._state is None or self._explainer is None:
-            return without_score(asked, self.registered, without_model()), None
-        scored = score_one(
-            asked.record,
-            asked.as_of,
-            self.registered,
-            self._state,
-            self._explainer,
-            options=not asked.begun,
-        )
-        return with_score(asked, scored, self.registered, self._state), scored
+        registered, state, explainer = self.registered, self._state, self._explainer
+        if registered is None or state is None or explainer is None:
+            return [(without_score(one, registered, without_model()), None) for one in asked]
+        cases = [Case(one.record, one.as_of, options=not one.begun) for one in asked]
+        scored = score_all(cases, registered, state, explainer)
+        return [
+            (with_score(one, found, registered, state), found)
+            for one, found in zip(asked, scored, strict=True)
+        ]
 
     def _refresh(self) -> None:
         """Take in what was written since the last answer, by this worker or another."""
@@ -241,50 +263,92 @@ class Scorer:
             state, self._state = self._state, None
             self._state = state.extended(newer)
 
-    def wrote(self, writer: Writer) -> None:
-        """What this worker wrote itself is taken in without reading it back; under the lock."""
-        self._own = writer.history() if writer.rows_written else None
-
-    def _recorded(
-        self, answer: Answer, asked: Asked, change: ChangeIn, scored: Scored | None
-    ) -> Answer:
-        """Keep the payload as a revision and the answer in the journal, both or neither.
+    def record(
+        self,
+        changes: Sequence[ChangeIn],
+        asked: Sequence[Asked],
+        rows: Sequence[list[float] | None],
+        answers: Sequence[Answer],
+        **more: object,
+    ) -> list[Answer]:
+        """Keep payloads as revisions, answers in the journal and places in the queue: all or none;
+        under the lock. The answers are returned as they were kept.
 
         An answer that cannot be recorded is not given as a score: nobody could account for it.
+
+        Parameters
+        ----------
+        rows : sequence of (list of float or None)
+            The features of every change; None of one without a score.
+        more
+            What else the journal's entries say.
+
+        Raises
+        ------
+        StoreError
+            If nothing could be written.
         """
-        body = {
-            "payload": change.payload(),
-            "revision": asked.record.revision,
-            "as_of": instants.to_micros(asked.as_of),
-            "watermark": self.watermark,
-            "features": None if scored is None else scored.table.values[0].tolist(),
-            "answer": plain(answer),
-            **shadowed(answer),
-        }
-        try:
-            with self.store.write(ASKED, now=asked.now) as writer:
-                (place,) = placed(writer, [asked.record], [change.revision is not None])
-                if place != Place(asked.record):
-                    answer = settled(answer, place)
+        entries = [
+            (
+                answer.score_id,
+                answer.change_id,
+                {
+                    "payload": change.payload(),
+                    "revision": one.record.revision,
+                    "as_of": instants.to_micros(one.as_of),
+                    "watermark": self.watermark,
+                    "features": values,
+                    "answer": plain(answer),
+                    **shadowed(answer),
+                    **more,
+                },
+            )
+            for change, one, values, answer in zip(changes, asked, rows, answers, strict=True)
+        ]
+        records = [one.record for one in asked]
+        with self.store.write(ASKED, now=asked[0].now) as writer:
+            places = placed(writer, records, [change.revision is not None for change in changes])
+            kept = [settled(*pair) for pair in zip(answers, places, strict=True)]
+            for answer, place, record, (_, _, body) in zip(
+                kept, places, records, entries, strict=True
+            ):
+                if place != Place(record):
                     body |= {"revision": answer.revision, "answer": plain(answer)}
-                if place.late is None:
-                    writer.add([place.record])
-                head = writer.append_journal(answer.score_id, "score", answer.change_id, body)
-                keep(writer, head.seq, answer, place.record)
-            self.wrote(writer)
-        except StoreError as error:
-            _log.error("the answer could not be recorded: %s", error)
-            warned = Warned(code="not_recorded", text=say("The answer could not be recorded."))
-            return without_score(asked, self.registered, warned)
-        return answer
+            writer.add([place.record for place in places if place.late is None])
+            head = writer.append_all("score", entries)
+            first = head.seq - len(entries) + 1
+            keep_all(writer, first, kept, [place.record for place in places])
+        self._own = writer.history() if writer.rows_written else None
+        return kept
 
 
-def revised(store: Store, change: ChangeIn, now: datetime) -> Change:
-    """The change as a record; without a revision mark of its own it gets the next number,
-    unless its content is the last one's.
+def _asked(change: ChangeIn, now: datetime, revision: str | None = None) -> Asked:
+    """What is asked of a change whose place among its revisions is not looked up."""
+    as_of, odd = moment_of(change, now)
+    record = change.to_record(revision=revision or change.revision or "1", known_at=now)
+    return Asked(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
+
+
+def revised_all(store: Store, changes: Sequence[ChangeIn], now: datetime) -> list[Change]:
+    """The changes as records. One without a revision mark of its own gets the next number, unless
+    its content is that of its last revision.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read.
     """
-    if change.revision is not None:
-        return change.to_record(revision=change.revision, known_at=now)
+    unmarked = {change.change_id for change in changes if change.revision is None}
+    known = store.known_changes(unmarked) if len(unmarked) > 1 else unmarked
+    return [
+        _next_revision(store, change, now)
+        if change.revision is None and change.change_id in known
+        else change.to_record(revision=change.revision or "1", known_at=now)
+        for change in changes
+    ]
+
+
+def _next_revision(store: Store, change: ChangeIn, now: datetime) -> Change:
     latest = store.latest_revision(change.change_id)
     if latest is None:
         return change.to_record(revision="1", known_at=now)
@@ -294,40 +358,6 @@ def revised(store: Store, change: ChangeIn, now: datetime) -> Change:
         return same
     last = int(mark) if mark.isascii() and mark.isdecimal() and len(mark) < 10 else 0
     return change.to_record(revision=str(max(count, last) + 1), known_at=now)
-
-
-def score_one(
-    record: Change,
-    as_of: datetime,
-    registered: Registered,
-    state: FeatureState,
-    explainer: Explainer,
-    *,
-    options: bool = False,
-) -> Scored:
-    """Features, probability and factors of one change at one moment.
-
-    Parameters
-    ----------
-    options : bool
-        Whether to look for what could be done instead, too. Its versions of the change are rows of
-        the same table: asking once for many costs little more than asking once.
-    """
-    micros = instants.to_micros(as_of)
-    found = Options.of(record, micros, registered.model) if options else None
-    versions = [record, *(found.versions if found else ())]
-    changes = Columns.from_records(Change, versions)
-    built = build(changes, np.full(len(versions), micros), state)
-    table, changes = built.rows(0, 1), changes.take(np.array([0]))
-    return Scored(
-        changes=changes,
-        table=table,
-        probability=float(registered.model.probability(table.values)[0]),
-        base_log_odds=explainer.base_log_odds,
-        factors=explainer.factors(table, changes),
-        options=found,
-        values=built.values[1:],
-    )
 
 
 def _loggable(text: str) -> str:

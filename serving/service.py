@@ -20,7 +20,6 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 import bentoml
-from starlette.concurrency import run_in_threadpool
 
 from features.language import catalogue_from, speak
 from features.settings import Settings
@@ -31,26 +30,22 @@ from serving.front import create_front
 from serving.gate import Gate
 from serving.measures import Measures
 from serving.runtime import Runtime
+from serving.together import Together
 
 
 def create_service(runtime: Runtime) -> bentoml.Service:
-    """The service over one worker's runtime."""
+    """The service over one worker's runtime; how many workers there are, its settings say."""
     measures = Measures()
-
-    async def answers(changes: list[ChangeIn]) -> list[Answer]:
-        # The gate has let through only bodies that can be scored.
-        return [
-            await run_in_threadpool(measures.answered, runtime.answer, change) for change in changes
-        ]
+    together = Together(runtime, measures)
 
     @bentoml.service(
         name="change_risk",
-        workers=1,
+        workers=runtime.settings.workers,
         metrics={"enabled": False},  # BentoML labels by raw path; our /metrics uses none
         logging={"access": {"enabled": False}},
         traffic={"timeout": 60},
     )
-    @bentoml.asgi_app(create_front(runtime, measures), path="/")
+    @bentoml.asgi_app(create_front(runtime, measures, together), path="/")
     class ChangeRisk:
         """Probability, reasons and evidence for planned IT changes."""
 
@@ -72,12 +67,13 @@ def create_service(runtime: Runtime) -> bentoml.Service:
         @bentoml.api(route="/score")  # type: ignore[untyped-decorator]
         async def score(self, change: ChangeIn, /) -> Answer:
             """Score one change, as ``POST /v1/score`` does."""
-            return (await answers([change]))[0]
+            # The gate has let through only bodies that can be scored.
+            return await together.answer(change)
 
         @bentoml.api(route="/score_bulk")  # type: ignore[untyped-decorator]
         async def score_bulk(self, changes: list[ChangeIn]) -> list[Answer]:
             """Score several changes, one after another."""
-            return await answers(changes)
+            return [await together.answer(change) for change in changes]
 
     ChangeRisk.add_asgi_middleware(Gate, runtime=runtime)  # type: ignore[attr-defined]
     return ChangeRisk

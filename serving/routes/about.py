@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,9 +33,8 @@ async def openapi(_context: Context, _request: Request) -> Response:
 async def metrics(context: Context, _request: Request) -> Response:
     """``GET /metrics``: measures for Prometheus."""
     await run_in_threadpool(context.measures.observe, context.runtime)
-    return Response(
-        generate_latest(context.measures.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-    )
+    shown = await run_in_threadpool(context.measures.shown)
+    return Response(shown, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 OPERATIONS = (

@@ -18,6 +18,7 @@ from serving.contract import Answer, ChangeIn
 from serving.moment import InputError, moment_of
 from serving.problems import of_input, of_validation, problem
 from serving.routes.operation import BODY_PROBLEMS, Context, Operation, query_of, shown
+from serving.together import MOST as TOGETHER
 
 MOST = {"none": 10_000, "full": 500}
 """Changes of one request, by how much is explained."""
@@ -99,9 +100,10 @@ def _items(context: Context, bodies: Sequence[object], explain: str) -> list[Bat
     changes = [one for one in read if isinstance(one, ChangeIn)]
     if explain == "none":
         answers = [answer for part in chunks(changes) for answer in runtime.answers(part)]
-        context.measures.counted(answers)
     else:
-        answers = [context.measures.answered(runtime.answer, change) for change in changes]
+        parts = chunks(changes, TOGETHER)
+        answers = [answer for part in parts for answer in runtime.explained(part)]
+    context.measures.counted(answers)
     given = iter(answers)
     return [
         BatchItem(answer=next(given))

@@ -22,6 +22,7 @@ from serving.keys import Caller
 from serving.measures import Measures
 from serving.problems import RefusedError, of_validation, problem
 from serving.runtime import Runtime
+from serving.together import Together
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,6 +33,7 @@ class Context:
 
     runtime: Runtime
     measures: Measures
+    together: Together
 
     async def with_store(self, work: Callable[[Store], Response]) -> Response:
         """Do something with the store in a thread; a 503 while it cannot be used."""

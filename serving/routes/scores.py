@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pydantic import ValidationError
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +12,7 @@ from serving.bodies import parsed
 from serving.contract import Answer, ChangeIn
 from serving.moment import InputError
 from serving.problems import of_input, of_validation, problem
-from serving.routes.operation import BODY_PROBLEMS, Context, Operation, json
+from serving.routes.operation import BODY_PROBLEMS, Context, Operation, json, shown
 
 
 async def score(context: Context, request: Request) -> Response:
@@ -26,14 +25,16 @@ async def score(context: Context, request: Request) -> Response:
     except ValidationError as error:
         return of_validation(error)
     known = "caller" in request.scope.get("state", {})
-    give = context.runtime.answer if known else context.runtime.unscored
     try:
-        answer = await run_in_threadpool(context.measures.answered, give, change)
+        if known:
+            answer = await context.together.answer(change)
+        else:  # keys cannot be checked
+            answer = await run_in_threadpool(
+                context.measures.answered, context.runtime.unscored, change
+            )
     except InputError as error:
         return of_input(error)
-    settled = BackgroundTask(context.runtime.settle)
-    content = answer.model_dump_json()
-    return Response(content, media_type="application/json", background=settled)
+    return shown(answer)
 
 
 async def again(context: Context, request: Request) -> Response:

@@ -29,7 +29,7 @@ from models.global_view import importance, stability
 from models.registry import Registered
 from serving.answers import FEWEST_PRECEDENTS, Asked, with_score
 from serving.contract import Answer
-from serving.scorer import score_one
+from serving.scoring import score_one
 from training.fit import train
 from training.rows import TrainingRows, training_rows
 

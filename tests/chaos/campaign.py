@@ -185,6 +185,8 @@ class Campaign:
         environment = {
             "CHANGERISK_HOME": str(self._home),
             "CHANGERISK_STORE_URL": self._database.url,
+            "CHANGERISK_WORKERS": "1",
+            "BENTOML_HOME": str(folder / f"bentoml-{port}"),
             "BENTOML_DO_NOT_TRACK": "True",
             "DO_NOT_TRACK": "true",
             "OTEL_SDK_DISABLED": "true",

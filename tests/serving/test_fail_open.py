@@ -19,7 +19,7 @@ from features.state import FeatureState
 from features.store import StoreError, StoreUnavailableError
 from features.store.writing import Writer
 from models.registry import Registered, Registry, RegistryError
-from serving import answers, runtime, scorer
+from serving import answers, runtime, scorer, scoring
 from serving.problems import MEDIA_TYPE
 
 
@@ -293,8 +293,8 @@ def fail(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        (scorer, "score_one"),
-        (answers, "best"),
+        (scorer, "score_all"),
+        (scoring, "best"),
         (answers, "similar_changes"),
         (scorer, "with_score"),
     ],
@@ -354,7 +354,7 @@ def test_an_answer_that_cannot_be_recorded_is_no_score(
 
     before = shared.rows()
     with monkeypatch.context() as patch:
-        patch.setattr(Writer, "append_journal", refuse)
+        patch.setattr(Writer, "append_all", refuse)
         answer = shared.score(ticket())
     check_unscored(answer, "not_recorded")
     assert shared.rows() == before, "not the change either"
@@ -366,7 +366,7 @@ def test_a_fault_while_recording(
 ) -> None:
     before = shared.rows()
     with monkeypatch.context() as patch:
-        patch.setattr(Writer, "append_journal", fail)
+        patch.setattr(Writer, "append_all", fail)
         check_unscored(shared.score(ticket()), "internal_error")
     assert shared.rows() == before
     assert shared.score(ticket())["status"] == "scored"

@@ -42,8 +42,8 @@ def test_an_address_is_for_one_start_at_a_time(tmp_path: Path) -> None:
         assert other is not None
         other.close()
     told: list[str] = []
-    settings = Settings.from_environment({"CHANGERISK_HOME": str(tmp_path)})
-    assert launch(settings, "127.0.0.1", 1, False, told.append) == 1
+    settings = Settings.from_environment({"CHANGERISK_HOME": str(tmp_path), "CHANGERISK_PORT": "1"})
+    assert launch(settings, False, told.append) == 1
     assert told == ["another start of this service has 127.0.0.1:1; choose another --port"]
     first.close()
     again = hold("127.0.0.1", 1)

@@ -23,7 +23,7 @@ from models.explanation import Explainer
 from models.registry import Registered
 from serving.answers import Asked, with_score
 from serving.levers import DAYS_AHEAD, LEAST_GAIN, MOST, levers
-from serving.scorer import score_one
+from serving.scoring import score_one
 
 PLANS = {"backout_plan", "test_plan", "implementation_plan", "justification", "description"}
 WINDOW = {"planned_start", "planned_end"}

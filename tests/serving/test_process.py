@@ -59,6 +59,9 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+MANY = 8
+"""Requests one after another, enough that each of two workers gets some."""
+
 PATIENCE = 240
 """Seconds in which a process must say what is waited for; on an idle machine it takes ten."""
 
@@ -110,6 +113,14 @@ def ask(url: str, key: str | None = None, body: bytes | None = None) -> tuple[in
         return error.code, error.read()
 
 
+def answers_counted(address: str, key: str) -> float:
+    """Answers that all workers have given so far, as Prometheus reads it."""
+    status, shown = ask(f"{address}/metrics", key)
+    assert status == 200
+    named = [line for line in shown.decode().splitlines() if line.startswith("changerisk_scores_t")]
+    return sum(float(line.rpartition(" ")[2]) for line in named)
+
+
 def test_the_service_from_start_to_stop(
     start: Callable[..., subprocess.Popen[str]],
     home: Path,
@@ -117,7 +128,7 @@ def test_the_service_from_start_to_stop(
     template: Any,
 ) -> None:
     port, key = free_port(), template.keys["requester"]
-    process = start(home, "serve", "--port", str(port), "--example")
+    process = start(home, "serve", "--port", str(port), "--workers", "2", "--example")
     said = lines_until(process, "press Ctrl-C to stop")
     address = f"http://127.0.0.1:{port}"
     assert f"change-risk answers at {address}" in said
@@ -138,13 +149,26 @@ def test_the_service_from_start_to_stop(
     assert ask(f"{address}{answer['links']['change']}", key)[0] == 200
     assert ask(f"{address}/score", key, body)[0] == 200
 
+    # Every connection is a new one, and either worker may take it.
+    counted = answers_counted(address, template.keys["service"])
+    for number in range(MANY):
+        body = orjson.dumps({**upcoming[2], "change_id": "TURN", "short_description": f"{number}"})
+        answer = orjson.loads(ask(f"{address}/v1/score", key, body)[1])
+        assert (answer["status"], answer["revision"]) == ("scored", str(number + 1))
+        scores = orjson.loads(ask(f"{address}/v1/changes/TURN", key)[1])["scores"]
+        assert next(score["revision"] for score in scores) == answer["revision"]
+    for _ in range(MANY):
+        assert answers_counted(address, template.keys["service"]) == counted + MANY
+
     told: list[str] = []
-    settings = Settings.from_environment({"CHANGERISK_HOME": str(home)})
-    assert launch(settings, "127.0.0.1", port, False, told.append) == 1, "the port is taken"
+    settings = Settings.from_environment(
+        {"CHANGERISK_HOME": str(home), "CHANGERISK_PORT": str(port)}
+    )
+    assert launch(settings, False, told.append) == 1, "the port is taken"
     assert "choose another --port" in told[0]
 
     family = psutil.Process(process.pid).children(recursive=True)
-    assert family
+    assert len(family) > 2
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does: to all of them
     left, _ = process.communicate(timeout=60)
     assert process.returncode == 130

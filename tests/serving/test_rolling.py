@@ -103,7 +103,11 @@ def store_url(request: pytest.FixtureRequest, home: Path, moved: Callable[[Path]
 @pytest.fixture
 def instances(home: Path, store_url: str, tmp_path: Path) -> Iterator[list[Server]]:
     """Two services, as ``changerisk serve`` starts them."""
-    environment = {"CHANGERISK_HOME": str(home), "CHANGERISK_STORE_URL": store_url}
+    environment = {
+        "CHANGERISK_HOME": str(home),
+        "CHANGERISK_STORE_URL": store_url,
+        "CHANGERISK_WORKERS": "2",
+    }
     started = []
     for name in ("one", "two"):
         port = free_port()

@@ -66,7 +66,8 @@ def test_a_model_of_another_label_gets_an_index_of_its_own(
     assert version_in_use(service, ticket) == "1"
     version = saved(registry, registered, policy=other)
     eventually(lambda: version_in_use(service, ticket) == version)
-    assert service.runtime.scorer()._state.policy == other
+    with service.runtime.scorer().reading() as state:
+        assert state.policy == other
 
 
 def test_a_damaged_model_does_not(

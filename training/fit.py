@@ -34,6 +34,7 @@ from training.figures import Window, quarter_of
 from training.folds import check_learnable, embargo, ripened
 from training.metrics import metrics
 from training.placebo import placebo
+from training.related import Related, apart
 from training.rows import TrainingRows, observed_until, training_rows
 from training.splits import Split, TemporalSplit
 
@@ -152,13 +153,16 @@ def train(
 
 
 def _split(rows: TrainingRows, usable: Mask, policy: LabelPolicy, config: TrainingConfig) -> Split:
-    """The split of the usable rows, each part with the labels known before the next one began."""
+    """The split of the usable rows, each part with the labels known before the next one began and
+    without what is related to a later part.
+    """
     splitter = TemporalSplit(
         test_share=config.test_share,
         calibration_share=config.calibration_share,
         gap=embargo(policy),
     )
-    split = ripened(splitter.split(rows.table.as_of[usable]), rows, usable)
+    related = Related.of(rows.changes, rows.table.as_of)
+    split = apart(ripened(splitter.split(rows.table.as_of[usable]), rows, usable), related)
     check_learnable(split, rows, policy)
     return split
 

@@ -23,8 +23,11 @@ from models.trees import Forest
 from training import fit
 from training.config import TrainingConfig, TrainingError
 from training.fit import STAGES, Trained, train
+from training.folds import embargo
+from training.related import Related
 from training.report import lines
 from training.rows import observed_until, training_rows
+from training.splits import TemporalSplit
 
 NOW = datetime.fromisoformat("2025-06-02T10:00:00+00:00")
 
@@ -101,6 +104,24 @@ def test_same_digits_whatever_the_number_of_threads() -> None:
             found.append(Forest.of(estimator.fit(values, failed)))
     assert found[0].value.tobytes() == found[1].value.tobytes()
     assert found[0].threshold.tobytes() == found[1].threshold.tobytes()
+
+
+def test_what_is_related_to_a_tested_change_is_not_learnt(
+    history: History, policy: LabelPolicy, config: TrainingConfig
+) -> None:
+    rows = training_rows(history, policy, as_of=NOW)
+    usable = rows.taught & rows.decided(instants.to_micros(NOW))
+    related = Related.of(rows.changes, rows.table.as_of)
+    plain = TemporalSplit(
+        test_share=config.test_share,
+        calibration_share=config.calibration_share,
+        gap=embargo(policy),
+    ).split(rows.table.as_of[usable])
+    split = fit._split(rows, usable, policy, config)
+    near = related.to(split.test)
+    assert near[usable][plain.learnt].any()  # there is something to leave out
+    assert not near[split.learnt].any()
+    assert split.test.sum() == plain.test.sum()
 
 
 def test_order_of_the_records_does_not_matter(made: Organisation, policy: LabelPolicy) -> None:

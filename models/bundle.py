@@ -18,7 +18,7 @@ from features.policy import LabelPolicy
 from models.bands import Bands
 from models.calibration import Platt
 from models.shapley import Tables
-from models.trees import Forest
+from models.trees import Forest, blended
 from models.usual import Usual
 
 if TYPE_CHECKING:  # importing it takes seconds, which a server's first process does not need
@@ -26,11 +26,11 @@ if TYPE_CHECKING:  # importing it takes seconds, which a server's first process 
 
 Floats = NDArray[np.float64]
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of the bundle's layout; readers of older ones are kept."""
 
-READ = (1, PROTOCOL)
-"""Layouts that can be read; the first had no explanation tables."""
+READ = (1, 2, PROTOCOL)
+"""Layouts that can be read; the first had no explanation tables, the second no additive half."""
 
 PERCENTILES = tuple(np.linspace(0, 1, 1001).tolist())
 
@@ -77,6 +77,8 @@ class RiskModel:
         rows to be made of.
     place : Place
         Where the organisation was when it was fitted: local hours and holidays are those of then.
+    additive : Forest, optional
+        The additive half of the score, whose margin is averaged with the estimator's.
     """
 
     estimator: HistGradientBoostingClassifier
@@ -95,11 +97,12 @@ class RiskModel:
     features: str = field(default_factory=fingerprint)
     tables: Tables = field(default=None, repr=False)  # type: ignore[assignment]
     place: Place = NOWHERE
+    additive: Forest | None = None
     forest: Forest = field(init=False, repr=False)
     usual: Usual = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "forest", Forest.of(self.estimator))
+        object.__setattr__(self, "forest", blended(self.estimator, self.additive))
         usual = Usual(columns=self.columns, reference=self.reference, coverage=self.coverage)
         object.__setattr__(self, "usual", usual)
         if self.features != fingerprint():
@@ -203,7 +206,7 @@ class RiskModel:
         return int(100 * rank)
 
     def facts(self) -> dict[str, Any]:
-        """Everything but the estimator and the tables, as plain data."""
+        """Everything but estimator, additive half and tables, as plain data."""
         return {
             "protocol": PROTOCOL,
             "features": self.features,
@@ -228,6 +231,7 @@ class RiskModel:
         facts: Mapping[str, Any],
         estimator: HistGradientBoostingClassifier,
         tables: Tables | None = None,
+        additive: Forest | None = None,
     ) -> RiskModel:
         """The bundle of an estimator and the facts stored beside it.
 
@@ -239,6 +243,8 @@ class RiskModel:
             The fitted trees.
         tables : Tables, optional
             What explanations are looked up in.
+        additive : Forest, optional
+            The additive half of the score.
 
         Raises
         ------
@@ -268,6 +274,7 @@ class RiskModel:
                 place=Place.of(facts.get("place")),
                 features=facts["features"],
                 tables=tables,  # type: ignore[arg-type]
+                additive=additive,
             )
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the bundle's facts cannot be read: {error!r}") from error

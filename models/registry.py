@@ -23,7 +23,7 @@ import orjson
 
 from features.errors import ChangeRiskError
 from features.settings import Settings
-from models import estimator_file
+from models import estimator_file, forest_arrays
 from models.bundle import BundleError, RiskModel
 from models.estimator_file import TRUSTED
 from models.policy_file import load as load_policy
@@ -31,6 +31,7 @@ from models.routing import RoutingPolicy
 from models.shapley import Tables
 from models.shapley_arrays import TablesError, from_bytes, to_bytes
 from models.snapshot import Snapshot
+from models.trees import Forest
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -39,6 +40,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 MODEL_NAME = "change-risk"
 
 _ESTIMATOR, _TABLES, _FACTS = "estimator.skops", "explanation.npz", "bundle.json"
+_ADDITIVE = "additive.npz"
 _FOLDER, _DOCUMENTS = "bundle", "documents"
 
 TOLERANCE = 1e-9
@@ -328,7 +330,7 @@ class Registry:
 
 
 def dump(model: RiskModel, folder: Path) -> None:
-    """Write a bundle's three files into a folder."""
+    """Write a bundle's files into a folder."""
     path = folder / _ESTIMATOR
     path.write_bytes(estimator_file.to_bytes(model.estimator))
     (folder / _TABLES).write_bytes(to_bytes(model.tables))
@@ -337,6 +339,10 @@ def dump(model: RiskModel, folder: Path) -> None:
         "estimator_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "explanation_sha256": hashlib.sha256((folder / _TABLES).read_bytes()).hexdigest(),
     }
+    if model.additive is not None:
+        half = forest_arrays.to_bytes(model.additive)
+        (folder / _ADDITIVE).write_bytes(half)
+        facts["additive_sha256"] = hashlib.sha256(half).hexdigest()
     (folder / _FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
 
@@ -360,7 +366,8 @@ def load(folder: Path) -> RiskModel:
         raise BundleError("the estimator is not the one the bundle was made with (digest differs)")
     estimator = estimator_file.from_bytes(content)
     tables = None if facts.get("protocol") == 1 else _tables(folder, facts)
-    model = RiskModel.from_facts(facts, estimator, tables)
+    additive = _additive(folder, facts, estimator.n_features_in_)
+    model = RiskModel.from_facts(facts, estimator, tables, additive)
     if len(model.columns) != estimator.n_features_in_:
         raise BundleError(
             f"the estimator takes {estimator.n_features_in_} columns, "
@@ -372,18 +379,33 @@ def load(folder: Path) -> RiskModel:
 
 def _tables(folder: Path, facts: Mapping[str, Any]) -> Tables:
     """The explanation tables beside the facts."""
-    try:
-        content = (folder / _TABLES).read_bytes()
-    except OSError as error:
-        raise BundleError(f"the bundle in {folder.name} cannot be read: {error}") from error
-    if hashlib.sha256(content).hexdigest() != facts.get("explanation_sha256"):
-        raise BundleError(
-            "the explanation tables are not those the bundle was made with (digest differs)"
-        )
+    content = _beside(folder, _TABLES, facts.get("explanation_sha256"), "explanation tables are")
     try:
         return from_bytes(content)
     except TablesError as error:
         raise BundleError(str(error)) from error
+
+
+def _additive(folder: Path, facts: Mapping[str, Any], columns: int) -> Forest | None:
+    """The additive half beside the facts; None for a model that has none."""
+    if "additive_sha256" not in facts:
+        return None
+    content = _beside(folder, _ADDITIVE, facts["additive_sha256"], "trees of the additive half are")
+    try:
+        return forest_arrays.from_bytes(content, columns)
+    except forest_arrays.ForestError as error:
+        raise BundleError(str(error)) from error
+
+
+def _beside(folder: Path, name: str, digest: object, what: str) -> bytes:
+    """A file of a bundle that is the one it was made with."""
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise BundleError(f"the bundle in {folder.name} cannot be read: {error}") from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise BundleError(f"the {what} not those the bundle was made with (digest differs)")
+    return content
 
 
 def check_tables(model: RiskModel) -> None:

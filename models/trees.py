@@ -151,3 +151,9 @@ class Forest:
             found,
         )
         return found
+
+
+def blended(estimator: HistGradientBoostingClassifier, additive: Forest | None) -> Forest:
+    """The trees of an estimator, averaged with an additive half where there is one."""
+    trees = Forest.of(estimator)
+    return trees if additive is None else Forest.averaged([trees, additive])

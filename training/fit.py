@@ -22,11 +22,12 @@ from features.catalogue import NAMES
 from features.history import History
 from features.policy import LabelPolicy
 from features.progress import Progress, silent
+from models.additive import fit_additive
 from models.bands import make_bands, rehearse
 from models.bundle import PERCENTILES, RiskModel
 from models.calibration import Platt, fit_platt, levelled
 from models.estimator import make_estimator
-from models.trees import Forest
+from models.trees import Forest, blended
 from models.usual import Usual, medians
 from training.baselines import baselines
 from training.config import TrainingConfig, TrainingError
@@ -73,15 +74,21 @@ class Fitted:
     """
 
     estimator: HistGradientBoostingClassifier
+    additive: Forest
     columns: list[int]
     platt: Platt
     window: Floats
     usual: Usual
 
+    @property
+    def forest(self) -> Forest:
+        """The trees whose margin is calibrated."""
+        return blended(self.estimator, self.additive)
+
     def scored(self, rows: TrainingRows, chosen: Mask) -> Floats:
         """Probabilities of the chosen rows as the bundle made of it would give them."""
         selected = self.usual.filled(rows.table.values[chosen][:, self.columns])
-        return self.platt.probability(Forest.of(self.estimator).margin(selected))
+        return self.platt.probability(self.forest.margin(selected))
 
 
 def train(
@@ -176,13 +183,14 @@ def fit_split(rows: TrainingRows, split: Split, config: TrainingConfig) -> Fitte
     values = rows.table.values
     columns = _informative(values[split.train])
     before, after = split.calibrate_from, split.test_from
-    earlier = _estimator(values[split.train][:, columns], rows.failed(before)[split.train], config)
-    margin = Forest.of(earlier).margin(values[split.calibrate][:, columns])
+    target = rows.failed(before)[split.train]
+    earlier = blended(*_halves(values[split.train][:, columns], target, config))
+    margin = earlier.margin(values[split.calibrate][:, columns])
     platt = fit_platt(margin, rows.failed(after)[split.calibrate])
     window = platt.probability(margin)
     learnt = split.learnt
-    estimator = _estimator(values[learnt][:, columns], rows.failed(after)[learnt], config)
-    again = np.asarray(estimator.decision_function(values[split.calibrate][:, columns]), np.float64)
+    halves = _halves(values[learnt][:, columns], rows.failed(after)[learnt], config)
+    again = blended(*halves).margin(values[split.calibrate][:, columns])
     platt = levelled(platt, again, rows.failed(after)[split.calibrate])
     names = tuple(NAMES[column] for column in columns)
     usual = Usual(
@@ -190,15 +198,17 @@ def fit_split(rows: TrainingRows, split: Split, config: TrainingConfig) -> Fitte
         reference=medians(values[learnt], names),
         coverage=_coverage(values[learnt], columns),
     )
-    return Fitted(estimator, columns, platt, window, usual)
+    return Fitted(*halves, columns, platt, window, usual)
 
 
-def _estimator(
+def _halves(
     values: Floats, failed: Mask, config: TrainingConfig
-) -> HistGradientBoostingClassifier:
+) -> tuple[HistGradientBoostingClassifier, Forest]:
+    """The two halves of a score."""
     estimator = make_estimator(config.estimator, rows=len(values), seed=config.seed)
     with threadpool_limits(1):  # same digits; on a busy machine several threads wait for each other
-        return estimator.fit(values, failed)
+        estimator.fit(values, failed)
+    return estimator, fit_additive(values, failed)
 
 
 def _informative(values: Floats) -> list[int]:
@@ -252,6 +262,7 @@ def _final(
     bands = replace(bands, observed=cuts.measured(said, seen).observed, rehearsal=past)
     model = RiskModel(
         estimator=fitted.estimator,
+        additive=fitted.additive,
         columns=fitted.usual.columns,
         platt=fitted.platt,
         bands=bands,

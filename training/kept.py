@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from models import estimator_file
+from models import estimator_file, forest_arrays
 from models.bundle import BundleError
 from models.calibration import Platt
 from models.usual import Usual
@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 MOST_FOLDS = 200
 """Folds kept; those not asked for the longest go first."""
 
-_PROTOCOL = "1"
+_PROTOCOL = "2"
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,20 @@ class Kept:
             content = io.BytesIO(path.read_bytes())  # a damaged file is never left open
             with np.load(content, allow_pickle=False) as arrays:
                 facts = orjson.loads(arrays["facts"].tobytes())
+                additive = forest_arrays.from_bytes(
+                    arrays["additive"].tobytes(), len(facts["columns"])
+                )
                 estimator = estimator_file.from_bytes(arrays["estimator"].tobytes())
                 said = {name: arrays[f"said.{name}"] for name in facts["said"]}
                 window = arrays["window"]
             usual = {**facts["usual"], "columns": tuple(facts["usual"]["columns"])}
             fitted = Fitted(
-                estimator, facts["columns"], Platt(**facts["platt"]), window, Usual(**usual)
+                estimator,
+                additive,
+                facts["columns"],
+                Platt(**facts["platt"]),
+                window,
+                Usual(**usual),
             )
         except (OSError, BadZipFile, BundleError, KeyError, ValueError, TypeError):
             return None
@@ -120,6 +128,7 @@ class Kept:
             content,
             facts=np.frombuffer(orjson.dumps(facts), np.uint8),
             estimator=np.frombuffer(estimator_file.to_bytes(fitted.estimator), np.uint8),
+            additive=np.frombuffer(forest_arrays.to_bytes(fitted.additive), np.uint8),
             window=fitted.window,
             **arrays,
         )

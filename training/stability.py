@@ -12,7 +12,6 @@ from features.catalogue import BY_NAME, NAMES
 from features.progress import Progress, silent
 from models.global_view import agreement, strongest
 from models.shapley import Tables
-from models.trees import Forest
 from training.config import TrainingConfig
 from training.fit import Fitted, fit_split
 from training.rows import TrainingRows
@@ -83,5 +82,5 @@ def _strongest(
     values = [
         fitted.usual.filled(rows.table.values[at][:, fitted.columns]) for at in (chosen, background)
     ]
-    tables = Tables.build(Forest.of(fitted.estimator), groups, np.ascontiguousarray(values[1]))
+    tables = Tables.build(fitted.forest, groups, np.ascontiguousarray(values[1]))
     return strongest(tables.names, tables.by_group(np.ascontiguousarray(values[0])))

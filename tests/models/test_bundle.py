@@ -35,7 +35,7 @@ def read(model: RiskModel, **changed: Any) -> RiskModel:
     """The bundle as it comes back from JSON, with some facts changed; None leaves one out."""
     facts = orjson.loads(orjson.dumps({**model.facts(), **changed}))
     kept = {key: value for key, value in facts.items() if value is not None}
-    return RiskModel.from_facts(kept, model.estimator)
+    return RiskModel.from_facts(kept, model.estimator, additive=model.additive)
 
 
 def test_facts_come_back(bundle_of: BundleOf, estimator: Estimator) -> None:

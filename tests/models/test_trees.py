@@ -73,7 +73,10 @@ def test_margin_is_decision_function_bit_for_bit(
 def test_real_model(model: RiskModel, rows: TrainingRows) -> None:
     selected = model.select(rows.table.values)
     expected = model.estimator.decision_function(selected)
-    assert model.margin(selected).tobytes() == expected.tobytes()
+    assert Forest.of(model.estimator).margin(selected).tobytes() == expected.tobytes()
+    assert model.additive is not None
+    both = (expected + model.additive.margin(selected)) / 2
+    assert np.allclose(model.margin(selected), both, rtol=0, atol=1e-12)
 
 
 def test_too_few_columns_are_refused(model: RiskModel) -> None:

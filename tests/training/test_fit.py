@@ -220,13 +220,13 @@ def test_links_made_after_the_fit_do_not_teach_it(
     """The first fit sees the labels of the day calibration begins, the second those of the test."""
     policy = replace(POLICIES["incident"], sources=("explicit",))
     seen: list[int] = []
-    real = fit._estimator
+    real = fit._halves
 
     def spy(values: np.ndarray, failed: np.ndarray, config: TrainingConfig) -> object:
         seen.append(int(failed.sum()))
         return real(values, failed, config)
 
-    monkeypatch.setattr(fit, "_estimator", spy)
+    monkeypatch.setattr(fit, "_halves", spy)
     config = TrainingConfig(estimator={"max_iter": 2})
     end = NOW - timedelta(days=1)
 

@@ -18,7 +18,7 @@ from features.policy import LabelPolicy
 from models.bands import Bands
 from models.calibration import Platt
 from models.shapley import Tables
-from models.trees import Forest, blended
+from models.trees import Forest
 from models.usual import Usual
 
 if TYPE_CHECKING:  # importing it takes seconds, which a server's first process does not need
@@ -45,8 +45,8 @@ class RiskModel:
 
     Parameters
     ----------
-    estimator : HistGradientBoostingClassifier
-        Fitted on ``columns`` of the feature table.
+    fitted : HistGradientBoostingClassifier or bytes
+        The estimator fitted on ``columns`` of the feature table, or the content of its file.
     columns : tuple of str
         Features the model sees.
     platt : Platt
@@ -79,9 +79,11 @@ class RiskModel:
         Where the organisation was when it was fitted: local hours and holidays are those of then.
     additive : Forest, optional
         The additive half of the score, whose margin is averaged with the estimator's.
+    trees : Forest, optional
+        The estimator's trees; by default they are read off it.
     """
 
-    estimator: HistGradientBoostingClassifier
+    fitted: HistGradientBoostingClassifier | bytes = field(repr=False)
     columns: tuple[str, ...]
     platt: Platt
     bands: Bands
@@ -98,11 +100,16 @@ class RiskModel:
     tables: Tables = field(default=None, repr=False)  # type: ignore[assignment]
     place: Place = NOWHERE
     additive: Forest | None = None
+    trees: Forest = field(default=None, repr=False)  # type: ignore[assignment]
     forest: Forest = field(init=False, repr=False)
     usual: Usual = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "forest", blended(self.estimator, self.additive))
+        if self.trees is None:
+            object.__setattr__(self, "trees", Forest.of(self.estimator))
+        trees, half = self.trees, self.additive
+        forest = trees if half is None else Forest.averaged([trees, half])
+        object.__setattr__(self, "forest", forest)
         usual = Usual(columns=self.columns, reference=self.reference, coverage=self.coverage)
         object.__setattr__(self, "usual", usual)
         if self.features != fingerprint():
@@ -114,6 +121,21 @@ class RiskModel:
             raise BundleError(f"the catalogue has no feature {', '.join(map(str, foreign))}")
         if self.tables is None:
             object.__setattr__(self, "tables", Tables.build(self.forest, self.groups))
+
+    @cached_property
+    def estimator(self) -> HistGradientBoostingClassifier:
+        """The fitted estimator; where it is in its file yet, it is read, which takes seconds.
+
+        Raises
+        ------
+        BundleError
+            If it cannot be read, or holds what it must not.
+        """
+        if not isinstance(self.fitted, bytes):
+            return self.fitted
+        from models.estimator_file import from_bytes
+
+        return from_bytes(self.fitted)
 
     @property
     def groups(self) -> list[str]:
@@ -229,9 +251,10 @@ class RiskModel:
     def from_facts(
         cls,
         facts: Mapping[str, Any],
-        estimator: HistGradientBoostingClassifier,
+        fitted: HistGradientBoostingClassifier | bytes,
         tables: Tables | None = None,
         additive: Forest | None = None,
+        trees: Forest | None = None,
     ) -> RiskModel:
         """The bundle of an estimator and the facts stored beside it.
 
@@ -239,12 +262,14 @@ class RiskModel:
         ----------
         facts : mapping
             As :meth:`facts` gave them.
-        estimator : HistGradientBoostingClassifier
-            The fitted trees.
+        fitted : HistGradientBoostingClassifier or bytes
+            The fitted estimator, or the content of its file.
         tables : Tables, optional
             What explanations are looked up in.
         additive : Forest, optional
             The additive half of the score.
+        trees : Forest, optional
+            The estimator's trees; by default they are read off it.
 
         Raises
         ------
@@ -258,7 +283,7 @@ class RiskModel:
         try:
             policy = {**facts["policy"], "sources": tuple(facts["policy"]["sources"])}
             return cls(
-                estimator=estimator,
+                fitted=fitted,
                 columns=tuple(facts["columns"]),
                 platt=Platt(**{k: float(v) for k, v in facts["platt"].items()}),
                 bands=Bands(**facts["bands"]),
@@ -275,6 +300,7 @@ class RiskModel:
                 features=facts["features"],
                 tables=tables,  # type: ignore[arg-type]
                 additive=additive,
+                trees=trees,  # type: ignore[arg-type]
             )
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the bundle's facts cannot be read: {error!r}") from error

@@ -1,13 +1,10 @@
 """The registry: bundles in MLflow, in and out.
 
-A bundle is stored as library types and plain data: the estimator in skops' format, everything else
-as JSON. It is loaded only if every type in it is on ``TRUSTED`` and every index in its trees stays
-inside its arrays; nothing is ever unpickled.
+What a bundle's files hold, and how they are read, is told in :mod:`models.bundle_files`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import tempfile
@@ -18,20 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-import orjson
-
 from features.errors import ChangeRiskError
 from features.settings import Settings
-from models import estimator_file, forest_arrays
 from models.bundle import BundleError, RiskModel
+from models.bundle_files import dump, load
 from models.estimator_file import TRUSTED
 from models.policy_file import load as load_policy
 from models.routing import RoutingPolicy
-from models.shapley import Tables
-from models.shapley_arrays import TablesError, from_bytes, to_bytes
 from models.snapshot import Snapshot
-from models.trees import Forest
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -39,12 +30,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 MODEL_NAME = "change-risk"
 
-_ESTIMATOR, _TABLES, _FACTS = "estimator.skops", "explanation.npz", "bundle.json"
-_ADDITIVE = "additive.npz"
 _FOLDER, _DOCUMENTS = "bundle", "documents"
-
-TOLERANCE = 1e-9
-"""Largest difference allowed between tables and estimator, log-odds."""
 
 _log = logging.getLogger(__name__)
 
@@ -327,104 +313,6 @@ class Registry:
                 f"the files of {MODEL_NAME} version {found.version} cannot be read: {error}"
             ) from error
         return Registered(model=load(Path(folder)), name=MODEL_NAME, version=str(found.version))
-
-
-def dump(model: RiskModel, folder: Path) -> None:
-    """Write a bundle's files into a folder."""
-    path = folder / _ESTIMATOR
-    path.write_bytes(estimator_file.to_bytes(model.estimator))
-    (folder / _TABLES).write_bytes(to_bytes(model.tables))
-    facts = {
-        **model.facts(),
-        "estimator_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "explanation_sha256": hashlib.sha256((folder / _TABLES).read_bytes()).hexdigest(),
-    }
-    if model.additive is not None:
-        half = forest_arrays.to_bytes(model.additive)
-        (folder / _ADDITIVE).write_bytes(half)
-        facts["additive_sha256"] = hashlib.sha256(half).hexdigest()
-    (folder / _FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-
-
-def load(folder: Path) -> RiskModel:
-    """Read a bundle from its files, trusting nothing in them.
-
-    Raises
-    ------
-    BundleError
-        If a file is missing, damaged, or holds a type or an index it must not.
-    """
-    path = folder / _ESTIMATOR
-    try:
-        facts = orjson.loads((folder / _FACTS).read_bytes())
-        content = path.read_bytes()
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise BundleError(f"the bundle in {folder.name} cannot be read: {error}") from error
-    if not isinstance(facts, dict):
-        raise BundleError(f"the bundle's facts cannot be read: {_FACTS} holds no object")
-    if hashlib.sha256(content).hexdigest() != facts.get("estimator_sha256"):
-        raise BundleError("the estimator is not the one the bundle was made with (digest differs)")
-    estimator = estimator_file.from_bytes(content)
-    tables = None if facts.get("protocol") == 1 else _tables(folder, facts)
-    additive = _additive(folder, facts, estimator.n_features_in_)
-    model = RiskModel.from_facts(facts, estimator, tables, additive)
-    if len(model.columns) != estimator.n_features_in_:
-        raise BundleError(
-            f"the estimator takes {estimator.n_features_in_} columns, "
-            f"the bundle names {len(model.columns)}"
-        )
-    check_tables(model)
-    return model
-
-
-def _tables(folder: Path, facts: Mapping[str, Any]) -> Tables:
-    """The explanation tables beside the facts."""
-    content = _beside(folder, _TABLES, facts.get("explanation_sha256"), "explanation tables are")
-    try:
-        return from_bytes(content)
-    except TablesError as error:
-        raise BundleError(str(error)) from error
-
-
-def _additive(folder: Path, facts: Mapping[str, Any], columns: int) -> Forest | None:
-    """The additive half beside the facts; None for a model that has none."""
-    if "additive_sha256" not in facts:
-        return None
-    content = _beside(folder, _ADDITIVE, facts["additive_sha256"], "trees of the additive half are")
-    try:
-        return forest_arrays.from_bytes(content, columns)
-    except forest_arrays.ForestError as error:
-        raise BundleError(str(error)) from error
-
-
-def _beside(folder: Path, name: str, digest: object, what: str) -> bytes:
-    """A file of a bundle that is the one it was made with."""
-    try:
-        content = (folder / name).read_bytes()
-    except OSError as error:
-        raise BundleError(f"the bundle in {folder.name} cannot be read: {error}") from error
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise BundleError(f"the {what} not those the bundle was made with (digest differs)")
-    return content
-
-
-def check_tables(model: RiskModel) -> None:
-    """Check that the tables explain this model: on rows of every kind they add up to its margin.
-
-    Raises
-    ------
-    BundleError
-        If they are of other columns or groups, or do not add up.
-    """
-    tables, columns = model.tables, len(model.columns)
-    if tables.tests.columns != columns or tables.names != tuple(dict.fromkeys(model.groups)):
-        raise BundleError("the explanation tables are those of other columns")
-    usual = [model.reference.get(name, np.nan) for name in model.columns]
-    rows = np.array([usual, *([fill] * columns for fill in (np.nan, 0.0, 1.0, -np.inf, np.inf))])
-    groups, by_column = tables.both(rows)
-    for parts in (groups, by_column):
-        if not np.abs(tables.base + parts.sum(axis=1) - model.margin(rows)).max() <= TOLERANCE:
-            raise BundleError("the explanation tables do not add up to the estimator's margin")
 
 
 @contextmanager

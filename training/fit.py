@@ -261,7 +261,7 @@ def _final(
     past = rehearse(cuts, quarter_of(times[test]), said, seen)
     bands = replace(bands, observed=cuts.measured(said, seen).observed, rehearsal=past)
     model = RiskModel(
-        estimator=fitted.estimator,
+        fitted=fitted.estimator,
         additive=fitted.additive,
         columns=fitted.usual.columns,
         platt=fitted.platt,

@@ -136,7 +136,7 @@ def retrains(made: Trained) -> list[RiskModel]:
         drawn = np.random.default_rng(seed).choice(made.usable, len(made.usable))
         estimator = make_estimator(rows=len(drawn), seed=seed)
         estimator.fit(model.select(rows.table.values[drawn]), failed[drawn])
-        found.append(replace(model, estimator=estimator, tables=None))  # type: ignore[arg-type]
+        found.append(replace(model, fitted=estimator, trees=None, tables=None))  # type: ignore[arg-type]
     return found
 
 

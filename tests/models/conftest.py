@@ -83,7 +83,7 @@ def bundle_of() -> Callable[..., RiskModel]:
             "history_until": UNTIL,
             "metrics": {"models": {"champion": {"roc_auc": None}}},
         }
-        return RiskModel(estimator=estimator, **{**facts, **changed})
+        return RiskModel(fitted=estimator, **{**facts, **changed})
 
     return bundle_of
 

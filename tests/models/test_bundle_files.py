@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from copy import deepcopy
@@ -22,14 +24,14 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 
+from models import forest_arrays
 from models.bundle import BundleError, RiskModel
+from models.bundle_files import ESTIMATOR, FACTS, TABLES, TREES, dump, load
 from models.estimator_file import TRUSTED, check_bounds
-from models.registry import dump, load
 from models.shapley import Tables
 from models.shapley_arrays import to_bytes
 
 Estimator: TypeAlias = HistGradientBoostingClassifier
-ESTIMATOR, TABLES, FACTS = "estimator.skops", "explanation.npz", "bundle.json"
 
 
 @pytest.fixture
@@ -39,11 +41,15 @@ def folder(tmp_path: Path, bundle: RiskModel) -> Path:
     return tmp_path
 
 
-def seal(folder: Path, content: bytes) -> None:
-    """Put in another estimator, with the digest an attacker would write."""
+def seal(folder: Path, content: bytes, *, trees: bool = False) -> None:
+    """Put in another estimator, with the digest an attacker would write; without trees beside it,
+    as older bundles are, it is read at once.
+    """
     (folder / ESTIMATOR).write_bytes(content)
     facts = orjson.loads((folder / FACTS).read_bytes())
     facts["estimator_sha256"] = hashlib.sha256(content).hexdigest()
+    if not trees:
+        facts.pop("trees_sha256", None)
     (folder / FACTS).write_bytes(orjson.dumps(facts))
 
 
@@ -85,7 +91,53 @@ def test_changed_digest(folder: Path) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize("name", [ESTIMATOR, TABLES, FACTS])
+def test_what_scores_does_not_read_the_estimator(folder: Path, bundle: RiskModel) -> None:
+    """Nor import what it would take; whoever asks for it finds it checked."""
+    code = f"""
+import sys
+from pathlib import Path
+from models.bundle_files import load
+model = load(Path({str(folder)!r}))
+assert not {{"sklearn", "skops"}} & set(sys.modules)
+assert model.estimator.n_features_in_ == {len(bundle.columns)}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    seal(folder, skops.io.dumps({"not": "trees"}), trees=True)
+    model = load(folder)
+    with pytest.raises(BundleError, match="expected gradient-boosted trees"):
+        model.estimator  # noqa: B018
+
+
+def test_read_and_written_again_it_is_the_same(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    again = tmp_path_factory.mktemp("again")
+    dump(load(folder), again)
+    assert {p.name: p.read_bytes() for p in again.iterdir()} == {
+        p.name: p.read_bytes() for p in folder.iterdir()
+    }
+
+
+def test_changed_trees(folder: Path, bundle: RiskModel) -> None:
+    outside = bundle.trees.left.copy()
+    outside[0] = len(outside)
+    for content in (
+        forest_arrays.to_bytes(replace(bundle.trees, left=outside)),
+        forest_arrays.to_bytes(replace(bundle.trees, feature=bundle.trees.feature + 1_000)),
+        b"no trees",
+    ):
+        (folder / TREES).write_bytes(content)
+        with pytest.raises(BundleError, match=r"trees in trees.npz .* \(digest differs\)"):
+            load(folder)
+        facts = orjson.loads((folder / FACTS).read_bytes())
+        sealed = {**facts, "trees_sha256": hashlib.sha256(content).hexdigest()}
+        (folder / FACTS).write_bytes(orjson.dumps(sealed))
+        with pytest.raises(BundleError, match=r"trees|tree points outside"):
+            load(folder)
+        (folder / FACTS).write_bytes(orjson.dumps(facts))
+
+
+@pytest.mark.parametrize("name", [ESTIMATOR, TABLES, FACTS, TREES])
 def test_missing_file(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(BundleError, match=r"cannot be read: .*No such file"):
@@ -275,8 +327,12 @@ def test_sound_trees_pass(bundle: RiskModel, model: RiskModel) -> None:
 
 @pytest.mark.parametrize("columns", [("lead_time_hours",), ("lead_time_hours",) * 5])
 def test_wrong_number_of_columns(folder: Path, columns: tuple[str, ...]) -> None:
-    facts = orjson.loads((folder / FACTS).read_bytes())
-    (folder / FACTS).write_bytes(orjson.dumps({**facts, "columns": columns}))
+    facts = {**orjson.loads((folder / FACTS).read_bytes()), "columns": columns}
+    (folder / FACTS).write_bytes(orjson.dumps(facts))
+    with pytest.raises(BundleError, match=r"of other columns|not what they should be"):
+        load(folder)
+    del facts["trees_sha256"]
+    (folder / FACTS).write_bytes(orjson.dumps(facts))
     message = f"the estimator takes 4 columns, the bundle names {len(columns)}"
     with pytest.raises(BundleError, match=message):
         load(folder)

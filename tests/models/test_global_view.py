@@ -51,7 +51,7 @@ def test_retrains_that_agree_and_that_do_not(model: RiskModel, rows: TrainingRow
     assert len(same.frame) == 3
     noise = np.random.default_rng(0).random(len(rows.start)) < 0.3
     other = make_estimator(rows=len(noise)).fit(model.select(rows.table.values), noise)
-    found = stability([model, replace(model, estimator=other, tables=None)], values)  # type: ignore[arg-type]
+    found = stability([model, replace(model, fitted=other, trees=None, tables=None)], values)  # type: ignore[arg-type]
     assert 0 < found.mean < 0.9
 
 

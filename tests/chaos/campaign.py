@@ -188,9 +188,6 @@ class Campaign:
             "CHANGERISK_WORKERS": "1",
             "BENTOML_HOME": str(folder / f"bentoml-{port}"),
             "BENTOML_DO_NOT_TRACK": "True",
-            "DO_NOT_TRACK": "true",
-            "OTEL_SDK_DISABLED": "true",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
             "PYTHONDONTWRITEBYTECODE": "1",
             CLOCK: str(clock),
         }

@@ -309,8 +309,9 @@ class Columns:
     def record(self, row: int) -> Record:
         """One row as its record."""
         values: dict[str, object] = {}
+        at = np.array([row])
         for name, kind in kinds(self.record_type).items():
-            values[name] = _plain(kind, self.data[name][row])
+            values[name] = _plain(kind, _rows_of(self.data, name, at)[0])
         if self.record_type is Incident and values["priority"] is not None:
             values["priority"] = int(typing.cast(float, values["priority"]))
         return typing.cast(Record, self.record_type(**values))

@@ -244,9 +244,9 @@ def thread(work: Callable[[], Any]) -> float:
 
 
 def private() -> float:
-    """Memory of this process that no other shares, MiB."""
+    """Memory of this process that no other could share, MiB; pages of mapped files are not."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    kept = [line for line in lines if line.startswith("Private_")]
+    kept = [line for line in lines if line.startswith("Private_Dirty")]
     return sum(int(line.split()[1]) for line in kept) / 1024
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from features import instants, request
 from features.catalogue import CATALOGUE, Feature
 from features.columns import Array, Columns
+from features.counting import AllCursors, Counted, Moments
 from features.entities import ENTITIES, ORGANISATION
-from features.index import NOWHERE, Counted, Cursors, Moments, Slot
+from features.index import Slot
 from features.instants import MISSING
 from features.ordering import in_order
 from features.segment import Ints
@@ -286,29 +287,6 @@ class Behind:
         """The same for the chosen changes."""
         counts = {name: (f[rows], d[rows]) for name, (f, d) in self.counts.items()}
         return Behind(self.kept, counts, {name: said[rows] for name, said in self.words.items()})
-
-
-class AllCursors:
-    """Where the events of all entities were found, while a large table is made in order of time.
-
-    Parameters
-    ----------
-    kept : bool
-        Whether it is kept at all; for few questions it would cost more than it saves.
-    """
-
-    def __init__(self, kept: bool) -> None:
-        self.kept = kept
-        self._by_name: dict[str, Cursors] = {}
-
-    def of(self, name: str, vocabulary: str, counted: Counted, state: FeatureState) -> Cursors:
-        """Where the events of one kind of names were found, for what is asked under a name."""
-        if not self.kept:
-            return NOWHERE
-        if name not in self._by_name:
-            owners = len(state.vocabulary("change").names)
-            self._by_name[name] = Cursors(counted, len(state.vocabulary(vocabulary).names), owners)
-        return self._by_name[name]
 
 
 @dataclass(frozen=True)

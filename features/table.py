@@ -15,7 +15,6 @@ import pandas as pd
 from features import instants, request
 from features.answers import ANSWERS
 from features.asking import (
-    AllCursors,
     Asking,
     Behind,
     Floats,
@@ -28,8 +27,8 @@ from features.asking import (
 )
 from features.catalogue import CATALOGUE, NAMES, Feature
 from features.columns import Array, Columns
+from features.counting import AllCursors, Moments
 from features.entities import ENTITIES
-from features.index import Moments
 from features.instants import MISSING
 from features.segment import Ints
 from features.state import FeatureState

@@ -26,8 +26,9 @@ import pandas as pd
 from features import instants, saved
 from features.catalogue import WINDOWS
 from features.columns import Columns
+from features.counting import Counted, Cursors, Moments
 from features.history import History
-from features.index import Counted, Cursors, EventIndex, Moments
+from features.index import EventIndex
 from features.policy import POLICIES
 from features.records import Change, ChangeEvent, Incident, Link, Record
 from features.segment import NAME_BITS, Events, Ints

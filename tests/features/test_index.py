@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features import index
-from features.index import Counted, Cursors, EventIndex, Moments, StreamIndex
+from features.counting import Counted, Cursors, Moments
+from features.index import EventIndex, StreamIndex
 from features.instants import MISSING
 from features.overlap import OverlapIndex, Windows
 from features.segment import Events, Segment

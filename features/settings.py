@@ -40,8 +40,8 @@ class Settings:
     host, port : str, int
         ``CHANGERISK_HOST``, ``CHANGERISK_PORT``. Default 127.0.0.1 and 3000.
     workers : int
-        ``CHANGERISK_WORKERS``: processes that answer. Default one for each core it may use, at most
-        four.
+        ``CHANGERISK_WORKERS``: number of processes that answer. Default one for each core it may
+        use, at most four.
     max_body_bytes : int
         ``CHANGERISK_MAX_BODY_BYTES``: larger requests are refused. Default 262144.
     max_batch_bytes : int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,10 +81,16 @@ async def asked(
     return found
 
 
+def run(service: Service, names: Sequence[str], *, let: bool = True) -> list[Any]:
+    """The same in a loop of its own, whatever runs in this thread."""
+    with ThreadPoolExecutor(1) as alone:
+        return alone.submit(lambda: asyncio.run(asked(service, names, let=let))).result()
+
+
 def test_those_who_wait_are_answered_together() -> None:
     service = Service()
     names = [f"C{number}" for number in range(MOST + 3)]
-    answers = asyncio.run(asked(service, names))
+    answers = run(service, names)
     assert [answer.change_id for answer in answers if isinstance(answer, Answer)] == names
     assert service.turns == [names[:1], names[1 : MOST + 1], names[MOST + 1 :]]
     assert service.settled, "what was written is taken in when nobody waits"
@@ -91,14 +98,14 @@ def test_those_who_wait_are_answered_together() -> None:
 
 def test_a_change_that_comes_twice_waits_for_itself() -> None:
     service = Service()
-    asyncio.run(asked(service, ["A", "B", "C", "B", "D", "A"]))
+    run(service, ["A", "B", "C", "B", "D", "A"])
     assert service.turns == [["A"], ["B", "C"], ["B", "D", "A"]]
 
 
 def test_one_that_cannot_be_answered_takes_no_other_with_it() -> None:
     service = Service()
     service.bad = {"C"}
-    found = asyncio.run(asked(service, ["A", "B", "C", "D"]))
+    found = run(service, ["A", "B", "C", "D"])
     assert [type(one) for one in found] == [Answer, Answer, ZeroDivisionError, Answer]
 
 
@@ -107,7 +114,7 @@ def test_who_waits_too_long_gets_an_answer_without_a_score(
 ) -> None:
     monkeypatch.setattr(together_module, "WAIT_SECONDS", 0.2)
     service = Service()
-    found = asyncio.run(asked(service, ["A", "B", "C"], let=False))
+    found = run(service, ["A", "B", "C"], let=False)
     assert [one.warnings[-1].code for one in found if isinstance(one, Answer)] == ["busy", "busy"]
     assert service.turns == [["A"]], "nobody answers them again afterwards"
 

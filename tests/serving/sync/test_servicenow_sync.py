@@ -114,7 +114,9 @@ def test_all_tables_become_records(servicenow: Any, synced: Any, opened: Store) 
     done = synced()
     assert done.read.rows == {"item": 2, "relation": 1, "change": 1, "affected": 1,
                               "incident": 1, "blackout": 1, "deleted": 1}  # fmt: skip
-    first, second = sorted(facts(opened, Change), key=lambda record: record.known_at)
+    first, second, gone = sorted(facts(opened, Change), key=lambda record: record.known_at)
+    assert (gone.planned_start, gone.planned_end) == (None, None), "its window is given back"
+    assert gone.known_at == datetime(2026, 11, 20, 8, tzinfo=UTC)
     assert (first.ci, first.declared_risk, first.affected_cis) == ("pay-db-01", "moderate", ())
     assert second.affected_cis == ("pay-web-01",)
     assert second.known_at == datetime(2026, 11, 2, 8, tzinfo=UTC)

@@ -167,6 +167,17 @@ class Asked:
         """Who asks every question."""
         return self.owner[self.row]
 
+    def part(self, low: int, high: int) -> Asked:
+        """The questions of the changes from one to before another, in the order of the changes and
+        of each change's as they stand.
+        """
+        chosen = (self.row >= low) & (self.row < high)
+        row, codes = self.row[chosen] - low, self.codes[chosen]
+        if high - low > 1:
+            order = np.argsort(row, kind="stable")
+            row, codes = row[order], codes[order]
+        return Asked(row, codes, self.as_of[low:high], self.owner[low:high], self.named[low:high])
+
     @cached_property
     def one_each(self) -> bool:
         """Whether every change asks exactly once, so that its answer is its only one."""
@@ -265,17 +276,21 @@ class Behind:
         Failures and decided changes.
     words : dict of str to ndarray of object
         The word told.
+    asked : dict of str to Asked
+        The questions, by entity, where there are few.
     """
 
     kept: bool
     counts: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
     words: dict[str, Array] = field(default_factory=dict)
+    asked: dict[str, Asked] = field(default_factory=dict)
 
     def add(self, parts: Sequence[Behind]) -> None:
         """What is behind further features, by parts of the changes that follow one another."""
         if len(parts) == 1:
             self.counts.update(parts[0].counts)
             self.words.update(parts[0].words)
+            self.asked.update(parts[0].asked)
             return
         for name in parts[0].counts:
             failed, decided = zip(*(part.counts[name] for part in parts), strict=True)

@@ -175,11 +175,10 @@ def _rows_of(data: Mapping[str, Array], name: str, rows: NDArray[np.int64]) -> A
 
 
 def _once_each(values: Array) -> tuple[NDArray[np.int64], list[typing.Any]]:
-    if len(values) < MANY:
-        held = values.tolist()
-        place = np.arange(len(held))
-        place[[value is None for value in held]] = -1
-        return place, held
+    if len(values) < MANY:  # versions of one change share most of their texts
+        known: dict[typing.Any, int] = {}
+        at = [-1 if one is None else known.setdefault(one, len(known)) for one in values.tolist()]
+        return np.array(at, np.int64), list(known)
     place, distinct = pd.factorize(values)
     return place, distinct.tolist()
 

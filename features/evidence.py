@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import islice
@@ -128,8 +128,13 @@ class Question:
     def asked(self, entity: str) -> Asked:
         """What the change asks about one entity."""
         if entity not in self._asked:
-            at = np.array([self.as_of])
-            self._asked[entity] = ask(self._one, at, self._owner, entity, self.state)
+            built = None if self.table is None else self.table.asked.get(entity)
+            if built is None:
+                at = np.array([self.as_of])
+                built = ask(self._one, at, self._owner, entity, self.state)
+            elif ENTITIES[entity].hops:  # in no order of their own
+                built = replace(built, codes=np.sort(built.codes))
+            self._asked[entity] = built
         return self._asked[entity]
 
     def planned(self, entity: str) -> dict[int, int]:

@@ -70,12 +70,13 @@ def similar_changes(
         entry = own.likeness(compared), compared.known_at, compared.change_id
         found.append((*entry, str(known_of[other]), compared))
     found.sort(key=lambda entry: (-entry[0], -entry[1], entry[2]))
+    incidents = _incidents_of(question, [change_id for _, _, change_id, _, _ in found[:limit]])
     return [
         SimilarChange(
             change_id=change_id,
             similarity=round(likeness, 3),
             outcome=followed,
-            incidents=tuple(_incidents_of(question, change_id)),
+            incidents=tuple(incidents[change_id]),
             reasons=own.in_common(compared),
         )
         for likeness, _, change_id, followed, compared in found[:limit]
@@ -121,15 +122,16 @@ def outcome_of(state: FeatureState, change_id: str, as_of: int) -> str | None:
     return _outcomes(question, np.asarray(number, np.int64))[0]
 
 
-def _incidents_of(question: Question, change_id: str) -> list[str]:
-    """Incidents linked to a change as caused by it, by the score time."""
-    links = question.state.links([change_id])
-    chosen = (
-        (links["change_id"] == change_id)
-        & (links["kind"] == "caused_by")
-        & (links.times("known_at") < question.as_of)
-    )
-    return sorted(set(links["incident_id"][chosen]))[:SHOWN]
+def _incidents_of(question: Question, change_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Incidents linked to each of some changes as caused by it, by the score time."""
+    links = question.state.links(change_ids)
+    chosen = (links["kind"] == "caused_by") & (links.times("known_at") < question.as_of)
+    named: dict[str, set[str]] = {change_id: set() for change_id in change_ids}
+    for change_id, incident in zip(
+        links["change_id"][chosen], links["incident_id"][chosen], strict=True
+    ):
+        named[change_id].add(incident)
+    return {change_id: sorted(incidents)[:SHOWN] for change_id, incidents in named.items()}
 
 
 def _words_of(title: str) -> frozenset[str]:

@@ -15,6 +15,7 @@ import pandas as pd
 from features import instants, request
 from features.answers import ANSWERS
 from features.asking import (
+    Asked,
     Asking,
     Behind,
     Floats,
@@ -65,6 +66,8 @@ class FeatureTable:
         That word, for every evidence; None for a change that names nothing.
     names : tuple of str
         The columns.
+    asked : mapping of str to Asked
+        What the rows asked the index, by entity; only of few rows, and beside their support.
     """
 
     change_ids: Array
@@ -73,6 +76,7 @@ class FeatureTable:
     support: Mapping[str, tuple[Floats, Floats]]
     names: tuple[str, ...] = NAMES
     words: Mapping[str, Array] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=dict)
 
     def rows(self, low: int, high: int) -> FeatureTable:
         """Some rows that follow one another.
@@ -89,6 +93,7 @@ class FeatureTable:
             {name: (f[low:high], d[low:high]) for name, (f, d) in self.support.items()},
             self.names,
             {name: words[low:high] for name, words in self.words.items()},
+            {name: asked.part(low, high) for name, asked in self.asked.items()},
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -173,7 +178,7 @@ class Building:
             behind = behind.take(back)
         names = NAMES if self._features is CATALOGUE else tuple(f.name for f in self._features)
         ids = changes["change_id"]
-        return FeatureTable(ids, as_of, values, behind.counts, names, behind.words)
+        return FeatureTable(ids, as_of, values, behind.counts, names, behind.words, behind.asked)
 
     def _fill(self, values: Floats, changes: Columns, as_of: Ints) -> Behind:
         """Find every value of some changes; returns what is behind the rates."""
@@ -197,7 +202,9 @@ class Building:
             if entity.read not in read:
                 named = entity.read(changes)
                 codes = named.found_in(state.vocabulary(entity.vocabulary))
-                read = {entity.read: (named.row, codes)}
+                if self._in_order:
+                    read.clear()  # those of a million rows are not kept for long
+                read[entity.read] = named.row, codes
             behind.add(self._answer(values, plan, rows, *read[entity.read]))
         return behind
 
@@ -221,6 +228,8 @@ class Building:
                 values[low:high, columns] = found.T
             for column, feature in plan.features:
                 values[low:high, column] = ANSWERS[feature.aggregate](feature, asking)
+            if self._support and len(rows.as_of) < MANY:
+                asking.behind.asked[plan.entity] = asked
             parts.append(asking.behind)
         return parts
 

@@ -102,8 +102,9 @@ class Together:
                 for one, answer in zip(turn, answers, strict=True):
                     if not one.answer.done():
                         one.answer.set_result(answer)
-            if not line.waiting:
-                await run_in_threadpool(self._runtime.settle)
+            # What was written must be taken in before the next turn anyway. Meanwhile those who got
+            # their answers come back, and are part of it.
+            await run_in_threadpool(self._runtime.settle)
 
     async def _alone(self, one: _Waiting) -> None:
         try:

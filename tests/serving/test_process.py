@@ -232,7 +232,7 @@ def test_an_import_broken_off_leaves_nothing(
 def test_a_training_broken_off_registers_nothing(
     start: Callable[..., subprocess.Popen[str]], modelless: Path
 ) -> None:
-    broken_off(start(modelless, "train"), "build the table")
+    broken_off(start(modelless, "train"), "fit for the test")
     with closing(sqlite3.connect(modelless / "mlflow.db")) as connection:
         for table in ("runs", "registered_models", "model_versions"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)

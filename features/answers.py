@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import instants, request
-from features.asking import Asked, Asking, Floats, at_least
+from features.asked import Asked, Floats
+from features.asking import Asking, at_least
 from features.calendar import Calendar
 from features.catalogue import Feature
 from features.columns import Array, Columns

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features import instants, request
+from features.asked import Asked, Floats
 from features.catalogue import CATALOGUE, Feature
 from features.columns import Array, Columns
 from features.counting import AllCursors, Counted, Moments
 from features.entities import ENTITIES, ORGANISATION
 from features.index import Slot
 from features.instants import MISSING
-from features.ordering import in_order
 from features.segment import Ints
 from features.state import FeatureState
 from features.streams import CHANGE_STREAMS, SLOTS, streams_of
 from features.tallies import Tallies
 from features.topology import SLOTS as STANDING
-
-Floats = NDArray[np.float64]
 
 Wanted = tuple[str, int | None]
 """A stream and a window, days."""
@@ -135,133 +132,6 @@ def plans(features: tuple[Feature, ...]) -> tuple[Plan, ...]:
 
 def _micros(days: int | None) -> int | None:
     return None if days is None else days * instants.DAY
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One question for each name of each change: the names' codes, moments and owners.
-
-    Parameters
-    ----------
-    row : ndarray of int64
-        The change that asks, ascending; those about neighbours may stand in another order.
-    as_of, owner : ndarray of int64, shape (n,)
-        The moment of each change, and its own number.
-    named : ndarray of bool, shape (n,)
-        Whether each change names anything at all.
-    """
-
-    row: Ints
-    codes: Ints
-    as_of: Ints
-    owner: Ints
-    named: NDArray[np.bool_]
-
-    @cached_property
-    def times(self) -> Ints:
-        """The moment of every question."""
-        return self.as_of[self.row]
-
-    @cached_property
-    def owners(self) -> Ints:
-        """Who asks every question."""
-        return self.owner[self.row]
-
-    def part(self, low: int, high: int) -> Asked:
-        """The questions of the changes from one to before another, in the order of the changes and
-        of each change's as they stand.
-        """
-        chosen = (self.row >= low) & (self.row < high)
-        row, codes = self.row[chosen] - low, self.codes[chosen]
-        if high - low > 1:
-            order = np.argsort(row, kind="stable")
-            row, codes = row[order], codes[order]
-        return Asked(row, codes, self.as_of[low:high], self.owner[low:high], self.named[low:high])
-
-    @cached_property
-    def one_each(self) -> bool:
-        """Whether every change asks exactly once, so that its answer is its only one."""
-        if len(self.named) == 1:
-            return len(self.row) == 1
-        return len(self.row) == len(self.named) == len(self.first)
-
-    @cached_property
-    def first(self) -> Ints:
-        """Place of the first name of each change that asks anything."""
-        new = np.ones(len(self.row), bool)
-        new[1:] = self.row[1:] != self.row[:-1]
-        return np.flatnonzero(new)
-
-    def reduced(self, found: Floats, across: str) -> Floats:
-        """One answer a change from one an asked name; NaN for a change that asks nothing."""
-        if self.one_each:
-            return found
-        answers = np.full(len(self.named), np.nan)
-        if len(found):
-            function = {"max": np.fmax, "sum": np.add, "min": np.fmin}[across]
-            answers[self.row[self.first]] = function.reduceat(found, self.first)
-        return answers
-
-    def highest(self, found: Floats, behind: Ints) -> Ints:
-        """Place of each change's highest answer; of equals the one with the most behind it."""
-        if len(self.first) == len(found):
-            return self.first
-        return np.lexsort((-behind, -found, self.row))[self.first]
-
-    def at(self, places: Ints, counts: Ints) -> Floats:
-        """The counts at one place a change; NaN for a change that names nothing."""
-        if self.one_each:
-            return counts.astype(np.float64)
-        answers = np.full(len(self.named), np.nan)
-        answers[self.row[places]] = counts[places]
-        return answers
-
-
-def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: FeatureState) -> Asked:
-    """The questions that one entity of the changes raises.
-
-    Parameters
-    ----------
-    owners : ndarray of int64, shape (n,)
-        Numbers of the changes themselves, whose own events never count; -1 for new ones.
-    """
-    entity_of, named = ENTITIES[entity], ENTITIES[entity].read(changes)
-    codes = named.found_in(state.vocabulary(entity_of.vocabulary))
-    asked = asked_of(named.row, codes, as_of, owners, entity, state)
-    if entity_of.hops and len(named.row) > len(as_of):  # in no order of their own
-        order = np.lexsort((asked.codes, asked.row))
-        return replace(asked, row=asked.row[order], codes=asked.codes[order])
-    return asked
-
-
-def asked_of(
-    row: Ints,
-    codes: Ints,
-    as_of: Ints,
-    owners: Ints,
-    entity: str,
-    state: FeatureState,
-    *,
-    by_code: bool = False,
-) -> Asked:
-    """The questions that names read off the changes raise.
-
-    Parameters
-    ----------
-    row, codes : ndarray of int64
-        The change that bears each name, and the name's code.
-    by_code : bool
-        Whether questions about neighbours are to stand in the order of their codes, which finds
-        what they ask for close by, instead of that of the changes.
-    """
-    has_name = np.zeros(len(as_of), bool)
-    has_name[row] = True
-    if ENTITIES[entity].hops:
-        row, codes = state.topology.around(row, codes, as_of, ENTITIES[entity].hops)
-        if by_code:
-            order = in_order(codes)
-            row, codes = row[order], codes[order]
-    return Asked(row, codes, as_of, owners, has_name)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy as np
 
 from features import instants, request
 from features.answers import overlapping
-from features.asking import Asked, ask, at_least
+from features.asked import Asked, ask
+from features.asking import at_least
 from features.calendar import AHEAD, CLOSED, KINDS
 from features.catalogue import Feature
 from features.columns import Columns

@@ -14,13 +14,11 @@ import pandas as pd
 
 from features import instants, request
 from features.answers import ANSWERS
+from features.asked import Asked, Floats, asked_of
 from features.asking import (
-    Asked,
     Asking,
     Behind,
-    Floats,
     Plan,
-    asked_of,
     of_the_catalogue,
     plans,
     usual_rate,

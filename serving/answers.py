@@ -28,6 +28,7 @@ from models.registry import Registered
 from models.routing import Case
 from serving.contract import (
     Answer,
+    ChangeIn,
     CollisionOut,
     FactorOut,
     LeverOut,
@@ -38,6 +39,7 @@ from serving.contract import (
 from serving.journal import digest
 from serving.late import Place
 from serving.levers import Lever
+from serving.moment import moment_of
 from serving.policy import UNREADABLE, recommend
 
 Floats = NDArray[np.float64]
@@ -79,6 +81,19 @@ class Asked:
     as_of: datetime
     now: datetime
     warnings: Sequence[Warned]
+
+    @classmethod
+    def of(cls, change: ChangeIn, now: datetime, revision: str | None = None) -> Asked:
+        """What is asked of a change whose place among its revisions is not looked up.
+
+        Raises
+        ------
+        InputError
+            If ``as_of`` lies in the future.
+        """
+        as_of, odd = moment_of(change, now)
+        record = change.to_record(revision=revision or change.revision or "1", known_at=now)
+        return cls(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
 
     @property
     def begun(self) -> bool:
@@ -189,6 +204,11 @@ def without_model() -> Warned:
 def waited_in_vain() -> Warned:
     """The warning that others were being scored for too long."""
     return Warned(code="busy", text=say("Too many changes were waiting to be scored."))
+
+
+def unrecorded() -> Warned:
+    """The warning that the answer could not be written down."""
+    return Warned(code="not_recorded", text=say("The answer could not be recorded."))
 
 
 def _answer(asked: Asked, registered: Registered | None, **said: object) -> Answer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -23,13 +24,13 @@ from models.registry import Registered
 from serving.answers import (
     Asked,
     unknown_factor,
+    unrecorded,
     waited_in_vain,
     with_number,
     without_model,
     without_score,
 )
 from serving.contract import Answer, ChangeIn, Warned
-from serving.moment import moment_of
 from serving.scorer import Scorer, revised_all
 
 _log = logging.getLogger(__name__)
@@ -65,13 +66,11 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
     """
     if not changes:
         return []
-    moments = [moment_of(change, now) for change in changes]
+    came = [Asked.of(change, now) for change in changes]
     try:
         records = revised_all(scorer.store, changes, now)
-        asked = [
-            Asked(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
-            for change, record, (as_of, odd) in zip(changes, records, moments, strict=True)
-        ]
+        pairs = zip(came, records, strict=True)
+        asked = [replace(one, record=record) for one, record in pairs]
         with scorer.reading() as state:
             registered = scorer.registered
             if registered is None:
@@ -81,22 +80,14 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
                 return [without_score(one, registered, waited_in_vain()) for one in asked]
             table = build(
                 Columns.from_records(Change, records),
-                np.array([instants.to_micros(as_of) for as_of, _ in moments], np.int64),
+                np.array([instants.to_micros(one.as_of) for one in asked], np.int64),
                 state,
             )
             answers = _answers(asked, table, registered)
             return scorer.record(changes, asked, table.values.tolist(), answers, explain="none")
     except StoreError as error:
         _log.error("the store could not be used: %s", error)
-        return [_unrecorded(scorer, change, now) for change in changes]
-
-
-def _unrecorded(scorer: Scorer, change: ChangeIn, now: datetime) -> Answer:
-    as_of, odd = moment_of(change, now)
-    record = change.to_record(revision=change.revision or "1", known_at=now)
-    asked = Asked(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
-    warned = Warned(code="not_recorded", text=say("The answer could not be recorded."))
-    return without_score(asked, scorer.registered, warned)
+        return [without_score(one, scorer.registered, unrecorded()) for one in came]
 
 
 def _answers(asked: Sequence[Asked], table: FeatureTable, registered: Registered) -> list[Answer]:

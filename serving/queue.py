@@ -163,15 +163,12 @@ def entry(store: Store, change_id: str) -> QueueEntry | None:
     return None if row is None else _entry(row)
 
 
-def keep(writer: Writer, seq: int, answer: Answer, record: Change) -> None:
-    """Set a change's place in the queue to what an answer says, in the answer's transaction."""
-    keep_all(writer, seq, [answer], [record])
-
-
 def keep_all(
     writer: Writer, first: int, answers: Sequence[Answer], records: Sequence[Change]
 ) -> None:
-    """The same for several answers, whose entries are numbered from ``first`` on."""
+    """Set changes' places in the queue to what their answers say, in the answers' transaction;
+    their entries are numbered from ``first`` on.
+    """
     pairs = enumerate(zip(answers, records, strict=True), start=first)
     states = [
         _state(seq, answer, record)
@@ -196,7 +193,7 @@ def catch_up(store: Store, *, now: datetime) -> int:
                 answer = answer_of(found.body)
                 asked = ChangeIn.model_validate(found.body["payload"])
                 record = asked.to_record(revision=answer.revision, known_at=found.written_at)
-                keep(writer, found.seq, answer, record)
+                keep_all(writer, found.seq, [answer], [record])
                 count += 1
     return count
 

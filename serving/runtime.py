@@ -20,7 +20,7 @@ from serving.answers import Asked, without_score
 from serving.board import Board
 from serving.bulk import score_many
 from serving.contract import Answer, ChangeIn, Warned
-from serving.moment import InputError, moment_of
+from serving.moment import InputError
 from serving.policy import keep_policy
 from serving.queue import catch_up
 from serving.scorer import Scorer
@@ -280,14 +280,8 @@ class Runtime:
         InputError
             If the change cannot be scored as it stands.
         """
-        now = self.clock()
-        as_of, warnings = moment_of(change, now)
-        record = change.to_record(revision=change.revision or "1", known_at=now)
         unopened = Warned(code="store_unavailable", text=say("The history could not be opened."))
-        because = because or unopened
-        warnings = [*change.warnings(), *warnings]
-        asked = Asked(record=record, as_of=as_of, now=now, warnings=warnings)
-        return without_score(asked, None, because)
+        return without_score(Asked.of(change, self.clock()), None, because or unopened)
 
 
 def _warm(scorer: Scorer, now: datetime) -> None:

@@ -24,6 +24,7 @@ from serving.answers import (
     Asked,
     Scored,
     settled,
+    unrecorded,
     waited_in_vain,
     with_score,
     without_model,
@@ -31,7 +32,6 @@ from serving.answers import (
 )
 from serving.contract import Answer, ChangeIn, Warned, plain
 from serving.late import Place, placed
-from serving.moment import moment_of
 from serving.queue import keep_all, shadowed
 from serving.scoring import Case, score_all
 
@@ -130,7 +130,7 @@ class Scorer:
         InputError
             If ``as_of`` of any lies in the future; nothing is recorded then.
         """
-        asked = [_asked(change, now) for change in changes]
+        asked = [Asked.of(change, now) for change in changes]
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             return [without_score(one, self.registered, waited_in_vain()) for one in asked]
         try:
@@ -148,7 +148,7 @@ class Scorer:
         StoreError
             If the history cannot be read.
         """
-        asked = _asked(change, now, revision="1")
+        asked = Asked.of(change, now, revision="1")
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             return without_score(asked, self.registered, waited_in_vain())
         try:
@@ -215,8 +215,7 @@ class Scorer:
             return self.record(changes, asked, rows, answers)
         except StoreError as error:
             _log.error("the answer could not be recorded: %s", error)
-            warned = Warned(code="not_recorded", text=say("The answer could not be recorded."))
-            return [without_score(one, self.registered, warned) for one in asked]
+            return [without_score(one, self.registered, unrecorded()) for one in asked]
 
     def _each_judged(self, asked: Sequence[Asked]) -> list[tuple[Answer, Scored | None]]:
         """The answers to all of them at once. Where that fails, one by one: a change that cannot be
@@ -320,13 +319,6 @@ class Scorer:
             keep_all(writer, first, kept, [place.record for place in places])
         self._own = writer.history() if writer.rows_written else None
         return kept
-
-
-def _asked(change: ChangeIn, now: datetime, revision: str | None = None) -> Asked:
-    """What is asked of a change whose place among its revisions is not looked up."""
-    as_of, odd = moment_of(change, now)
-    record = change.to_record(revision=revision or change.revision or "1", known_at=now)
-    return Asked(record=record, as_of=as_of, now=now, warnings=[*change.warnings(), *odd])
 
 
 def revised_all(store: Store, changes: Sequence[ChangeIn], now: datetime) -> list[Change]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from features.columns import Columns
 from features.entities import ENTITIES
-from features.ordering import in_order
 from features.segment import Ints
 from features.state import FeatureState
 
@@ -24,7 +23,7 @@ class Asked:
     Parameters
     ----------
     row : ndarray of int64
-        The change that asks, ascending; those about neighbours may stand in another order.
+        The change that asks, ascending.
     as_of, owner : ndarray of int64, shape (n,)
         The moment of each change, and its own number.
     named : ndarray of bool, shape (n,)
@@ -115,14 +114,7 @@ def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: Feature
 
 
 def asked_of(
-    row: Ints,
-    codes: Ints,
-    as_of: Ints,
-    owners: Ints,
-    entity: str,
-    state: FeatureState,
-    *,
-    by_code: bool = False,
+    row: Ints, codes: Ints, as_of: Ints, owners: Ints, entity: str, state: FeatureState
 ) -> Asked:
     """The questions that names read off the changes raise.
 
@@ -130,15 +122,9 @@ def asked_of(
     ----------
     row, codes : ndarray of int64
         The change that bears each name, and the name's code.
-    by_code : bool
-        Whether questions about neighbours are to stand in the order of their codes, which finds
-        what they ask for close by, instead of that of the changes.
     """
     has_name = np.zeros(len(as_of), bool)
     has_name[row] = True
     if ENTITIES[entity].hops:
         row, codes = state.topology.around(row, codes, as_of, ENTITIES[entity].hops)
-        if by_code:
-            order = in_order(codes)
-            row, codes = row[order], codes[order]
     return Asked(row, codes, as_of, owners, has_name)

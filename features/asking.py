@@ -195,7 +195,7 @@ class Asking:
     @cached_property
     def _found(self) -> tuple[Ints, Ints]:
         asked, counted = self.asked, self.plan.counted
-        cursors = self.cursors.of(self.plan.entity, self.vocabulary, counted, self.state)
+        cursors = self.cursors.of(self.plan.entity, counted, self.state)
         arguments = asked.codes, self.moments, asked.owner, asked.row, cursors
         return self.state.index.ask(counted, *arguments)
 
@@ -260,7 +260,7 @@ def usual_rate(moments: Moments, owners: Ints, state: FeatureState, cursors: All
     """Failure rate of all changes in the year before each moment, as known then; NaN for none."""
     everyone = np.repeat(state.vocabulary("organisation").find([ORGANISATION]), len(owners))
     counted, places = _of_last_year()
-    held = cursors.of("usual", "organisation", counted, state)
+    held = cursors.of("usual", counted, state)
     counts = state.index.ask(counted, everyone, moments, owners, None, held)[0]
     failed = counts[places["failed", YEAR]]
     decided = at_least(counts[places["decided", YEAR]], failed)

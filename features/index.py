@@ -18,7 +18,7 @@ from itertools import groupby, islice
 
 import numpy as np
 
-from features.counting import NOWHERE, Counted, Cursors, Moments, of_one_slot, with_and_without
+from features.counting import Counted, Cursors, Moments, of_one_slot, with_and_without
 from features.instants import MISSING
 from features.ordering import in_order
 from features.search import add_counts, newest_of
@@ -130,7 +130,7 @@ class EventIndex:
         moments: Moments,
         owners: Ints,
         rows: Ints | None = None,
-        cursors: Cursors = NOWHERE,
+        cursors: Cursors | None = None,
     ) -> tuple[Ints, Ints]:
         """Events of each entity in windows before each moment, and the last of them.
 
@@ -146,8 +146,8 @@ class EventIndex:
         rows : ndarray of int64, shape (n,), optional
             Which moment each question is about; by default one each, in their order.
         cursors : Cursors, optional
-            Of these streams and windows, where no question's moment lies before one that was asked
-            about with them.
+            Of the base for these streams and windows, where no question's moment lies before that
+            of the one before it.
 
         Returns
         -------
@@ -159,9 +159,10 @@ class EventIndex:
         last = np.full((len(counted.last), len(codes)), MISSING)
         order = NONE
         for segment in self.segments:
-            known = cursors if segment is self.base else NOWHERE
-            if not len(known.held) and not len(order):
-                order = in_order(codes)
+            if cursors is not None and segment is self.base:
+                cursors.counts(total, last, rows, codes, owners, moments.ranks(segment))
+                continue
+            order = order if len(order) else in_order(codes)
             add_counts(
                 total,
                 last,
@@ -177,8 +178,6 @@ class EventIndex:
                 counted.first,
                 counted.window,
                 counted.last_of,
-                known.held,
-                known.seen,
                 order,
                 rows,
                 codes,

@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from features.ordering import compiled, in_order, place_of
 from features.segment import NAME_BITS, Ints
 
-_BEYOND = np.iinfo(np.int32).max
-"""Rank of no event: the entity has no more."""
-
 _NEVER = np.iinfo(np.int64).min
 
 
@@ -25,54 +22,7 @@ def weight_between(cumulated: Ints, low: int, high: int) -> int:
 
 
 @compiled
-def _moved(
-    keys: Ints, base: int, stride: int, held: NDArray[np.int32], pointer: int, rank: int
-) -> int:
-    """First place of an entity from a rank on, by where it was found for an earlier moment.
-
-    Parameters
-    ----------
-    held : ndarray of int32
-        At a pointer the place, from 1 on (0: not looked for yet), then the rank of the event there.
-    """
-    place = held[pointer] - 1
-    if place >= 0 and held[pointer + 1] >= rank:
-        return int(place)
-    if place < 0:
-        place = np.searchsorted(keys, base)
-    while place < len(keys) and keys[place] < base + rank:
-        place += 1
-    held[pointer] = place + 1
-    within = place < len(keys) and keys[place] < base + stride
-    held[pointer + 1] = keys[place] - base if within else _BEYOND
-    return int(place)
-
-
-@compiled
-def _passed(
-    keys: Ints,
-    base: int,
-    stride: int,
-    events_of: NDArray[np.int32],
-    held: NDArray[np.int32],
-    pointer: int,
-    rank: int,
-    seen: NDArray[np.uint16],
-    bit: int,
-) -> int:
-    """The same for the moment itself; whose events were passed is noted under a bit."""
-    place = held[pointer] - 1
-    if place < 0:
-        place = np.searchsorted(keys, base)
-    until = _moved(keys, base, stride, held, pointer, rank)
-    if bit:
-        for at in range(place, until):
-            seen[events_of[at]] |= bit
-    return until
-
-
-@compiled
-def _last_moment(
+def last_moment(
     keys: Ints, base: int, axis: Ints, events_of: NDArray[np.int32], until: int, owner: int
 ) -> int:
     """Time of an entity's last event before a place that is not of the owner; ``_NEVER``: none."""
@@ -83,7 +33,7 @@ def _last_moment(
 
 
 @compiled
-def _leave_out(
+def leave_out(
     total: Ints,
     question: int,
     answers: tuple[int, int],
@@ -121,8 +71,6 @@ def add_counts(
     first: Ints,
     window: Ints,
     last_of: Ints,
-    held: NDArray[np.int32],
-    seen: NDArray[np.uint16],
     order: Ints,
     rows: Ints,
     codes: Ints,
@@ -142,13 +90,8 @@ def add_counts(
         The first answer of each slot, and the window of each answer.
     last_of : ndarray of int64, shape (s,)
         The row of ``last`` for each slot; -1 where it is not asked for.
-    held : ndarray of int32, shape (codes * 2 (s + c),)
-        Where the events of each code were found for earlier moments, and then no moment may be
-        earlier than those before it; without entries all are searched for.
-    seen : ndarray of uint16, shape (owners,)
-        With ``held``: for every slot a bit, whether an event of an owner was passed.
     order : ndarray of int64
-        The questions to answer, in the order of their codes; with ``held`` all, in their own.
+        The questions to answer, in the order of their codes.
     rows : ndarray of int64, shape (n,)
         The moment of each question, by its column of ``ranks``.
     owners : ndarray of int64, shape (moments,)
@@ -158,46 +101,26 @@ def add_counts(
     """
     near = np.zeros(len(entities), np.int64)
     begins = np.empty(len(window), np.int64)
-    swept, width = len(held) > 0, 2 * (len(entities) + len(window))
-    for number in range(len(codes) if swept else len(order)):
-        question = number if swept else order[number]
+    for question in order:
         row, code = rows[question], codes[question]
-        if code < 0 or (swept and (code + 1) * width > len(held)):
-            continue
         for slot in range(len(entities)):
-            base, pointer = (
-                (entities[slot] + code) * stride,
-                code * width + 2 * (slot + first[slot]),
-            )
+            base = (entities[slot] + code) * stride
             owner = owners[row] if pairs[slot] >= 0 else -1
-            if swept:
-                bit = 1 << slot if pairs[slot] >= 0 else 0
-                rank = ranks[0, row]
-                until = _passed(keys, base, stride, events_of, held, pointer, rank, seen, bit)
-                if owner >= len(seen) or not seen[owner] & bit:
-                    owner = -1  # nothing of its own was passed
-            else:
-                until = near[slot] = place_of(keys, base + ranks[0, row], near[slot])
+            until = near[slot] = place_of(keys, base + ranks[0, row], near[slot])
             at = last_of[slot]
             if at >= 0:
-                moment = _last_moment(keys, base, axis, events_of, until, owner)
+                moment = last_moment(keys, base, axis, events_of, until, owner)
                 last[at, question] = max(last[at, question], moment)
             counted = 0
             for answer in range(first[slot], first[slot + 1]):
-                rank, pointer = ranks[1 + window[answer], row], pointer + 2
-                if swept:
-                    since = _moved(keys, base, stride, held, pointer, rank)
-                else:
-                    since = place_of(keys, base + rank, until)
+                since = place_of(keys, base + ranks[1 + window[answer], row], until)
                 begins[answer] = since
                 counted = max(counted, until - since)
                 total[answer, question] += weight_between(cumulated, since, until)
             if counted and owner >= 0:
                 pair = pairs[slot] + (owner << NAME_BITS) + code
                 answers = first[slot], first[slot + 1]
-                _leave_out(
-                    total, question, answers, begins, until, cumulated, owned, owned_at, pair
-                )
+                leave_out(total, question, answers, begins, until, cumulated, owned, owned_at, pair)
 
 
 @compiled

@@ -218,7 +218,7 @@ class Building:
                 some = rows.part(low, low + size)
                 names = slice(*np.searchsorted(row, (low, low + size)))
             arguments = some.as_of, some.owners, plan.entity, self._state
-            asked = asked_of(row[names] - low, codes[names], *arguments, by_code=self._in_order)
+            asked = asked_of(row[names] - low, codes[names], *arguments)
             where = plan, self._state, Behind(self._support), self._cursors
             asking = Asking(some.changes, asked, some.moments, some.usual, *where)
             high = low + len(some.as_of)

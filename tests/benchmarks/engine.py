@@ -160,12 +160,12 @@ def against_pandas(state: FeatureState, changes: Columns, times: Ints) -> dict[s
 
 
 def events_of(state: FeatureState, slot: int) -> Events:
-    """The events of one slot of the base."""
+    """The events of one slot of the base, in the order of time, as the engine reads them."""
     base = state.index.base
     low, high = np.searchsorted(base.keys, np.array([slot, slot + 1]) * (base.stride << NAME_BITS))
-    places = np.arange(low, high)
-    codes = base.keys[low:high] // base.stride - (slot << NAME_BITS)
-    return Events.of(codes, base.times(places), base.owners[low:high].astype(np.int64))
+    places = low + np.argsort(base.keys[low:high] % base.stride, kind="stable")
+    codes = base.keys[places] // base.stride - (slot << NAME_BITS)
+    return Events.of(codes, base.times(places), base.owners[places].astype(np.int64))
 
 
 def by_index(events: Any, asked: dict[str, Ints], times: Ints) -> dict[Any, Ints]:
@@ -173,13 +173,13 @@ def by_index(events: Any, asked: dict[str, Ints], times: Ints) -> dict[Any, Ints
     index = EventIndex.of(events)
     found = {}
     nobody, each = np.full(len(times), -1), np.arange(len(WINDOWS))
+    moments = Moments(times, WINDOW_MICROS)
     for key in KEYS:
-        moments = Moments(times, WINDOW_MICROS)
         slots = np.array([index.slots[stream, key] for stream in SHARED])
         counted = Counted(
             slots, np.zeros(3, bool), np.repeat(np.arange(3), len(each)), np.tile(each, 3)
         )
-        cursors = Cursors(counted, int(asked[key].max()) + 1, 0)
+        cursors = Cursors(index.base, counted)
         counts, _ = index.ask(counted, asked[key], moments, nobody, None, cursors)
         found |= {(s, key): counts[4 * n : 4 * n + 4] for n, s in enumerate(SHARED)}
     return found

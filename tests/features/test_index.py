@@ -218,7 +218,7 @@ def test_questions_in_order_of_time_are_answered_from_where_the_last_were(parts,
     built = index_of(parts[0])
     for part in parts[1:]:
         built.append({("asked", "x"): events_of(part)})
-    cursors = Cursors(STREAMS, 4, 5)
+    cursors = Cursors(built.base, STREAMS)
     rows = sorted((row for one in asked for row in one), key=lambda row: row[1])
     for low in range(0, len(rows), 3):
         codes, times, owners = columns_of(rows[low : low + 3])
@@ -232,7 +232,13 @@ def test_questions_in_order_of_time_are_answered_from_where_the_last_were(parts,
 def test_streams_are_too_many_to_note_whose_events_were_passed():
     many = np.arange(17)
     with pytest.raises(ValueError, match="at most 16 streams"):
-        Cursors(Counted(many, many < 20, many, many * 0), 1, 1)
+        Cursors(index_of([]).base, Counted(many, many < 20, many, many * 0))
+
+
+def test_what_takes_events_back_is_not_passed_in_order():
+    segment = Segment.of(events_of([(0, 1, 1, 1), (0, 2, 1, -1)]))
+    with pytest.raises(ValueError, match="all count 1"):
+        Cursors(segment, STREAMS)
 
 
 # overlapping windows ------------------------------------------------------------------------------

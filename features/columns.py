@@ -272,13 +272,11 @@ class Columns:
         return self.derived(f"once {name}", lambda table: _once_each(table[name]))
 
     def by_row(self, read: Callable[[Columns], Rows]) -> Rows:
-        """What a function reads off every row; kept with a large table, and read there once for
-        all that are taken from it.
+        """What a function reads off every row, read once; off a large table once for all that are
+        taken from it.
         """
         if self._mostly_of is not None:
             return self._mostly_of[0].by_row(read).take(self._mostly_of[1])
-        if len(self) < MANY:
-            return read(self)
         if read not in self._derived:
             self._derived[read] = read(self)
         return typing.cast(Rows, self._derived[read])

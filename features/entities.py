@@ -7,13 +7,10 @@ and both are looked up among items.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -24,87 +21,66 @@ from features.columns import MANY, Columns
 from features.instants import MISSING
 from features.names import Named
 from features.segment import Ints, spread
+from features.texts import action, text_key, title_template, title_words, untemplated
 
 ORGANISATION = "*"
 """The one name of the whole organisation."""
 
-TITLE = 300
-"""Characters of a title that are read: what comes after them is no title, and would take long."""
-
-_VARIABLE = re.compile(r"[0-9a-f]{7,}|\d+|\b[\w-]+(?:\.[\w-]+)+\b")
-# A heading starts with no space and all spaces before it are taken at once: were they shared out in
-# every way, a title of twenty short headings would take minutes.
-_FIRST_WORD = re.compile(
-    r"\s*+(?:\[[^\]]{1,40}\]\s*+|[\w./-][\w ./-]{0,39}:\s*+)*[^A-Za-z]*+([A-Za-z]{2,})"
-)
-_SPACE = re.compile(r"[\W_]+")
-_DIGITS = re.compile(r"\d+")
-_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_WORD = re.compile(r"[^\W\d_]{2,}")
-
-TEXT_WORDS = 4
-"""Fewest words of a plan that is compared with others; "no backout possible" is nobody's text."""
+Read = Callable[[Columns], Named]
 
 
-def masked_title(title: str) -> str:
-    """A title with its numbers, hashes and dotted names masked, so that repeats look alike.
+def _names(*fields: str, one: Callable[..., tuple[str, ...]], many: Read) -> Read:
+    """A reading of names, made once for all rows that are taken from one table.
 
-    Examples
-    --------
-    >>> masked_title("Upgrade PostgreSQL 15.4 to 15.8 on pay-db-01")
-    'upgrade postgresql to on pay db'
+    Parameters
+    ----------
+    one
+        The names of a change, each once, by its values of the fields.
+    many
+        The same of many changes in a fraction of the time that it would take one by one.
     """
-    return _SPACE.sub(" ", _VARIABLE.sub(" ", title[:TITLE].lower())).strip()
 
-
-def title_template(title: str | None, names: Sequence[str | None]) -> str | None:
-    """The masked title without the given names, which are those of items and the service."""
-    text = (title or "")[:TITLE]
-    for name in names:
-        if name and name in text:
-            text = text.replace(name, " ")
-    return masked_title(text) or None
-
-
-@lru_cache(maxsize=20_000)  # plans repeat, and are read for more than one feature
-def text_key(text: str | None) -> str | None:
-    """What two texts share that differ only in digits, case and spacing; None for no text.
-
-    Examples
-    --------
-    >>> text_key("Restore dump 41 of the day") == text_key("restore  dump 7 of the day")
-    True
-    """
-    words = _DIGITS.sub("0", (text or "").lower()).split()
-    if len(words) < TEXT_WORDS:
-        return None
-    return hashlib.blake2b(" ".join(words).encode(), digest_size=12).hexdigest()
-
-
-def _text(field: str) -> Callable[[Columns], Named]:
     def read(changes: Columns) -> Named:
-        place, texts = changes.once_each(field)
-        return _each_has(place, [text_key(text) for text in texts])
+        if len(changes) >= MANY:
+            return many(changes)
+        known: dict[tuple[Any, ...], tuple[str, ...]] = {}
+        rows: list[int] = []
+        names: list[str] = []
+        # Versions of one change share most of their values.
+        columns = (changes[name].tolist() for name in fields)
+        for row, values in enumerate(zip(*columns, strict=True)):
+            found = known.get(values)
+            if found is None:
+                found = known[values] = one(*values)
+            rows.extend(repeat(row, len(found)))
+            names.extend(found)
+        return Named(np.array(rows, np.int64), _objects(names), np.arange(len(rows)))
 
-    return read
+    return lambda changes: changes.by_row(read)
 
 
-def _single(field: str) -> Callable[[Columns], Named]:
-    def read(changes: Columns) -> Named:
+def _only(name: str | None) -> tuple[str, ...]:
+    """A name alone, if it is one."""
+    return (name,) if name else ()
+
+
+def _by(field: str, name_of: Callable[[str | None], str | None]) -> Read:
+    """The name that a function makes of one field."""
+
+    def many(changes: Columns) -> Named:
         place, values = changes.once_each(field)
-        return _each_has(place, [value or None for value in values])
+        return _each_has(place, [name_of(value) for value in values])
 
-    return read
+    return _names(field, one=lambda value: _only(name_of(value)), many=many)
+
+
+def _single(field: str) -> Read:
+    """The name in one field."""
+    return _by(field, lambda value: value or None)
 
 
 def _each_has(place: Ints, names: Sequence[str | None]) -> Named:
     """Rows that have one name at most: which of the names, some of them None."""
-    if len(place) < MANY:
-        pairs = [
-            (n, at) for n, at in enumerate(place.tolist()) if at >= 0 and names[at] is not None
-        ]
-        row = np.array([n for n, _ in pairs], np.int64)
-        return Named(row, _objects([names[at] for _, at in pairs]), np.arange(len(pairs)))
     has = np.array([*(name is not None for name in names), False], bool)
     row = np.flatnonzero(has[place])
     return Named(row, _objects(names)[has[:-1]], (np.cumsum(has) - 1)[place[row]])
@@ -116,7 +92,7 @@ def _objects(values: Sequence[Any]) -> NDArray[np.object_]:
     return array
 
 
-def _listed(field: str) -> Callable[[Columns], Named]:
+def _listed(field: str) -> Read:
     """The names of a list, without empty ones."""
 
     def read(changes: Columns) -> Named:
@@ -127,11 +103,6 @@ def _listed(field: str) -> Callable[[Columns], Named]:
         return named if kept.all() else Named(row[kept], named.distinct, named.place[kept])
 
     return read
-
-
-def _shared(read: Callable[[Columns], Named]) -> Callable[[Columns], Named]:
-    """A reading that a large table keeps."""
-    return lambda changes: changes.by_row(read)
 
 
 def affected_cis(changes: Columns, row: int) -> tuple[str, ...]:
@@ -155,26 +126,31 @@ def _affected_names(changes: Columns) -> Named:
     return Named.together([_single("ci")(changes), _listed("affected_cis")(changes)])
 
 
+affected = _names("ci", "affected_cis", one=_affected, many=_affected_names)
+"""Every item each change names, each once, the first one first."""
+
+
 def change_models(changes: Columns) -> list[str | None]:
     """Every change's model or template; where there is none, the masked title stands in for it."""
     place, titles = changes.once_each("short_description")
-    masked = [_untemplated(title) for title in titles] + [None]
+    masked = [untemplated(title) for title in titles] + [None]
     models = changes["change_model"].tolist()
     return [model or masked[at] for model, at in zip(models, place.tolist(), strict=True)]
-
-
-@lru_cache(maxsize=100_000)
-def _untemplated(title: str | None) -> str | None:
-    masked = masked_title(title) if title else ""
-    return f"~{masked}" if masked else None
 
 
 def _change_models(changes: Columns) -> Named:
     place, models = changes.once_each("change_model")
     said, titles = changes.once_each("short_description")
     known = np.array([*map(bool, models), False], bool)[place]
-    names = [*models, *(_untemplated(title) for title in titles), None]
+    names = [*models, *(untemplated(title) for title in titles), None]
     return _each_has(np.where(known, place, len(models) + said % (len(titles) + 1)), names)
+
+
+def _template(
+    title: str | None, ci: str | None, cis: Sequence[str], service: str | None
+) -> tuple[str, ...]:
+    held = dict.fromkeys(name for name in (*_affected(ci, cis), service) if name)
+    return _only(title_template(title, tuple(name for name in held if name in (title or ""))))
 
 
 def _title_templates(changes: Columns) -> Named:
@@ -203,28 +179,6 @@ def _title_templates(changes: Columns) -> Named:
     return _each_has(place, templates)
 
 
-def action(title: str | None) -> str | None:
-    """The first word of the title, after a heading such as ``web-01:``; most often the verb."""
-    word = _FIRST_WORD.match(title[:TITLE]) if title else None
-    return word.group(1).lower() if word else None
-
-
-def title_words(title: str | None) -> tuple[str, ...]:
-    """The words of the title and the pairs of neighbours, each once, in lower case.
-
-    Joined words such as ``wgEnableApi`` are taken apart. Numbers are no words: they name one host
-    or one version, of which too little is known.
-    """
-    words = _WORD.findall(_HUMP.sub(" ", title[:TITLE]).lower()) if title else []
-    pairs = [f"{first} {second}" for first, second in pairwise(words)]
-    return tuple(dict.fromkeys([*words, *pairs]))
-
-
-def _actions(changes: Columns) -> Named:
-    place, titles = changes.once_each("short_description")
-    return _each_has(place, [action(title) for title in titles])
-
-
 def _title_words(changes: Columns) -> Named:
     place, titles = changes.once_each("short_description")
     lists = [*(title_words(title) for title in titles), ()]
@@ -232,6 +186,10 @@ def _title_words(changes: Columns) -> Named:
     count = np.diff(ends, prepend=0)[place]
     row, at = spread((ends - np.diff(ends, prepend=0))[place], count)
     return Named(row, _objects([word for words in lists for word in words]), at)
+
+
+def _team_on_item(team: str | None, ci: str | None) -> tuple[str, ...]:
+    return (f"{team}\x1f{ci}",) if team and ci else ()
 
 
 def _teams_on_items(changes: Columns) -> Named:
@@ -246,18 +204,25 @@ def _teams_on_items(changes: Columns) -> Named:
     return Named(row[kept], joined, np.asarray(place, np.int64)[kept])
 
 
-def _scopes(changes: Columns) -> Named:
+def _scope(
+    ci: str | None, cis: Sequence[str], service: str | None, impacted: Sequence[str]
+) -> tuple[str, ...]:
     """What an entry of the calendar may apply to: everything, an item, a service."""
+    named = dict.fromkeys([ORGANISATION, *_affected(ci, cis), service, *impacted])
+    return tuple(name for name in named if name)
+
+
+def _scopes(changes: Columns) -> Named:
     services = _single("service")(changes), _listed("impacted_services")(changes)
     return Named.together([_organisation(changes), affected(changes), *services])
 
 
-def _references(changes: Columns) -> Named:
-    return Named.together([_listed("references")(changes)])
+def _with_start(change_id: str, start: int) -> tuple[str, ...]:
+    """A change with its planned start."""
+    return () if start == MISSING else (f"{change_id}\x1f{start}",)
 
 
 def _planned_starts(changes: Columns) -> Named:
-    """A change with its planned start."""
     starts = changes.times("planned_start")
     rows = np.flatnonzero(starts != MISSING)
     pairs = zip(changes["change_id"][rows].tolist(), starts[rows].tolist(), strict=True)
@@ -290,61 +255,82 @@ class Entity:
     hops: int = 0
 
 
-affected = _shared(_affected_names)
-"""Every item each change names, each once, the first one first."""
+_TITLE = "short_description"
+
+_PLACED = ("ci", "affected_cis", "service")
 
 ENTITIES: dict[str, Entity] = {
-    "ci": Entity(vocabulary="ci", label="{name}", read=_shared(_single("ci"))),
+    "ci": Entity(vocabulary="ci", label="{name}", read=_single("ci")),
     "affected": Entity(vocabulary="ci", label="the affected item with the most", read=affected),
-    "service": Entity(
-        vocabulary="service", label="service {name}", read=_shared(_single("service"))
-    ),
-    "team": Entity(
-        vocabulary="team", label="team {name}", read=_shared(_single("assignment_group"))
-    ),
+    "service": Entity(vocabulary="service", label="service {name}", read=_single("service")),
+    "team": Entity(vocabulary="team", label="team {name}", read=_single("assignment_group")),
     "change_model": Entity(
-        vocabulary="change_model", label="this kind of change", read=_shared(_change_models)
+        vocabulary="change_model",
+        label="this kind of change",
+        read=_names(
+            "change_model",
+            _TITLE,
+            one=lambda model, title: _only(model or untemplated(title)),
+            many=_change_models,
+        ),
     ),
-    "category": Entity(
-        vocabulary="category", label="category {name}", read=_shared(_single("category"))
-    ),
-    "action": Entity(vocabulary="action", label="changes that {name}", read=_shared(_actions)),
+    "category": Entity(vocabulary="category", label="category {name}", read=_single("category")),
+    "action": Entity(vocabulary="action", label="changes that {name}", read=_by(_TITLE, action)),
     "title_word": Entity(
         vocabulary="title_word",
         label="changes with {name} in the title",
-        read=_shared(_title_words),
+        read=_names(_TITLE, one=title_words, many=_title_words),
     ),
     "team_ci": Entity(
-        vocabulary="team_ci", label="this team on this item", read=_shared(_teams_on_items)
+        vocabulary="team_ci",
+        label="this team on this item",
+        read=_names("assignment_group", "ci", one=_team_on_item, many=_teams_on_items),
     ),
-    "reference": Entity(vocabulary="reference", label="the same ticket", read=_shared(_references)),
-    "organisation": Entity(vocabulary="organisation", label="all changes", read=_organisation),
+    "reference": Entity(
+        vocabulary="reference",
+        label="the same ticket",
+        read=_names(
+            "references",
+            one=lambda names: tuple(dict.fromkeys(filter(None, names))),
+            many=lambda changes: Named.together([_listed("references")(changes)]),
+        ),
+    ),
+    "organisation": Entity(
+        vocabulary="organisation",
+        label="all changes",
+        read=_names("change_id", one=lambda _: (ORGANISATION,), many=_organisation),
+    ),
     "neighbour": Entity(
-        vocabulary="ci",
-        label="the neighbouring item with the most",
-        read=affected,
-        hops=1,
+        vocabulary="ci", label="the neighbouring item with the most", read=affected, hops=1
     ),
     "second_neighbour": Entity(
         vocabulary="ci", label="the item two steps away", read=affected, hops=2
     ),
     "title_template": Entity(
-        vocabulary="title_template", label="a title like this", read=_shared(_title_templates)
+        vocabulary="title_template",
+        label="a title like this",
+        read=_names(_TITLE, *_PLACED, one=_template, many=_title_templates),
     ),
     "implementation_text": Entity(
         vocabulary="implementation_text",
         label="the same implementation plan",
-        read=_shared(_text("implementation_plan")),
+        read=_by("implementation_plan", text_key),
     ),
     "backout_text": Entity(
         vocabulary="backout_text",
         label="the same backout plan",
-        read=_shared(_text("backout_plan")),
+        read=_by("backout_plan", text_key),
     ),
-    "scope": Entity(vocabulary="scope", label="{name}", read=_shared(_scopes)),
-    "change": Entity(vocabulary="change", label="the change", read=_shared(_single("change_id"))),
+    "scope": Entity(
+        vocabulary="scope",
+        label="{name}",
+        read=_names(*_PLACED, "impacted_services", one=_scope, many=_scopes),
+    ),
+    "change": Entity(vocabulary="change", label="the change", read=_single("change_id")),
     "planned_start": Entity(
-        vocabulary="planned_start", label="the change with its start", read=_shared(_planned_starts)
+        vocabulary="planned_start",
+        label="the change with its start",
+        read=_names("change_id", "planned_start", one=_with_start, many=_planned_starts),
     ),
 }
 """Every entity the catalogue may name."""

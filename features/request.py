@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from features import instants
 from features.columns import Columns
-from features.entities import affected, text_key
+from features.entities import affected
 from features.instants import MISSING
 from features.names import Named
 from features.place import Place
+from features.texts import text_key
 
 Floats = NDArray[np.float64]
 

@@ -17,8 +17,9 @@ from functools import partial
 
 from features.catalogue import Feature
 from features.columns import Columns
-from features.entities import action, affected_cis, title_words
+from features.entities import affected_cis
 from features.language import digits, say, say_count
+from features.texts import action, title_words
 from features.topology import LEAST_CRITICAL
 
 _SLOT = re.compile(r"\{([^{}]*)\}")

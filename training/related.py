@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import Columns
-from features.entities import ENTITIES, masked_title
+from features.entities import ENTITIES
 from features.instants import DAY
 from features.names import Vocabulary
+from features.texts import masked_title
 from training.splits import NEVER, Split
 
 Ints = NDArray[np.int64]

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from features.catalogue import CATALOGUE
 from features.columns import Columns
-from features.entities import EMITTED, ENTITIES, ORGANISATION, masked_title
+from features.entities import EMITTED, ENTITIES, ORGANISATION
 from features.names import Vocabulary
 from features.records import PERSON_FIELDS, Change
+from features.texts import masked_title
 
 NAMES = st.lists(st.sampled_from(["", "a", "b", "c", "*", "é"]), max_size=8)
 

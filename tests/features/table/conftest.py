@@ -14,10 +14,10 @@ import pytest
 
 from features.answers import EVIDENCE_SMOOTHING
 from features.catalogue import Feature
-from features.entities import masked_title
 from features.policy import LabelPolicy
 from features.records import CalendarEntry, Change, Incident, Item, Record, Relation
 from features.tallies import SMOOTHING
+from features.texts import masked_title
 
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)

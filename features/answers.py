@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from features import instants, request
+from features import request
 from features.asked import Asked, Floats
 from features.asking import Asking, at_least
 from features.calendar import Calendar
@@ -65,13 +65,6 @@ def _words(asking: Asking, place: Ints, told: Mask) -> Array:
     return words
 
 
-def _days_since(feature: Feature, asking: Asking) -> Floats:
-    last, times = asking.last(feature.stream), asking.asked.times
-    known = last != MISSING
-    found = np.where(known, (times - np.where(known, last, 0)) / instants.DAY, np.nan)
-    return asking.asked.reduced(found, feature.across)
-
-
 def _reschedules(_: Feature, asking: Asking) -> Floats:
     """Planned starts the change had before, besides the one it has."""
     asked, state = asking.asked, asking.state
@@ -112,7 +105,6 @@ def _calendar(feature: Feature, asking: Asking) -> Floats:
 
 ANSWERS: Mapping[str, Callable[[Feature, Asking], Floats]] = {
     "evidence": _evidence,
-    "days_since": _days_since,
     "overlap": _overlaps,
     "reschedules": _reschedules,
     **dict.fromkeys(_CALENDAR, _calendar),

@@ -30,28 +30,36 @@ YEAR = 365
 
 
 @dataclass(frozen=True)
+class Part:
+    """What to ask one index for an entity, all at once, and what is made of the answers.
+
+    Parameters
+    ----------
+    places : mapping of (str, int or None) to int
+        Where each count stands among the answers.
+    """
+
+    counted: Counted
+    places: Mapping[Wanted, int]
+    tallies: Tallies
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What to ask for one entity, all counts at once, and where each answer stands.
+    """What to ask for one entity, and where each answer stands.
 
     Parameters
     ----------
     features : tuple of (int, Feature)
         With their columns, those that are not tallied.
-    counted, places, lasts, tallies
-        Of the index.
-    standing, standing_lasts, standing_tallies
-        Of the topology.
+    happening, standing : Part
+        What to ask the index of what happened, and that of items and relations.
     """
 
     entity: str
     features: tuple[tuple[int, Feature], ...]
-    counted: Counted
-    places: Mapping[Wanted, int]
-    lasts: Mapping[str, int]
-    tallies: Tallies
-    standing: Counted
-    standing_lasts: Mapping[str, int]
-    standing_tallies: Tallies
+    happening: Part
+    standing: Part
 
 
 @cache
@@ -59,6 +67,21 @@ def windows() -> tuple[int | None, ...]:
     """All windows any feature asks for, microseconds."""
     found = {_micros(feature.window_days) for feature in CATALOGUE} | {_micros(YEAR)}
     return tuple(sorted(found, key=lambda window: window or 0))
+
+
+def _part(
+    features: Sequence[tuple[int, Feature]], vocabulary: str, slots: Sequence[Slot] = SLOTS
+) -> Part:
+    """What to ask an index for some features, with their columns."""
+    wanted = {
+        (stream, feature.window_days)
+        for _, feature in features
+        if feature.aggregate != "days_since"
+        for stream in streams_of(feature)
+    }
+    last = {feature.stream for _, feature in features if feature.aggregate == "days_since"}
+    counted, places, lasts = _counted(wanted, vocabulary, slots, last)
+    return Part(counted, places, Tallies.of(features, places, lasts))
 
 
 def _counted(
@@ -87,12 +110,6 @@ def _counted(
     return counted, places, {stream: number for number, stream in enumerate(lasting)}
 
 
-@cache
-def of_the_catalogue() -> tuple[Plan, ...]:
-    """The plans of the whole catalogue."""
-    return plans(CATALOGUE)
-
-
 def plans(features: tuple[Feature, ...]) -> tuple[Plan, ...]:
     """One plan for each entity that the features name."""
     by_entity: dict[str, list[tuple[int, Feature]]] = defaultdict(list)
@@ -101,32 +118,11 @@ def plans(features: tuple[Feature, ...]) -> tuple[Plan, ...]:
             by_entity[feature.entity].append((column, feature))
     plans = []
     for entity, columns in by_entity.items():
-        wanted = [
-            (stream, feature.window_days)
-            for _, feature in columns
-            if feature.aggregate != "days_since"
-            for stream in streams_of(feature)
-        ]
-        last = {feature.stream for _, feature in columns if feature.aggregate == "days_since"}
         vocabulary = ENTITIES[entity].vocabulary
-        counted, places, lasts = _counted(wanted, vocabulary, SLOTS, last)
-        standing, standing_places, standing_lasts = _counted(wanted, vocabulary, STANDING, last)
-        tallied = Tallies.of(columns, places), Tallies.of(columns, standing_places)
-        columns_of = {*tallied[0].columns.tolist(), *tallied[1].columns.tolist()}
-        others = tuple(pair for pair in columns if pair[0] not in columns_of)
-        plans.append(
-            Plan(
-                entity=entity,
-                features=others,
-                counted=counted,
-                places=places,
-                lasts=lasts,
-                tallies=tallied[0],
-                standing=standing,
-                standing_lasts=standing_lasts,
-                standing_tallies=tallied[1],
-            )
-        )
+        happening, standing = (_part(columns, vocabulary, slots) for slots in (SLOTS, STANDING))
+        tallied = {*happening.tallies.columns.tolist(), *standing.tallies.columns.tolist()}
+        others = tuple(pair for pair in columns if pair[0] not in tallied)
+        plans.append(Plan(entity, others, happening, standing))
     return tuple(plans)
 
 
@@ -176,7 +172,13 @@ class Behind:
 
 @dataclass(frozen=True)
 class Asking:
-    """The questions of one entity, and where to look for the answers."""
+    """The questions of one entity, and where to look for the answers.
+
+    Parameters
+    ----------
+    given : (ndarray, ndarray), optional
+        Counts and last events of the index, where they were asked for already.
+    """
 
     changes: Columns
     asked: Asked
@@ -186,6 +188,7 @@ class Asking:
     state: FeatureState
     behind: Behind
     cursors: AllCursors
+    given: tuple[Ints, Ints] | None = None
 
     @property
     def vocabulary(self) -> str:
@@ -194,7 +197,9 @@ class Asking:
 
     @cached_property
     def _found(self) -> tuple[Ints, Ints]:
-        asked, counted = self.asked, self.plan.counted
+        if self.given is not None:
+            return self.given
+        asked, counted = self.asked, self.plan.happening.counted
         cursors = self.cursors.of(self.plan.entity, counted, self.state)
         arguments = asked.codes, self.moments, asked.owner, asked.row, cursors
         return self.state.index.ask(counted, *arguments)
@@ -203,39 +208,28 @@ class Asking:
     def _standing(self) -> tuple[Ints, Ints]:
         asked, index = self.asked, self.state.topology.index
         arguments = asked.codes, self.moments, asked.owner, asked.row
-        return index.ask(self.plan.standing, *arguments)
+        return index.ask(self.plan.standing.counted, *arguments)
 
     def count(self, stream: str, days: int | None) -> Ints:
         """Events of a stream in a window, for every question."""
-        found: Ints = self._found[0][self.plan.places[stream, days]]
+        found: Ints = self._found[0][self.plan.happening.places[stream, days]]
         return found
 
     def tallied(self) -> Iterator[tuple[Ints, Floats]]:
-        """The features made of counts, some at a time: columns, and values by column."""
-        plan = self.plan
-        if len(plan.tallies.columns):
-            yield plan.tallies.columns, self._tally(plan.tallies, self._found[0])
-        if len(plan.standing_tallies.columns):
-            yield (
-                plan.standing_tallies.columns,
-                self._tally(plan.standing_tallies, self._standing[0]),
-            )
+        """The features made of counts and last events, some at a time: columns, and values by
+        column.
+        """
+        if len((tallies := self.plan.happening.tallies).columns):
+            yield tallies.columns, self._tally(tallies, *self._found)
+        if len((tallies := self.plan.standing.tallies).columns):
+            yield tallies.columns, self._tally(tallies, *self._standing)
 
-    def _tally(self, tallies: Tallies, counts: Ints) -> Floats:
-        asked = self.asked
-        values, failed, decided = tallies.answers(counts, asked.row, asked.named, self.usual)
+    def _tally(self, tallies: Tallies, counts: Ints, lasts: Ints) -> Floats:
+        values, failed, decided = tallies.answers(counts, lasts, self.asked, self.usual)
         if self.behind.kept:
             pairs = zip(failed, decided, strict=True)
             self.behind.counts.update(zip(tallies.rates, pairs, strict=True))
         return values
-
-    def last(self, stream: str) -> Ints:
-        """Moment of the last event of a stream, for every question."""
-        if stream in self.plan.lasts:
-            found: Ints = self._found[1][self.plan.lasts[stream]]
-        else:
-            found = self._standing[1][self.plan.standing_lasts[stream]]
-        return found
 
     @cached_property
     def planned(self) -> tuple[Ints, Ints, Ints]:

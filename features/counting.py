@@ -107,6 +107,78 @@ class Counted:
         return found
 
 
+@dataclass(frozen=True)
+class Several:
+    """What to count for several kinds of questions, one kind after another.
+
+    Parameters
+    ----------
+    each : tuple of Counted
+    """
+
+    each: tuple[Counted, ...]
+
+    @cached_property
+    def joined(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+        """Entities, pairs, first counts, windows and places of last ones of all of them."""
+        names = ("entities", "pairs", "first", "window", "last_of")
+        parts = ([getattr(one, name) for one in self.each] for name in names)
+        entities, pairs, first, window, last_of = (np.concatenate([NONE, *part]) for part in parts)
+        return entities, pairs, first, window, last_of
+
+    @cached_property
+    def bounds(self) -> Ints:
+        """Where the slots, counts and last events of each begin, and those after the last end."""
+        sizes = [(len(one.slots), len(one.of), len(one.last)) for one in self.each]
+        found: Ints = np.cumsum([(0, 0, 0), *sizes], axis=0)
+        return found
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Counts and last events' moments for several kinds of questions, one kind after another.
+
+    Parameters
+    ----------
+    rows : ndarray of int64
+        Which moment each question is about.
+    ends : ndarray of int64, shape (kinds + 1,)
+        Where the questions of each kind begin, and those of the last end.
+    sizes : ndarray of int64, shape (kinds, 2)
+        Counts and last events of each kind.
+    total, last : ndarray of int64
+        Every count for every question of the first kind, and so on.
+    """
+
+    rows: Ints
+    ends: Ints
+    sizes: Ints
+    total: Ints
+    last: Ints
+
+    @classmethod
+    def zero(cls, several: Several, rows: Sequence[Ints]) -> Answered:
+        """Room for the answers."""
+        ends = np.cumsum([0, *map(len, rows)])
+        sizes = np.ascontiguousarray(np.diff(several.bounds, axis=0)[:, 1:])
+        totals, lasts = np.diff(ends) @ sizes
+        joined = np.concatenate([NONE, *rows])
+        return cls(joined, ends, sizes, np.zeros(totals, np.int64), np.full(lasts, MISSING))
+
+    @cached_property
+    def each(self) -> list[tuple[Ints, Ints]]:
+        """The answers of each kind, shapes (c, n) and (l, n)."""
+        wide = np.diff(self.ends)
+        parts = [np.cumsum([0, *(wide * size)]).tolist() for size in self.sizes.T]
+        return [
+            tuple(
+                array[part[kind] : part[kind + 1]].reshape(size, width)
+                for array, part, size in zip((self.total, self.last), parts, sizes, strict=True)
+            )  # type: ignore[misc]
+            for kind, (sizes, width) in enumerate(zip(self.sizes.tolist(), wide, strict=True))
+        ]
+
+
 class Cursors:
     """Where the events of every code were found, for questions whose moments never go back.
 

@@ -28,13 +28,13 @@ from features.columns import RECORD_TYPES
 from features.entities import ENTITIES
 from features.facts import Facts, Lookup, doors_of
 from features.history import History
-from features.index import NO_WEIGHTS, EventIndex
+from features.index import EventIndex
 from features.mapped import read_table, write_table
 from features.names import SavedNames, Vocabulary
 from features.overlap import OverlapIndex, Windows
 from features.place import NOWHERE, Place
 from features.policy import LabelPolicy
-from features.segment import Segment
+from features.segment import NONE, Segment
 from features.state import FeatureState
 from features.store import Store
 from features.streams import SCHEDULED, SLOTS, Vocabularies
@@ -195,7 +195,7 @@ def _arrays_of(state: FeatureState) -> Iterator[tuple[str, Any]]:
 def _arrays_of_topology(topology: Topology) -> Iterator[tuple[str, Any]]:
     for name in (*_SEGMENT, "cumulated"):
         array = getattr(topology.index.base, name)
-        yield f"topology.events.{name}", NO_WEIGHTS if array is None else array
+        yield f"topology.events.{name}", NONE if array is None else array
     for place, neighbours in enumerate((*topology.hops, topology.needed_by)):
         for field in fields(Neighbours):
             yield f"topology.{place}.{field.name}", getattr(neighbours, field.name)

@@ -124,6 +124,71 @@ def add_counts(
 
 
 @compiled
+def add_several(
+    total: Ints,
+    last: Ints,
+    keys: Ints,
+    stride: int,
+    axis: Ints,
+    events_of: NDArray[np.int32],
+    cumulated: Ints,
+    owned: Ints,
+    owned_at: NDArray[np.int32],
+    entities: Ints,
+    pairs: Ints,
+    first: Ints,
+    window: Ints,
+    last_of: Ints,
+    bounds: Ints,
+    ends: Ints,
+    rows: Ints,
+    codes: Ints,
+    owners: Ints,
+    ranks: Ints,
+) -> None:
+    """Add what a segment counts for several kinds of questions; see :func:`add_counts`.
+
+    Parameters
+    ----------
+    total, last : ndarray of int64
+        Those of each kind, flat, one kind after another.
+    bounds : ndarray of int64, shape (kinds + 1, 3)
+        Where the slots, counts and last events of each kind begin.
+    ends : ndarray of int64, shape (kinds + 1,)
+        Where the questions of each kind begin.
+    """
+    counts, lasts = 0, 0
+    for kind in range(len(bounds) - 1):
+        low, high = ends[kind], ends[kind + 1]
+        slot, answer, _ = bounds[kind]
+        size, wide, deep = bounds[kind + 1] - bounds[kind]
+        until, after = counts + wide * (high - low), lasts + deep * (high - low)
+        if high > low and size:
+            add_counts(
+                total[counts:until].reshape((wide, high - low)),
+                last[lasts:after].reshape((deep, high - low)),
+                keys,
+                stride,
+                axis,
+                events_of,
+                cumulated,
+                owned,
+                owned_at,
+                entities[slot : slot + size],
+                pairs[slot : slot + size],
+                first[slot + kind : slot + kind + size + 1],
+                window[answer : answer + wide],
+                last_of[slot : slot + size],
+                in_order(codes[low:high]),
+                rows[low:high],
+                codes[low:high],
+                owners,
+                ranks,
+            )
+        counts, lasts = until, after
+
+
+@compiled
 def meeting(
     keys: Ints,
     stride: int,

@@ -201,6 +201,20 @@ class Segment:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @cached_property
+    def searched(self) -> tuple[Ints, int, Ints, NDArray[np.int32], Ints, Ints, NDArray[np.int32]]:
+        """What the compiled searches look through."""
+        cumulated = NONE if self.cumulated is None else self.cumulated
+        return (
+            self.keys,
+            self.stride,
+            self.axis,
+            self.owners,
+            cumulated,
+            self.owned,
+            self.owned_at,
+        )
+
     def ranks(self, times: Ints) -> Ints:
         """Where moments stand among those of the events; soonest found for moments in order."""
         found: Ints = ranks_in(self.axis, times.ravel())

@@ -6,7 +6,7 @@ and serving both call it, and nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,8 +19,6 @@ from features.asking import (
     Asking,
     Behind,
     Plan,
-    of_the_catalogue,
-    plans,
     usual_rate,
     windows,
 )
@@ -29,6 +27,7 @@ from features.columns import Array, Columns
 from features.counting import AllCursors, Moments
 from features.entities import ENTITIES
 from features.instants import MISSING
+from features.packed import Pack, packed
 from features.segment import Ints
 from features.state import FeatureState
 
@@ -180,8 +179,8 @@ class Building:
 
     def _fill(self, values: Floats, changes: Columns, as_of: Ints) -> Behind:
         """Find every value of some changes; returns what is behind the rates."""
-        features, state = self._features, self._state
-        for column, feature in enumerate(features):
+        state = self._state
+        for column, feature in enumerate(self._features):
             if feature.stream == "request":
                 values[:, column] = request.VALUES[feature.name](changes)
             elif feature.stream == "place":
@@ -193,17 +192,43 @@ class Building:
                 moments.ranks(segment)  # once for all entities
         usual = usual_rate(moments, owners, state, self._cursors)
         rows = _Rows(changes, as_of, owners, moments, usual)
+        pack = packed(self._features)
+        if len(as_of) < MANY:
+            return self._answer_few(values, rows, pack)
         behind = Behind(self._support)
+        for plan, named in zip(pack.plans, self._named(changes, pack), strict=True):
+            behind.add(self._answer(values, plan, rows, *named))
+        return behind
+
+    def _named(self, changes: Columns, pack: Pack) -> Iterator[tuple[Ints, Ints]]:
+        """Rows and codes of the names that the changes bear, for every plan."""
         read: dict[object, tuple[Ints, Ints]] = {}  # several entities read the same names
-        for plan in of_the_catalogue() if features is CATALOGUE else plans(features):
+        for plan in pack.plans:
             entity = ENTITIES[plan.entity]
             if entity.read not in read:
                 named = entity.read(changes)
-                codes = named.found_in(state.vocabulary(entity.vocabulary))
+                codes = named.found_in(self._state.vocabulary(entity.vocabulary))
                 if self._in_order:
                     read.clear()  # those of a million rows are not kept for long
                 read[entity.read] = named.row, codes
-            behind.add(self._answer(values, plan, rows, *read[entity.read]))
+            yield read[entity.read]
+
+    def _answer_few(self, values: Floats, rows: _Rows, pack: Pack) -> Behind:
+        """Find the values of all entities, by the names that few changes bear."""
+        behind, state = Behind(self._support), self._state
+        names = zip(pack.plans, self._named(rows.changes, pack), strict=True)
+        where = rows.as_of, rows.owners
+        asked = [asked_of(*named, *where, plan.entity, state) for plan, named in names]
+        found = pack.fill(values, asked, rows.moments, rows.usual, state, behind)
+        for plan, one in zip(pack.plans, asked, strict=True):
+            if self._support:
+                behind.asked[plan.entity] = one
+            if plan.features:
+                of_rows = rows.changes, one, rows.moments, rows.usual
+                where_to = plan, state, behind, self._cursors
+                asking = Asking(*of_rows, *where_to, given=found.get(plan.entity))
+                for column, feature in plan.features:
+                    values[:, column] = ANSWERS[feature.aggregate](feature, asking)
         return behind
 
     def _answer(
@@ -226,8 +251,6 @@ class Building:
                 values[low:high, columns] = found.T
             for column, feature in plan.features:
                 values[low:high, column] = ANSWERS[feature.aggregate](feature, asking)
-            if self._support and len(rows.as_of) < MANY:
-                asking.behind.asked[plan.entity] = asked
             parts.append(asking.behind)
         return parts
 

@@ -14,7 +14,6 @@ from features.calendar import Calendar
 from features.catalogue import Feature
 from features.columns import Array, Columns
 from features.entities import ENTITIES
-from features.instants import MISSING
 from features.segment import Ints, distinct
 from features.state import FeatureState
 
@@ -68,6 +67,8 @@ def _words(asking: Asking, place: Ints, told: Mask) -> Array:
 def _reschedules(_: Feature, asking: Asking) -> Floats:
     """Planned starts the change had before, besides the one it has."""
     asked, state = asking.asked, asking.state
+    if (asked.codes < 0).all():  # nobody had heard of them
+        return np.zeros(len(asked.named))
     nobody = asked.owners * 0 - 1
     everything = state.events("planned_starts", "change")
     had = everything.counts(asked.codes, asked.times, [None], nobody)[None]
@@ -82,6 +83,8 @@ def _overlaps(_: Feature, asking: Asking) -> Floats:
     """How many other changes are planned at the same time on any of the names, each once."""
     found = overlapping(asking.changes, asking.vocabulary, asking.asked, asking.state)
     rows, others = found[:2]
+    if not len(rows):
+        return asking.if_planned(np.zeros(len(asking.changes)))
     width = int(others.max(initial=0)) + 1
     pairs = distinct(rows * width + others)
     counts = np.bincount(pairs // width, minlength=len(asking.changes))
@@ -115,12 +118,12 @@ def overlapping(
     changes: Columns, vocabulary: str, asked: Asked, state: FeatureState
 ) -> tuple[Ints, Ints, Ints]:
     """Planned windows that overlap, as (row, number of the other change, microseconds)."""
-    starts, ends = changes.times("planned_start"), request.end(changes)
-    codes = np.where((starts == MISSING)[asked.row], -1, asked.codes)
-    starts, ends = (np.where(starts == MISSING, 0, moments) for moments in (starts, ends))
+    unknown, starts, ends = request.planned(changes)
+    codes = np.where(unknown[asked.row], -1, asked.codes)
     found = [
         index.pairs(codes, asked.row, starts, ends, asked.times, asked.owners)
         for index in state.schedule(vocabulary)
     ]
+    found = [pairs for pairs in found if len(pairs[0])] or found[:1]
     query, others, overlap = (np.concatenate(part) for part in zip(*found, strict=True))
     return asked.row[query], others, overlap

@@ -16,7 +16,6 @@ from features.columns import Array, Columns
 from features.counting import AllCursors, Counted, Moments
 from features.entities import ENTITIES, ORGANISATION
 from features.index import Slot
-from features.instants import MISSING
 from features.segment import Ints
 from features.state import FeatureState
 from features.streams import CHANGE_STREAMS, SLOTS, streams_of
@@ -234,15 +233,13 @@ class Asking:
     @cached_property
     def planned(self) -> tuple[Ints, Ints, Ints]:
         """Code, start and end of the planned window of every question; no code without a start."""
-        starts = self.changes.times("planned_start")[self.asked.row]
-        codes = np.where(starts == MISSING, -1, self.asked.codes)
-        ends = request.end(self.changes)[self.asked.row]
-        return codes, np.where(starts == MISSING, 0, starts), np.where(starts == MISSING, 0, ends)
+        row, (unknown, starts, ends) = self.asked.row, request.planned(self.changes)
+        return np.where(unknown[row], -1, self.asked.codes), starts[row], ends[row]
 
     def if_planned(self, found: Floats) -> Floats:
         """Answers about the planned window; NaN for a change without one, or without a name."""
-        unknown = ~self.asked.named | (self.changes.times("planned_start") == MISSING)
-        return np.where(unknown, np.nan, found)
+        unknown, _, _ = request.planned(self.changes)
+        return np.where(unknown | ~self.asked.named, np.nan, found)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -133,6 +134,11 @@ class Several:
         found: Ints = np.cumsum([(0, 0, 0), *sizes], axis=0)
         return found
 
+    @cached_property
+    def sizes(self) -> Ints:
+        """Counts and last events of each, shape (kinds, 2)."""
+        return np.array([(len(one.of), len(one.last)) for one in self.each], np.int64)
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -159,24 +165,24 @@ class Answered:
     @classmethod
     def zero(cls, several: Several, rows: Sequence[Ints]) -> Answered:
         """Room for the answers."""
-        ends = np.cumsum([0, *map(len, rows)])
-        sizes = np.ascontiguousarray(np.diff(several.bounds, axis=0)[:, 1:])
-        totals, lasts = np.diff(ends) @ sizes
-        joined = np.concatenate([NONE, *rows])
-        return cls(joined, ends, sizes, np.zeros(totals, np.int64), np.full(lasts, MISSING))
+        width = [*map(len, rows)]
+        totals, lasts = (width @ several.sizes).tolist()
+        total, last = np.zeros(totals, np.int64), np.full(lasts, MISSING)
+        ends = np.array([0, *accumulate(width)])
+        return cls(np.concatenate([NONE, *rows]), ends, several.sizes, total, last)
 
     @cached_property
     def each(self) -> list[tuple[Ints, Ints]]:
         """The answers of each kind, shapes (c, n) and (l, n)."""
-        wide = np.diff(self.ends)
-        parts = [np.cumsum([0, *(wide * size)]).tolist() for size in self.sizes.T]
-        return [
-            tuple(
-                array[part[kind] : part[kind + 1]].reshape(size, width)
-                for array, part, size in zip((self.total, self.last), parts, sizes, strict=True)
-            )  # type: ignore[misc]
-            for kind, (sizes, width) in enumerate(zip(self.sizes.tolist(), wide, strict=True))
-        ]
+        found, totals, lasts = [], 0, 0
+        for (wide, deep), width in zip(
+            self.sizes.tolist(), np.diff(self.ends).tolist(), strict=True
+        ):
+            until, after = totals + wide * width, lasts + deep * width
+            total, last = self.total[totals:until], self.last[lasts:after]
+            found.append((total.reshape(wide, width), last.reshape(deep, width)))
+            totals, lasts = until, after
+        return found
 
 
 class Cursors:

@@ -115,14 +115,16 @@ class OverlapIndex:
         if not len(self.keys) or not (codes >= 0).any():
             return NONE, NONE, NONE
         held, ends = self.windows, np.maximum(ends, starts + 1)
-        since = np.searchsorted(self.axis, starts - self.longest[:, None])
+        since = self.axis.searchsorted(starts - self.longest[:, None])
         query, at = meeting(
             self.keys,
             len(self.axis) + 1,
             (held.starts, held.ends, held.known, held.superseded, held.owner),
-            (since, np.searchsorted(self.axis, ends)),
+            (since, self.axis.searchsorted(ends)),
             (codes, rows, starts, ends, times, owners),
         )
+        if not len(query):
+            return NONE, NONE, NONE
         if len(self._forgotten):
             keep = ~among(held.owner[at], self._forgotten)
             query, at = query[keep], at[keep]

@@ -147,6 +147,19 @@ def end(changes: Columns) -> NDArray[np.int64]:
     return np.maximum(changes.times("planned_end"), start(changes))
 
 
+def planned(changes: Columns) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Which changes have no planned start, and all planned windows, 0 where there is none."""
+    return changes.derived("planned", _planned)
+
+
+def _planned(
+    changes: Columns,
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    starts = changes.times("planned_start")
+    unknown = starts == MISSING
+    return unknown, np.where(unknown, 0, starts), np.where(unknown, 0, end(changes))
+
+
 def _each(field: str, function: Callable[[str | None], float]) -> Reader:
     def read(changes: Columns) -> Floats:
         # Of a million plans many are one text: each is read once.
@@ -230,7 +243,13 @@ def _filled(*names: str) -> Reader:
         held = [bool(value) and (not texts or _says(value)) for value in values]
         return np.array([*held, False], bool)[place]
 
-    return lambda changes: np.mean([holds(changes, name) for name in names], axis=0)
+    def share(changes: Columns) -> Floats:
+        held = np.zeros(len(changes))
+        for name in names:
+            held += holds(changes, name)
+        return held / len(names)
+
+    return share
 
 
 def _copied(changes: Columns) -> Floats:

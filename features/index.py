@@ -216,6 +216,7 @@ class EventIndex:
                 found.rows,
                 joined,
                 owners,
+                moments.times,
                 moments.ranks(segment),
             )
         if len(self._taken):

@@ -124,6 +124,19 @@ def add_counts(
 
 
 @compiled
+def _asked_before(order: Ints, codes: Ints, rows: Ints, owners: Ints, times: Ints) -> Ints:
+    """For each question in the order of codes the first one that asks the same."""
+    same = order.copy()
+    for number in range(1, len(order)):
+        before, question = same[number - 1], order[number]
+        row, other = rows[question], rows[before]
+        alike = times[row] == times[other] and owners[row] == owners[other]
+        if alike and codes[question] == codes[before]:
+            same[number] = before
+    return same
+
+
+@compiled
 def add_several(
     total: Ints,
     last: Ints,
@@ -144,9 +157,12 @@ def add_several(
     rows: Ints,
     codes: Ints,
     owners: Ints,
+    times: Ints,
     ranks: Ints,
 ) -> None:
     """Add what a segment counts for several kinds of questions; see :func:`add_counts`.
+
+    Versions of one change ask mostly the same: what was asked already is not looked for again.
 
     Parameters
     ----------
@@ -156,6 +172,8 @@ def add_several(
         Where the slots, counts and last events of each kind begin.
     ends : ndarray of int64, shape (kinds + 1,)
         Where the questions of each kind begin.
+    times : ndarray of int64, shape (moments,)
+        The moments.
     """
     counts, lasts = 0, 0
     for kind in range(len(bounds) - 1):
@@ -164,9 +182,13 @@ def add_several(
         size, wide, deep = bounds[kind + 1] - bounds[kind]
         until, after = counts + wide * (high - low), lasts + deep * (high - low)
         if high > low and size:
+            own_total = total[counts:until].reshape((wide, high - low))
+            own_last = last[lasts:after].reshape((deep, high - low))
+            order = in_order(codes[low:high])
+            same = _asked_before(order, codes[low:high], rows[low:high], owners, times)
             add_counts(
-                total[counts:until].reshape((wide, high - low)),
-                last[lasts:after].reshape((deep, high - low)),
+                own_total,
+                own_last,
                 keys,
                 stride,
                 axis,
@@ -179,12 +201,16 @@ def add_several(
                 first[slot + kind : slot + kind + size + 1],
                 window[answer : answer + wide],
                 last_of[slot : slot + size],
-                in_order(codes[low:high]),
+                order[same == order],
                 rows[low:high],
                 codes[low:high],
                 owners,
                 ranks,
             )
+            for number, question in enumerate(order):
+                if same[number] != question:
+                    own_total[:, question] = own_total[:, same[number]]
+                    own_last[:, question] = own_last[:, same[number]]
         counts, lasts = until, after
 
 

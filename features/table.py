@@ -31,7 +31,7 @@ from features.packed import Pack, packed
 from features.segment import Ints
 from features.state import FeatureState
 
-CHUNK = 50_000
+CHUNK = 16_000
 """Changes looked at together, which bounds the memory."""
 
 OF_NEIGHBOURS = 8

@@ -254,7 +254,7 @@ class Columns:
     def __getitem__(self, name: str) -> Array:
         return self.data[name]
 
-    def derived(self, name: str, make: Callable[[Columns], Made]) -> Made:
+    def derived(self, name: object, make: Callable[[Columns], Made]) -> Made:
         """What is worked out from these rows, the first time it is asked for."""
         if name not in self._derived:
             self._derived[name] = make(self)
@@ -270,6 +270,16 @@ class Columns:
             place, values = self._mostly_of[0].once_each(name)
             return place[self._mostly_of[1]], values
         return self.derived(f"once {name}", lambda table: _once_each(table[name]))
+
+    def read_once(
+        self, name: str, read: Callable[[typing.Any], Made]
+    ) -> tuple[NDArray[np.int64], list[Made]]:
+        """What a function reads off the values of :meth:`once_each`, read once for all who ask."""
+        if self._mostly_of is not None:
+            place, made = self._mostly_of[0].read_once(name, read)
+            return place[self._mostly_of[1]], made
+        place, values = self.once_each(name)
+        return place, self.derived((name, read), lambda _: [read(value) for value in values])
 
     def by_row(self, read: Callable[[Columns], Rows]) -> Rows:
         """What a function reads off every row, read once; off a large table once for all that are

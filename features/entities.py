@@ -21,7 +21,15 @@ from features.columns import MANY, Columns
 from features.instants import MISSING
 from features.names import Named
 from features.segment import Ints, spread
-from features.texts import action, text_key, title_template, title_words, untemplated
+from features.texts import (
+    action,
+    masked_title,
+    model_like,
+    text_key,
+    title_template,
+    title_words,
+    untemplated,
+)
 
 ORGANISATION = "*"
 """The one name of the whole organisation."""
@@ -140,9 +148,9 @@ def change_models(changes: Columns) -> list[str | None]:
 
 def _change_models(changes: Columns) -> Named:
     place, models = changes.once_each("change_model")
-    said, titles = changes.once_each("short_description")
+    said, titles = changes.read_once("short_description", masked_title)
     known = np.array([*map(bool, models), False], bool)[place]
-    names = [*models, *(untemplated(title) for title in titles), None]
+    names = [*models, *map(model_like, titles), None]
     return _each_has(np.where(known, place, len(models) + said % (len(titles) + 1)), names)
 
 
@@ -167,7 +175,8 @@ def _title_templates(changes: Columns) -> Named:
     own: dict[int, tuple[str, ...]] = defaultdict(tuple)
     for row, word in zip(named.row[inside].tolist(), named.place[inside].tolist(), strict=True):
         own[row] = *own[row], named.distinct[word]
-    templates = [*(title_template(title, ()) for title in titles)]
+    masked = changes.read_once("short_description", masked_title)[1]
+    templates = [text or None for text in masked]
     special: dict[tuple[int, tuple[str, ...]], int] = {}
     place = place.copy()
     for row, words in own.items():

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from operator import itemgetter
 from typing import Any, overload
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from pandas.util import hash_array
 
+from features.arrow import bytes_of
 from features.columns import MANY, array_of
 from features.ordering import first_in_row, in_order
-from features.segment import Ints, spread
+from features.segment import NONE, Ints, spread
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,13 @@ class SavedNames:
     @classmethod
     def of(cls, names: Sequence[str]) -> SavedNames:
         """The given names, in their order."""
-        encoded = [name.encode() for name in names]
-        digests = digests_of(list(names))
+        every = array_of("text", list(names))
+        digests = digests_of(every)
         order = np.argsort(digests, kind="stable")
+        ends, text = bytes_of(pa.array(every, pa.large_string()))
         return cls(
-            np.frombuffer(b"".join(encoded), np.uint8),
-            np.cumsum([len(one) for one in encoded], dtype=np.int64),
+            text[: ends[-1]],
+            ends[1:],
             digests[order],
             order.astype(np.int32),
         )
@@ -164,36 +168,60 @@ class Vocabulary:
     def __init__(self, saved: SavedNames | None = None) -> None:
         self._saved = saved
         self._codes: dict[str, int] = {}
+        self._numbered = 0  # names added that the codes above are of
         self._new: set[str] = set()  # none of the saved ones, which never change
+        self._learnt: tuple[object, Ints] = None, NONE
         self.names = Names(saved)
 
     def learn(self, names: Iterable[str]) -> Ints:
         """Codes of names, new ones added."""
-        names = list(self._remembered(names))
-        if not self._codes:
-            every = range(len(self.names), len(self.names) + len(names))
-            numbered = dict(zip(names, every, strict=True))
-            if len(numbered) == len(names):  # mostly they come each once
-                self._codes = numbered
-                self.names.added.extend(names)
-                return np.arange(every.start, every.stop)
-        known = self._codes
-        new = [name for name in dict.fromkeys(names) if name not in known]
-        known.update(zip(new, range(len(self.names), len(self.names) + len(new)), strict=True))
-        self.names.added.extend(new)
-        return np.fromiter(map(known.__getitem__, names), np.int64, len(names))
+        if names is self._learnt[0]:
+            return self._learnt[1]
+        found = self._learn(list(names))
+        if len(found) >= MANY:
+            self._learnt = names, found
+        return found
 
     def find(self, names: Iterable[str]) -> Ints:
-        """Codes of names, -1 for one never seen."""
-        get = self._codes.get
-        return np.array([get(name, -1) for name in self._remembered(names)], np.int64)
+        """Codes of names, -1 for one never seen.
+
+        Those of the very array or list that was learnt last are remembered: of a million names an
+        index is made of, most are never looked for one by one.
+        """
+        if names is self._learnt[0]:
+            return self._learnt[1]
+        names = self._remembered(names)
+        get = self._by_name.get
+        return np.array([get(name, -1) for name in names], np.int64)
+
+    def _learn(self, names: list[str]) -> Ints:
+        added, first = self.names.added, len(self.names)
+        if not first and len(set(names)) == len(names):  # mostly they come each once
+            added.extend(names)
+            return np.arange(len(names))
+        self._remembered(names)
+        known = self._by_name
+        new = [name for name in dict.fromkeys(names) if name not in known]
+        added.extend(new)
+        known = self._by_name
+        return np.fromiter(map(known.__getitem__, names), np.int64, len(names))
+
+    @property
+    def _by_name(self) -> dict[str, int]:
+        """Codes of the names added, and of those saved ones that were looked up."""
+        added = self.names.added
+        if self._numbered < len(added):
+            new, end = added[self._numbered :], len(self.names)
+            self._codes.update(zip(new, range(end - len(new), end), strict=True))
+            self._numbered = len(added)
+        return self._codes
 
     def _remembered(self, names: Iterable[str]) -> Iterable[str]:
         """The names, after those of them that were saved have been looked up."""
         if not self._saved:
             return names
         names = list(names)
-        codes, new = self._codes, self._new
+        codes, new = self._by_name, self._new
         unknown = list({name for name in names if name not in codes and name not in new})
         if unknown:
             found = dict(zip(unknown, self._saved.find(unknown), strict=True))
@@ -211,6 +239,10 @@ class Names(Sequence[str]):
         self._saved = saved
         self._first = 0 if saved is None else len(saved)
         self.added: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        saved = () if self._saved is None else map(self._saved.__getitem__, range(self._first))
+        return chain(saved, self.added)
 
     def __len__(self) -> int:
         return self._first + len(self.added)

@@ -58,8 +58,9 @@ class FeatureState:
 
     def __init__(self, history: History, policy: LabelPolicy) -> None:
         names = Vocabularies()
-        index = _index_of(streams(history, policy, names))
-        planned = planned_windows(Revisions.of(history[Change]), names)
+        found = verdicts(history, policy)
+        index = _index_of(streams(found, history[Incident], names))
+        planned = planned_windows(found.revisions, names)
         schedule = {kind: [OverlapIndex.of(windows)] for kind, windows in planned.items()}
         self._hold(policy, Facts(history, policy), names, index, schedule)
         self._survey()

@@ -31,15 +31,12 @@ from features.catalogue import CATALOGUE
 from features.catalogue.feature import Feature
 from features.columns import Columns
 from features.entities import EMITTED, ENTITIES, ORGANISATION
-from features.history import History
 from features.index import Slot
 from features.instants import MISSING
 from features.names import Vocabulary
 from features.overlap import Windows
-from features.policy import LabelPolicy
-from features.records import Incident
 from features.segment import NO_EVENTS, Events, Ints, spread
-from features.verdicts import NEVER, Revisions, Verdicts, verdicts
+from features.verdicts import NEVER, Revisions, Verdicts
 
 MAJOR = 2
 """Priority up to which an incident counts as major."""
@@ -141,11 +138,11 @@ class Vocabularies:
         return self.by_kind[kind]
 
 
-def streams(history: History, policy: LabelPolicy, names: Vocabularies) -> Streams:
-    """All events of a history."""
-    changes = change_streams(verdicts(history, policy), names)
-    incidents = incident_streams(history[Incident], names)
-    return Streams([*changes.moments, *incidents.moments], chain(changes.events, incidents.events))
+def streams(found: Verdicts, incidents: Columns, names: Vocabularies) -> Streams:
+    """All events of changes and their verdicts, and of incidents."""
+    parts = change_streams(found, names), incident_streams(incidents, names)
+    moments = chain.from_iterable(part.moments for part in parts)
+    return Streams([*moments], chain.from_iterable(part.events for part in parts))
 
 
 def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Windows]:
@@ -212,7 +209,8 @@ def _change_events(
 
 def _owners(revisions: Revisions, names: Vocabularies) -> Ints:
     """Number of the change of every revision."""
-    return names["change"].learn(revisions.table["change_id"][revisions.first])[revisions.code]
+    place, ids = revisions.table.once_each("change_id")
+    return names["change"].learn(ids)[place]
 
 
 def _planned_starts(revisions: Revisions, owners: Ints, names: Vocabularies) -> Iterator[Stream]:

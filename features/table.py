@@ -185,7 +185,8 @@ class Building:
                 values[:, column] = request.VALUES[feature.name](changes)
             elif feature.stream == "place":
                 values[:, column] = request.LOCAL_VALUES[feature.name](changes, state.place)
-        owners = state.vocabulary("change").find(changes["change_id"])
+        place, ids = changes.once_each("change_id")
+        owners = state.vocabulary("change").find(ids)[place]
         moments = Moments(as_of, windows())
         for index in (state.index, state.topology.index):
             for segment in index.segments:

@@ -64,7 +64,11 @@ def text_key(text: str | None) -> str | None:
 @lru_cache(maxsize=100_000)
 def untemplated(title: str | None) -> str | None:
     """What stands in for the model or template of a change that has none; None for no title."""
-    masked = masked_title(title) if title else ""
+    return model_like(masked_title(title)) if title else None
+
+
+def model_like(masked: str) -> str | None:
+    """The same by a masked title."""
     return f"~{masked}" if masked else None
 
 

@@ -49,7 +49,8 @@ class Revisions:
     @classmethod
     def of(cls, changes: Columns) -> Revisions:
         """Sort a table of changes into revisions."""
-        code = pd.factorize(changes["change_id"])[0].astype(np.int64)
+        # Numbers anew, for of a table that was taken from another some names may have no row.
+        code = pd.factorize(changes.once_each("change_id")[0])[0].astype(np.int64)
         order = np.lexsort((np.arange(len(code)), changes.times("known_at"), code))
         table, code = changes.take(order), code[order]
         known = table.times("known_at")

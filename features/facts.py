@@ -16,7 +16,7 @@ from features.mentions import mentioned_numbers
 from features.names import digests_of
 from features.policy import LabelPolicy
 from features.records import Change, ChangeEvent, Incident, Link
-from features.segment import Ints, distinct
+from features.segment import NONE, Ints, distinct
 
 Names = Iterator[tuple[Ints, Any]]
 """Rows and a name in each, some at a time."""
@@ -99,6 +99,8 @@ class Lookup:
         wanted = digests_of(names)
         low = np.searchsorted(self.digests, wanted, "left")
         counts = np.searchsorted(self.digests, wanted, "right") - low
+        if not counts.any():
+            return NONE
         offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         return distinct(self.rows[np.repeat(low, counts) + offset].astype(np.int64))
 

@@ -41,7 +41,7 @@ from features.segment import (
     distinct,
 )
 
-MERGE_AT = 4_096
+MERGE_AT = 1_024
 """Events the last segment may hold before it is closed."""
 
 RATIO = 4
@@ -91,8 +91,14 @@ class EventIndex:
             for slot, one in events.items()
             if len(one.code) and slot in self.slots
         ]
-        if not parts:
+        if parts:
+            self.extend(Events.concatenate(parts))
+
+    def extend(self, events: Events) -> None:
+        """Add events whose codes are entities; they count from now on."""
+        if not len(events.code):
             return
+        parts = [events]
         if self._tails and len(self._tails[-1]) < MERGE_AT:
             parts.append(self._tails.pop().events())
         self._tails.append(Segment.of(Events.concatenate(parts).netted()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any, overload
@@ -145,11 +146,22 @@ class SavedNames:
         return found
 
 
+FEW = 16
+"""Names up to which each is digested alone."""
+
+
 def digests_of(names: Sequence[str] | NDArray[np.object_]) -> NDArray[np.uint64]:
     """64-bit digests of names; equal ones for equal names, on every machine."""
+    if len(names) < FEW:  # one name is looked for in many places
+        return np.array([_digest(name) for name in names], np.uint64)
     array = names if isinstance(names, np.ndarray) else array_of("text", names)
     digests: NDArray[np.uint64] = hash_array(array, categorize=False)
     return digests
+
+
+@lru_cache(maxsize=20_000)
+def _digest(name: str) -> int:
+    return int(hash_array(array_of("text", [name]), categorize=False)[0])
 
 
 NEW_NAMES = 100_000

@@ -11,25 +11,26 @@ from features.calendar import Calendar
 from features.columns import Columns
 from features.facts import Facts, any_of
 from features.history import History
-from features.index import MERGE_AT, RATIO, EventIndex, Slot, StreamIndex
+from features.index import MERGE_AT, RATIO, EventIndex, StreamIndex
 from features.mentions import mentioned_numbers
 from features.names import Vocabulary
 from features.overlap import OverlapIndex
 from features.policy import LabelPolicy
 from features.records import CalendarEntry, Change, ChangeEvent, Incident, Item, Link, Relation
-from features.segment import Events, Segment, axis_of
+from features.segment import NO_EVENTS, Events, Segment, axis_of
 from features.streams import (
     OWNED,
     SLOTS,
     Streams,
     Vocabularies,
-    change_streams,
+    events_of_few,
     incident_streams,
+    numbered,
     planned_windows,
     streams,
 )
 from features.topology import Topology
-from features.verdicts import Revisions, start_of, verdicts
+from features.verdicts import Revisions, Verdicts, start_of, verdicts
 
 
 class FeatureState:
@@ -166,18 +167,21 @@ class FeatureState:
         self.facts.add(newer)
         incidents = any_of(newer[Incident]["incident_id"])
         changes = self._turned(newer, incidents)
-        given = self._events_of(changes, incidents)
+        found = self._verdicts(changes)
         heard_of = any_of(self.facts.of(Change, "change_id", changes, known)["change_id"])
-        for slot, taken in self._events_of(heard_of, incidents, known).items():
-            given[slot] = Events.concatenate([given[slot], taken._replace(weight=-taken.weight)])
-        self.index.append({slot: events.netted() for slot, events in given.items()})
+        taken = self._events_of(self._verdicts(heard_of, known), incidents, known)
+        given = self._events_of(found, incidents)
+        events = Events.concatenate([given, taken._replace(weight=-taken.weight)])
+        self.index.extend(events.netted())
         if any(len(newer[kind]) for kind in (Item, Relation, CalendarEntry)):
             self._survey()
-        revised = any_of(newer[Change]["change_id"])
-        if revised:
+        if revised := any_of(newer[Change]["change_id"]):
             for number in self.names["change"].find(revised).tolist():
                 self.remembered.pop(number, None)
-            self._replan(self.facts.of(Change, "change_id", revised))
+            if found is None or revised != changes:
+                self._replan(Revisions.of(self.facts.of(Change, "change_id", revised)))
+            else:
+                self._replan(found.revisions)
 
     def _turned(self, newer: History, incidents: set[str]) -> set[str]:
         """The changes whose verdict newer facts may have turned: those they bear on."""
@@ -204,25 +208,27 @@ class FeatureState:
         )
         return set(changes["change_id"][inside])
 
+    def _verdicts(self, changes: set[str], parts: int | None = None) -> Verdicts | None:
+        """The verdicts of some changes by all facts, or by those of the first parts."""
+        about = self.facts.about(changes, parts) if changes else None
+        if about is None or not len(about[Change]):  # nobody had heard of them
+            return None
+        return verdicts(about, self.policy)
+
     def _events_of(
-        self, changes: set[str], incidents: set[str], parts: int | None = None
-    ) -> dict[Slot, Events]:
-        """The events of some changes and incidents, by all facts or those of the first parts."""
-        found: dict[Slot, Events] = {}
-        if changes:
-            about = self.facts.about(changes, parts)
-            if len(about[Change]):  # a change nobody had heard of has no events
-                found.update(change_streams(verdicts(about, self.policy), self.names).events)
+        self, found: Verdicts | None, incidents: set[str], parts: int | None = None
+    ) -> Events:
+        """The events of some changes and incidents, with entities as codes."""
+        events = NO_EVENTS if found is None else events_of_few(found, self.names)
         if incidents:
             rows = self.facts.of(Incident, "incident_id", incidents, parts)
-            if len(rows):
-                found.update(incident_streams(rows, self.names).events)
-        return found
+            happened = incident_streams(rows, self.names).events if len(rows) else ()
+            events = Events.concatenate([events, numbered(happened)])
+        return events
 
-    def _replan(self, changes: Columns) -> None:
+    def _replan(self, revisions: Revisions) -> None:
         """Lay the planned windows of changes over the schedule, in place of their earlier ones."""
-        revisions = Revisions.of(changes)
-        several = np.flatnonzero(np.diff(revisions.first, append=len(changes)) > 1)
+        several = np.flatnonzero(np.diff(revisions.first, append=len(revisions.code)) > 1)
         ids = revisions.table["change_id"][revisions.first[several]]
         for kind, windows in planned_windows(revisions, self.names).items():
             base, *tails = self.schedules[kind]

@@ -179,12 +179,13 @@ class _Claim:
 
 def _claims(history: History, found: Verdicts, policy: LabelPolicy) -> Iterator[_Claim]:
     table = found.revisions.table
-    yield from _linked(history, policy)
-    if "text" in policy.sources:
+    if len(history[Link]):
+        yield from _linked(history, policy)
+    if "text" in policy.sources and len(history[Incident]):
         yield from _mentions(history, set(table["change_id"]))
     if "same_item" in policy.sources:
         yield from _rises(history, found, policy)
-    if "back_out" in policy.sources:
+    if "back_out" in policy.sources and len(history[ChangeEvent]):
         yield from _back_outs(history[ChangeEvent])
 
 

@@ -12,7 +12,7 @@ from features.asked import Asked, Floats
 from features.asking import Asking, at_least
 from features.calendar import Calendar
 from features.catalogue import Feature
-from features.columns import Array, Columns
+from features.columns import MANY, Array, Columns
 from features.entities import ENTITIES
 from features.segment import Ints, distinct
 from features.state import FeatureState
@@ -83,6 +83,8 @@ def _overlaps(_: Feature, asking: Asking) -> Floats:
     """How many other changes are planned at the same time on any of the names, each once."""
     found = overlapping(asking.changes, asking.vocabulary, asking.asked, asking.state)
     rows, others = found[:2]
+    if asking.behind.kept and len(asking.changes) < MANY:
+        asking.behind.met[asking.plan.entity] = found
     if not len(rows):
         return asking.if_planned(np.zeros(len(asking.changes)))
     width = int(others.max(initial=0)) + 1

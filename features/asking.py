@@ -129,6 +129,10 @@ def _micros(days: int | None) -> int | None:
     return None if days is None else days * instants.DAY
 
 
+Met = tuple[Ints, Ints, Ints]
+"""Windows that overlap, as (row, number of the other change, microseconds)."""
+
+
 @dataclass(frozen=True)
 class Behind:
     """What is behind rates and evidence, by feature.
@@ -143,12 +147,15 @@ class Behind:
         The word told.
     asked : dict of str to Asked
         The questions, by entity, where there are few.
+    met : dict of str to (ndarray, ndarray, ndarray)
+        Planned windows that overlap, as (row, number of the other change, microseconds), likewise.
     """
 
     kept: bool
     counts: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
     words: dict[str, Array] = field(default_factory=dict)
     asked: dict[str, Asked] = field(default_factory=dict)
+    met: dict[str, Met] = field(default_factory=dict)
 
     def add(self, parts: Sequence[Behind]) -> None:
         """What is behind further features, by parts of the changes that follow one another."""
@@ -156,6 +163,7 @@ class Behind:
             self.counts.update(parts[0].counts)
             self.words.update(parts[0].words)
             self.asked.update(parts[0].asked)
+            self.met.update(parts[0].met)
             return
         for name in parts[0].counts:
             failed, decided = zip(*(part.counts[name] for part in parts), strict=True)

@@ -261,6 +261,15 @@ class EventIndex:
         if len(self._taken) and among(np.array([entity]), self._taken)[0]:
             yield from self._newest_left(entity, since, until, owner)
             return
+        firsts = [newest_of(*s.looked_up, entity, since, until, NEWEST) for s in self.segments]
+        held = [times_owners for times_owners in firsts if len(times_owners[0])]
+        if not held:
+            return
+        if len(held) == 1 and len(held[0][0]) < NEWEST:  # most names are in one segment only
+            for pair in dict.fromkeys(zip(*(part.tolist() for part in held[0]), strict=True)):
+                if pair[1] != owner:
+                    yield pair
+            return
         parts = (_backwards(segment, entity, since, until) for segment in self.segments)
         for (time, who), _ in groupby(heapq.merge(*parts)):
             if who != -owner:
@@ -282,9 +291,9 @@ class EventIndex:
 
 def _backwards(segment: Segment, entity: int, since: int, until: int) -> Iterator[tuple[int, int]]:
     """Events of one entity as (-time, -owner) in ascending order; none of them was taken back."""
-    found, asked = (segment.keys, segment.stride, segment.axis, segment.owners), NEWEST
+    asked = NEWEST
     while asked == NEWEST:
-        times, owners = newest_of(*found, entity, since, until, NEWEST)
+        times, owners = newest_of(*segment.looked_up, entity, since, until, NEWEST)
         yield from zip((-times).tolist(), (-owners).tolist(), strict=True)
         asked = min(len(times), NEWEST)
         until = int(times[-1]) if asked else until

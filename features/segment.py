@@ -215,6 +215,11 @@ class Segment:
             self.owned_at,
         )
 
+    @cached_property
+    def looked_up(self) -> tuple[Ints, int, Ints, NDArray[np.int32]]:
+        """What single events are looked up in."""
+        return self.keys, self.stride, self.axis, self.owners
+
     def ranks(self, times: Ints) -> Ints:
         """Where moments stand among those of the events; soonest found for moments in order."""
         found: Ints = ranks_in(self.axis, times.ravel())

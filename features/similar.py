@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,10 +65,13 @@ def similar_changes(
     known_of = dict(zip(candidates, followed, strict=True))
     chosen = [one for one, so in known_of.items() if so is not None and outcome in (None, so)]
     (own,) = _Compared.each(question.one())
-    found = []
-    for other, compared in _compared(question.state, chosen).items():
-        entry = own.likeness(compared), compared.known_at, compared.change_id
-        found.append((*entry, str(known_of[other]), compared))
+    others = _compared(question.state, chosen)
+    found = [
+        (likeness, compared.known_at, compared.change_id, str(known_of[other]), compared)
+        for likeness, (other, compared) in zip(
+            own.likeness(others.values()), others.items(), strict=True
+        )
+    ]
     found.sort(key=lambda entry: (-entry[0], -entry[1], entry[2]))
     incidents = _incidents_of(question, [change_id for _, _, change_id, _, _ in found[:limit]])
     return [
@@ -175,15 +178,18 @@ class _Compared:
             for change_id, known_at, title, team, items, model in rows
         ]
 
-    def likeness(self, other: _Compared) -> float:
-        """How like another one it is, between 0 and 1."""
-        both = len(self.words & other.words)
-        either = len(self.words) + len(other.words) - both
-        shared = both / either if either else 0.0
-        items = not set(self.items).isdisjoint(other.items)
-        team = bool(self.team) and self.team == other.team
-        model = self.model is not None and self.model == other.model
-        return 0.5 * shared + 0.25 * items + 0.125 * team + 0.125 * model
+    def likeness(self, others: Iterable[_Compared]) -> Iterator[float]:
+        """How like other ones it is, each between 0 and 1."""
+        words, size, items = self.words, len(self.words), frozenset(self.items)
+        team, model = self.team or "", self.model or ""
+        for other in others:
+            both = len(words & other.words)
+            either = size + len(other.words) - both
+            shared = both / either if either else 0.0
+            same_item = not items.isdisjoint(other.items)
+            same_team = team != "" and team == other.team
+            same_model = model != "" and model == other.model
+            yield 0.5 * shared + 0.25 * same_item + 0.125 * same_team + 0.125 * same_model
 
     def in_common(self, other: _Compared) -> tuple[str, ...]:
         """The same in words, what weighs most first."""

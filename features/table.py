@@ -6,8 +6,9 @@ and serving both call it, and nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from features.asked import Asked, Floats, asked_of
 from features.asking import (
     Asking,
     Behind,
+    Met,
     Plan,
     usual_rate,
     windows,
@@ -65,6 +67,9 @@ class FeatureTable:
         The columns.
     asked : mapping of str to Asked
         What the rows asked the index, by entity; only of few rows, and beside their support.
+    met : mapping of str to (ndarray, ndarray, ndarray)
+        Planned windows that overlap theirs, by entity, as (row, number of the other change,
+        microseconds); where ``asked`` is.
     """
 
     change_ids: Array
@@ -74,6 +79,7 @@ class FeatureTable:
     names: tuple[str, ...] = NAMES
     words: Mapping[str, Array] = field(default_factory=dict)
     asked: Mapping[str, Asked] = field(default_factory=dict)
+    met: Mapping[str, Met] = field(default_factory=dict)
 
     def rows(self, low: int, high: int) -> FeatureTable:
         """Some rows that follow one another.
@@ -87,10 +93,11 @@ class FeatureTable:
             self.change_ids[low:high],
             self.as_of[low:high],
             self.values[low:high],
-            {name: (f[low:high], d[low:high]) for name, (f, d) in self.support.items()},
+            _Cut(self.support, lambda pair: (pair[0][low:high], pair[1][low:high])),
             self.names,
-            {name: words[low:high] for name, words in self.words.items()},
-            {name: asked.part(low, high) for name, asked in self.asked.items()},
+            _Cut(self.words, lambda words: words[low:high]),
+            _Cut(self.asked, lambda asked: asked.part(low, high)),
+            _Cut(self.met, lambda met: _met_by(met, low, high)),
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -98,6 +105,31 @@ class FeatureTable:
         frame = pd.DataFrame(self.values, columns=list(self.names), index=self.change_ids)
         frame.insert(0, "as_of", instants.micros_to_series(self.as_of).to_numpy())
         return frame.rename_axis("change_id")
+
+
+Whole = TypeVar("Whole")
+
+
+class _Cut(Mapping[str, Whole]):
+    """Parts of some things, each made when it is asked for: of most rows few are."""
+
+    def __init__(self, whole: Mapping[str, Whole], part: Callable[[Whole], Whole]) -> None:
+        self._whole, self._part = whole, part
+
+    def __getitem__(self, name: str) -> Whole:
+        return self._part(self._whole[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+
+def _met_by(met: Met, low: int, high: int) -> Met:
+    kept = (met[0] >= low) & (met[0] < high)
+    row, others, micros = (part[kept] for part in met)
+    return row - low, others, micros
 
 
 def build(
@@ -175,7 +207,8 @@ class Building:
             behind = behind.take(back)
         names = NAMES if self._features is CATALOGUE else tuple(f.name for f in self._features)
         ids = changes["change_id"]
-        return FeatureTable(ids, as_of, values, behind.counts, names, behind.words, behind.asked)
+        said = behind.counts, names, behind.words, behind.asked, behind.met
+        return FeatureTable(ids, as_of, values, *said)
 
     def _fill(self, values: Floats, changes: Columns, as_of: Ints) -> Behind:
         """Find every value of some changes; returns what is behind the rates."""

@@ -68,7 +68,9 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
         return []
     came = [Asked.of(change, now) for change in changes]
     try:
-        records = revised_all(scorer.store, changes, now)
+        unmarked = {change.change_id for change in changes if change.revision is None}
+        known = scorer.store.known_changes(unmarked)
+        records = revised_all(scorer.store, changes, now, known)
         pairs = zip(came, records, strict=True)
         asked = [replace(one, record=record) for one, record in pairs]
         with scorer.reading() as state:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -152,6 +152,7 @@ class Scorer:
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             return without_score(asked, self.registered, waited_in_vain())
         try:
+            self._refresh()
             return self._judged([asked])[0][0]
         finally:
             self._lock.release()
@@ -161,7 +162,7 @@ class Scorer:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            self._refresh()
+            self._refresh(own=True)
         except StoreError as error:
             _log.warning("the history could not be read: %s; the next answer tries again", error)
         except Exception:  # noqa: BLE001 - the answer is given; the next one starts anew
@@ -201,7 +202,8 @@ class Scorer:
         self, changes: Sequence[ChangeIn], asked: Sequence[Asked], now: datetime
     ) -> list[Answer]:
         try:
-            records = revised_all(self.store, changes, now)
+            self._refresh()
+            records = revised_all(self.store, changes, now, self._heard_of(changes))
             pairs = zip(asked, records, strict=True)
             asked = [replace(one, record=record) for one, record in pairs]
             judged = self._each_judged(asked)
@@ -234,8 +236,7 @@ class Scorer:
             return [(without_score(one, self.registered, failed), None)]
 
     def _judged(self, asked: Sequence[Asked]) -> list[tuple[Answer, Scored | None]]:
-        """The answers, with scores if there is a model."""
-        self._refresh()
+        """The answers, with scores if there is a model, from a history that is up to date."""
         registered, state, explainer = self.registered, self._state, self._explainer
         if registered is None or state is None or explainer is None:
             return [(without_score(one, registered, without_model()), None) for one in asked]
@@ -246,21 +247,38 @@ class Scorer:
             for one, found in zip(asked, scored, strict=True)
         ]
 
-    def _refresh(self) -> None:
-        """Take in what was written since the last answer, by this worker or another."""
+    def _refresh(self, *, own: bool = False) -> None:
+        """Take in what was written since the last answer, by this worker or another.
+
+        Parameters
+        ----------
+        own : bool
+            Whether what this worker wrote last is enough, if nobody wrote before it.
+        """
         if self.registered is None:
             return
         if self._state is None:
             model = self.registered.model
             self._state = open_state(self.store, model.policy, self._indexes, model.place)
-        elif (last := self.store.watermark()) > self._state.watermark:
-            newer, self._own = self._own, None
-            known = self._state.watermark
+            return
+        known, (newer, self._own) = self._state.watermark, (self._own, None)
+        if not own or newer is None or newer.watermark != known + 1:
+            last = self.store.watermark()
+            if last == known:
+                return
             if newer is None or newer.watermark != last or last != known + 1:  # others wrote, too
                 newer = self.store.load(after=known)
-            # A state whose extension failed midway is not used again: the next answer starts anew.
-            state, self._state = self._state, None
-            self._state = state.extended(newer)
+        # A state whose extension failed midway is not used again: the next answer starts anew.
+        state, self._state = self._state, None
+        self._state = state.extended(newer)
+
+    def _heard_of(self, changes: Sequence[ChangeIn]) -> set[str]:
+        """Those of some changes that may be on record; the history knows all there are."""
+        ids = [change.change_id for change in changes]
+        if self._state is None:
+            return self.store.known_changes(set(ids))
+        numbers = self._state.vocabulary("change").find(ids)
+        return {name for name, number in zip(ids, numbers.tolist(), strict=True) if number >= 0}
 
     def record(
         self,
@@ -321,17 +339,22 @@ class Scorer:
         return kept
 
 
-def revised_all(store: Store, changes: Sequence[ChangeIn], now: datetime) -> list[Change]:
+def revised_all(
+    store: Store, changes: Sequence[ChangeIn], now: datetime, known: Collection[str]
+) -> list[Change]:
     """The changes as records. One without a revision mark of its own gets the next number, unless
     its content is that of its last revision.
+
+    Parameters
+    ----------
+    known : collection of str
+        The changes that may be on record; all others are new.
 
     Raises
     ------
     StoreError
         If the store cannot be read.
     """
-    unmarked = {change.change_id for change in changes if change.revision is None}
-    known = store.known_changes(unmarked) if len(unmarked) > 1 else unmarked
     return [
         _next_revision(store, change, now)
         if change.revision is None and change.change_id in known

@@ -157,7 +157,8 @@ def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Wind
     """Planned windows of every revision, by vocabulary, and while each of them held."""
     table = revisions.table
     rows = np.flatnonzero(table.times("planned_start") != MISSING)
-    table = table.take(rows)
+    if len(rows) < len(table):
+        table = table.take(rows)
     superseded = revisions.superseded[rows]
     owners = _owners(revisions, names)[rows]
     found = {}

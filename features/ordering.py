@@ -79,6 +79,66 @@ def ranks_in(axis: Ints, times: Ints) -> Ints:
 
 
 @compiled
+def laid_out(
+    order: Ints,
+    names: Ints,
+    ranks: Ints,
+    whose: Ints,
+    first: int,
+    stride: int,
+    keys: Ints,
+    owners: NDArray[np.int32],
+) -> None:
+    """Fill in keys and owners of events in their order.
+
+    Parameters
+    ----------
+    order, names, ranks, whose : ndarray of int64
+        The events in order, and of each its name, rank and owner.
+    first, stride : int
+        The entity of name 0, and how far apart the keys of two entities are.
+    """
+    for place, event in enumerate(order):
+        keys[place] = (first + names[event]) * stride + ranks[event]
+        owners[place] = whose[event]
+
+
+@compiled
+def owned_in(
+    order: Ints,
+    names: Ints,
+    whose: Ints,
+    slot: int,
+    bits: tuple[int, int],
+    place: int,
+    owned: Ints,
+    owned_at: NDArray[np.int32],
+) -> None:
+    """Fill in slot, owner and name of the events of one slot as one number, ascending, and the
+    events' places.
+
+    Parameters
+    ----------
+    order, names, whose : ndarray of int64
+        As for :func:`laid_out`; those of one owner are in the order of their names.
+    bits : tuple of int
+        Bits under the slot and under the owner.
+    place : int
+        Of the first event.
+    """
+    first = np.zeros(whose.max() + 2 if len(whose) else 2, np.int64)
+    for owner in whose:
+        first[owner + 1] += 1
+    for owner in range(1, len(first)):
+        first[owner] += first[owner - 1]
+    for number, event in enumerate(order):
+        at = first[whose[event]]
+        owned[at] = slot << bits[0] | whose[event] << bits[1] | names[event]
+        owned_at[at] = place + number
+        first[whose[event]] = at + 1
+
+
+@compiled
 def first_in_row(row: Ints, what: Ints) -> Ints:
     """Places of what stands in a row for the first time; rows are ascending."""
     kept, found, begin = np.empty(len(row), np.int64), 0, 0

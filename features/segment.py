@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from features.ordering import in_order, ranks_in
+from features.ordering import in_order, laid_out, owned_in, ranks_in
 
 Ints = NDArray[np.int64]
 
@@ -18,6 +18,9 @@ NAME_BITS = 26
 
 SLOT_BITS = 6
 """Bits above them that hold its slot."""
+
+OWNER_BITS = 31
+"""Bits of an owner where it stands between slot and name."""
 
 
 class Events(NamedTuple):
@@ -142,12 +145,13 @@ class Segment:
     def of(cls, events: Events) -> Segment:
         """A segment of some events, whose codes are entities."""
         axis = axis_of([events.time])
-        order, keys = _in_order(events, axis)
+        order, ranks = _in_order(events.code, events.time, axis)
+        keys = (events.code * (len(axis) + 1) + ranks)[order]
         weight = events.weight[order]
         ones = bool((weight == 1).all())
         cumulated = None if ones else np.concatenate([[0], np.cumsum(weight)])
         owners = events.owner[order].astype(np.int32)
-        owned, at = _by_owner(events, order, 0)
+        owned, at = _by_owner(events, order)
         return cls(axis, keys, owners, cumulated, owned, at)
 
     @classmethod
@@ -168,35 +172,29 @@ class Segment:
         OverflowError
             If one kind has more names than a key can number.
         """
-        parts: list[list[Any]] = [[], [], [], [], []]
-        stride, place, ones = len(axis) + 1, 0, True
-        for slot, events in slots:
-            if int(events.code.max(initial=0)) >> NAME_BITS:
+        stride, ones = len(axis) + 1, True
+        keys, owned = np.empty(0, np.int64), np.empty(0, np.int64)
+        owners, owned_at = np.empty(0, np.int32), np.empty(0, np.int32)
+        weights = [np.zeros(1, np.int64)]
+        for slot, (code, time, owner, weight) in slots:
+            if int(code.max(initial=0)) >> NAME_BITS:
                 raise OverflowError(f"expected fewer than {1 << NAME_BITS:,} names of one kind")
-            order, keys = _in_order(events, axis)
-            keys += (slot << NAME_BITS) * stride
-            parts[0].append(keys)
-            parts[1].append(events.owner[order].astype(np.int32))
+            order, ranks = _in_order(code, time, axis)
+            place, whose = len(keys), len(owned)
+            _grow((keys, owners), len(order))
+            entity = slot << NAME_BITS
+            laid_out(order, code, ranks, owner, entity, stride, keys[place:], owners[place:])
             if slot in with_owners:
-                pairs, places = _by_owner(events, order, place, slot)
-                parts[2].append(pairs)
-                parts[3].append(places)
+                _grow((owned, owned_at), len(order))
+                bits = OWNER_BITS + NAME_BITS, NAME_BITS
+                found = owned[whose:], owned_at[whose:]
+                owned_in(order, code, owner, slot, bits, place, *found)
             # Not kept where all are 1, which those of changes and incidents are.
-            parts[4].append(np.broadcast_to(np.int64(1), len(keys)))
-            if not (events.weight == 1).all():
-                parts[4][-1], ones = events.weight[order], False
-            place += len(keys)
-        weights = parts.pop()
-        cumulated = None if ones else np.concatenate([[0], np.cumsum(np.concatenate(weights))])
-        keys, held, owned, at = (_joined(parts) for _ in range(4))
-        return cls(
-            axis,
-            keys,
-            held.astype(np.int32, copy=False),
-            cumulated,
-            owned,
-            at.astype(np.int32, copy=False),
-        )
+            weights.append(np.broadcast_to(np.int64(1), len(order)))
+            if not (weight == 1).all():
+                weights[-1], ones = weight[order], False
+        cumulated = None if ones else np.cumsum(np.concatenate(weights))
+        return cls(axis, keys, owners, cumulated, owned, owned_at)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -272,37 +270,30 @@ class Segment:
             )
 
 
-def _joined(parts: list[list[Any]]) -> Any:
-    """The arrays of the first of some lists, which is let go of, as one."""
-    arrays = parts.pop(0)
-    return np.concatenate(arrays) if arrays else NONE
+def _grow(arrays: Iterable[NDArray[Any]], by: int) -> None:
+    """Make arrays longer where they lie: joined from parts they would be held twice."""
+    for array in arrays:
+        array.resize(len(array) + by, refcheck=False)
 
 
-def _in_order(events: Events, axis: Ints) -> tuple[Ints, Ints]:
-    """The order of events by code and time, and their keys in it."""
-    code, time, by_time = events.code, events.time, None
-    if (time[1:] < time[:-1]).any():
-        by_time = np.argsort(time, kind="stable")
-        code, time = code[by_time], time[by_time]
-    order = in_order(code)
-    keys = code[order] * (len(axis) + 1) + ranks_in(axis, time)[order]
-    return order if by_time is None else by_time[order], keys
+def _in_order(code: Ints, time: Ints, axis: Ints) -> tuple[Ints, Ints]:
+    """The order of events by code and time, and the rank of each moment."""
+    if not (time[1:] < time[:-1]).any():
+        return in_order(code), ranks_in(axis, time)
+    by_time = np.argsort(time, kind="stable")
+    ranks = np.empty(len(time), np.int64)
+    ranks[by_time] = ranks_in(axis, time[by_time])
+    return by_time[in_order(code[by_time])], ranks
 
 
 def pair_of(owners: Ints, entities: Ints) -> Ints:
     """Slot, owner and name as one integer."""
     slots, codes = entities >> NAME_BITS, entities & ((1 << NAME_BITS) - 1)
-    return slots << 57 | owners << NAME_BITS | codes
+    return slots << OWNER_BITS + NAME_BITS | owners << NAME_BITS | codes
 
 
-def _by_owner(
-    events: Events, order: Ints, first: int, slot: int = 0
-) -> tuple[Ints, NDArray[np.int32]]:
+def _by_owner(events: Events, order: Ints) -> tuple[Ints, NDArray[np.int32]]:
     """Slot, owner and name of every event as one integer, in order, and the events' places."""
-    owner, code = events.owner[order], events.code[order]
-    place = in_order(owner)
-    pairs = pair_of(owner[place], code[place] + (slot << NAME_BITS))
-    if (pairs[1:] < pairs[:-1]).any():  # of several slots
-        again = np.argsort(pairs, kind="stable")
-        pairs, place = pairs[again], place[again]
-    return pairs, (place + first).astype(np.int32)
+    pairs = pair_of(events.owner[order], events.code[order])
+    place = np.argsort(pairs, kind="stable")
+    return pairs[place], place.astype(np.int32)

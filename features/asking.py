@@ -13,12 +13,13 @@ from features import instants, request
 from features.asked import Asked, Floats
 from features.catalogue import CATALOGUE, Feature
 from features.columns import Array, Columns
-from features.counting import AllCursors, Counted, Moments
+from features.counting import Counted, Moments
 from features.entities import ENTITIES, ORGANISATION
 from features.index import Slot
 from features.segment import Ints
 from features.state import FeatureState
 from features.streams import CHANGE_STREAMS, SLOTS, streams_of
+from features.sweep import AllCursors
 from features.tallies import Tallies
 from features.topology import SLOTS as STANDING
 

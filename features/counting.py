@@ -13,13 +13,9 @@ from numpy.typing import NDArray
 
 from features.instants import MISSING
 from features.segment import NAME_BITS, NONE, Ints, Segment, pair_of
-from features.sweep import begin, counts_by_then
 
 if TYPE_CHECKING:
-    from features.state import FeatureState
-
-_BITS = 16
-"""Streams of which whose events were passed can be noted."""
+    pass
 
 
 class Moments:
@@ -185,72 +181,6 @@ class Answered:
         return found
 
 
-class Cursors:
-    """Where the events of every code were found, for questions whose moments never go back.
-
-    All events pass once, in the order of time; see :mod:`features.sweep`.
-
-    Parameters
-    ----------
-    segment : Segment
-        In which every event counts 1.
-    counted : Counted
-
-    Raises
-    ------
-    ValueError
-        If more streams are counted than there are bits to note whose events were passed, or the
-        segment takes events back.
-    """
-
-    def __init__(self, segment: Segment, counted: Counted) -> None:
-        if len(counted.slots) > _BITS:
-            raise ValueError(f"expected at most {_BITS} streams, got {len(counted.slots)}")
-        if segment.cumulated is not None:
-            raise ValueError("expected a segment of events that all count 1")
-        edges = counted.first + np.arange(len(counted.first))
-        names = np.array([0, 1 << NAME_BITS])
-        bounds = np.searchsorted(segment.keys, (counted.entities[:, None] + names) * segment.stride)
-        low, high = bounds.T
-        some = high > low
-        codes = segment.keys[high[some] - 1] // segment.stride - counted.entities[some] + 1
-        told = [segment.owners[slice(*bounds[slot])] for slot in np.flatnonzero(some & counted.own)]
-        self._ends = np.cumsum(high - low)
-        self._passing = np.empty((int((high - low).sum()), 3), np.int32)
-        self._passed = np.repeat(self._ends - (high - low), np.diff(edges))
-        self._held = np.zeros(int(codes.max(initial=0) * edges[-1]), np.int32)
-        self._seen = np.zeros(max((int(who.max()) + 1 for who in told), default=0), np.uint16)
-        self._segment, self._counted = segment, counted
-        for slot, (low, high) in enumerate(bounds.tolist()):
-            begin(
-                segment.keys[low:high],
-                segment.owners[low:high],
-                segment.stride,
-                int(counted.entities[slot]),
-                low,
-                self._passing[self._ends[slot] - (high - low) : self._ends[slot]],
-                self._held,
-                (int(edges[slot]), int(edges[slot + 1]), int(edges[-1])),
-            )
-
-    def counts(
-        self, total: Ints, last: Ints, rows: Ints, codes: Ints, owners: Ints, ranks: Ints
-    ) -> None:
-        """Fill in what :meth:`features.index.EventIndex.ask` asks of the segment."""
-        one, asked = self._segment, self._counted
-        counts_by_then(
-            total,
-            last,
-            (one.keys, one.stride, one.axis, one.owners, one.owned, one.owned_at),
-            (asked.entities, asked.pairs, asked.first, asked.window, asked.last_of),
-            (self._passing, self._ends, self._passed, self._held, self._seen),
-            rows,
-            codes,
-            owners,
-            ranks,
-        )
-
-
 @cache
 def of_one_slot(slot: int, windows: int) -> Counted:
     """All windows of one slot, without an owner's own events, or only the last event."""
@@ -265,25 +195,3 @@ def with_and_without(slots: tuple[int, ...]) -> Counted:
     twice = np.repeat(np.array(slots), 2)
     own = np.arange(len(twice)) % 2 == 1
     return Counted(twice, own, np.arange(len(twice)), np.zeros(len(twice), np.int64))
-
-
-class AllCursors:
-    """Where the events of all entities were found, while a large table is made in order of time.
-
-    Parameters
-    ----------
-    kept : bool
-        Whether it is kept at all; for few questions it would cost more than it saves.
-    """
-
-    def __init__(self, kept: bool) -> None:
-        self.kept = kept
-        self._by_name: dict[str, Cursors] = {}
-
-    def of(self, name: str, counted: Counted, state: FeatureState) -> Cursors | None:
-        """Where the events were found of what is asked under a name."""
-        if not self.kept:
-            return None
-        if name not in self._by_name:
-            self._by_name[name] = Cursors(state.index.base, counted)
-        return self._by_name[name]

@@ -21,7 +21,6 @@ import numpy as np
 from features.counting import (
     Answered,
     Counted,
-    Cursors,
     Moments,
     Several,
     of_one_slot,
@@ -40,6 +39,7 @@ from features.segment import (
     axis_of,
     distinct,
 )
+from features.sweep import Cursors
 
 MERGE_AT = 1_024
 """Events the last segment may hold before it is closed."""
@@ -77,12 +77,13 @@ class EventIndex:
         self._taken = np.zeros(0, np.int64)
 
     @classmethod
-    def of(cls, events: Mapping[Slot, Events]) -> EventIndex:
-        """An index of some events."""
+    def of(cls, events: Mapping[Slot, Events], *, owned: bool = True) -> EventIndex:
+        """An index of some events; of those that belong to nobody, none is looked for by owner."""
         slots = list(events)
         axis = axis_of(one.time for one in events.values())
         numbered = ((number, events[slot]) for number, slot in enumerate(slots))
-        return cls(slots, Segment.of_slots(axis, numbered, frozenset(range(len(slots)))))
+        whose = frozenset(range(len(slots)) if owned else ())
+        return cls(slots, Segment.of_slots(axis, numbered, whose))
 
     def append(self, events: Mapping[Slot, Events]) -> None:
         """Add events; they count from now on."""

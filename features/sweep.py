@@ -1,4 +1,4 @@
-"""Counting while time goes by, compiled: events pass once, and who asks reads where they have got.
+"""Counting while time goes by: all events pass once, and who asks reads where they have got to.
 
 Every edge of a window passes the events of its stream in the order of time, and for the name that
 an event is of, the edge's place among that name's events moves on. So nothing is searched for: the
@@ -7,26 +7,131 @@ places of one name lie side by side, and a count is the difference of two of the
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from features.ordering import compiled
 from features.search import last_moment, leave_out
-from features.segment import NAME_BITS, Ints
+from features.segment import NAME_BITS, Ints, Segment
+
+if TYPE_CHECKING:
+    from features.counting import Counted
+    from features.state import FeatureState
 
 Places = NDArray[np.int32]
+Bits = NDArray[np.bool_]
+
+
+class Cursors:
+    """Where the events of every code were found, for questions whose moments never go back.
+
+    Parameters
+    ----------
+    segment : Segment
+        In which every event counts 1.
+    counted : Counted
+
+    Raises
+    ------
+    ValueError
+        If the segment takes events back.
+    """
+
+    def __init__(self, segment: Segment, counted: Counted) -> None:
+        if segment.cumulated is not None:
+            raise ValueError("expected a segment of events that all count 1")
+        self._counted = counted
+        self._slots = [_Slot(segment, counted, number) for number in range(len(counted.slots))]
+
+    def counts(
+        self, total: Ints, last: Ints, rows: Ints, codes: Ints, owners: Ints, ranks: Ints
+    ) -> None:
+        """Fill in what :meth:`features.index.EventIndex.ask` asks of the segment.
+
+        Parameters
+        ----------
+        rows : ndarray of int64, shape (n,)
+            Ascending, and the moments of one not before those of the row before.
+        """
+        first, lasts = self._counted.first.tolist(), self._counted.last_of.tolist()
+        for number, slot in enumerate(self._slots):
+            part = total[first[number] : first[number + 1]]
+            at = lasts[number]
+            slot.counts(part, last[at : at + (at >= 0)], rows, codes, owners, ranks)
+
+
+class _Slot:
+    """The events of one slot in the order of time, and what has passed of them."""
+
+    def __init__(self, segment: Segment, counted: Counted, number: int) -> None:
+        entity, own = int(counted.entities[number]), bool(counted.own[number])
+        self._segment, self._entity, self._pair = segment, entity, int(counted.pairs[number])
+        self._window = counted.window[counted.first[number] : counted.first[number + 1]]
+        bounds = np.array([entity, entity + (1 << NAME_BITS)]) * segment.stride
+        low, high = np.searchsorted(segment.keys, bounds).tolist()
+        keys, owners = segment.keys[low:high], segment.owners[low:high]
+        codes = int(keys[-1]) // segment.stride - entity + 1 if len(keys) else 0
+        self._passed = np.zeros(1 + len(self._window), np.int64)
+        self._held = np.zeros(codes * len(self._passed), np.int32)
+        self._seen = np.zeros(int(owners.max(initial=-1)) + 1 if own else 0, bool)
+        self._passing = np.empty((len(keys), 3 if own else 2), np.int32)
+        first = entity * segment.stride
+        width = len(self._passed)
+        _begin(keys, owners, segment.stride, first, low, self._passing, self._held, width)
+
+    def counts(
+        self, total: Ints, last: Ints, rows: Ints, codes: Ints, owners: Ints, ranks: Ints
+    ) -> None:
+        one = self._segment
+        _counts(
+            total,
+            last,
+            (one.keys, one.stride, one.axis, one.owners, one.owned, one.owned_at),
+            (self._entity, self._pair),
+            self._window,
+            (self._passing, self._passed, self._held, self._seen),
+            (rows, codes, owners, ranks),
+        )
+
+
+class AllCursors:
+    """Where the events of all entities were found, while a large table is made in order of time.
+
+    Parameters
+    ----------
+    kept : bool
+        Whether it is kept at all; for few questions it would cost more than it saves.
+    """
+
+    def __init__(self, kept: bool) -> None:
+        self.kept = kept
+        self._by_name: dict[str, Cursors] = {}
+
+    def of(self, name: str, counted: Counted, state: FeatureState) -> Cursors | None:
+        """Where the events were found of what is asked under a name."""
+        if not self.kept:
+            return None
+        if name not in self._by_name:
+            self._by_name[name] = Cursors(state.index.base, counted)
+        return self._by_name[name]
+
+    def forget(self, name: str) -> None:
+        """Let go of what is asked no more."""
+        self._by_name.pop(name, None)
 
 
 @compiled
-def begin(
+def _begin(
     keys: Ints,
     owners: Places,
     stride: int,
-    entity: int,
+    first: int,
     low: int,
     passing: Places,
     held: Places,
-    columns: tuple[int, int, int],
+    width: int,
 ) -> None:
     """Lay out the events of one slot in the order of time, and set all its edges before them.
 
@@ -34,144 +139,103 @@ def begin(
     ----------
     keys, owners : ndarray
         Of the slot's events in a segment.
-    entity, low : int
-        The entity of code 0, and the place in the segment of the first event.
-    passing : ndarray of int32, shape (n, 3)
-        Filled with rank, code and owner of each event.
+    first, low : int
+        The key of code 0 at the first moment, and the place in the segment of the first event.
+    passing : ndarray of int32, shape (n, 2 or 3)
+        Filled with rank and code, and where there is room with the owner, of each event.
     held : ndarray of int32
-        By code the places of all edges.
-    columns : tuple of int
-        The first of the slot's edges, the one after the last, and the number of all edges.
+        By code the places of all edges, ``width`` each.
     """
-    before = np.zeros(stride + 1, np.int32)
-    first = entity * stride
+    before, begin = np.zeros(stride + 1, np.int32), first
     for key in keys:
-        while key >= first + stride:
-            first += stride
-        before[key - first + 1] += 1
+        while key >= begin + stride:
+            begin += stride
+        before[key - begin + 1] += 1
     for rank in range(1, len(before)):
         before[rank] += before[rank - 1]
-    code, first, seen = 0, entity * stride, -1
+    code, seen = 0, -1
     for place in range(len(keys)):
         while keys[place] >= first + stride:
             code, first = code + 1, first + stride
         if code != seen:
-            held[code * columns[2] + columns[0] : code * columns[2] + columns[1]] = low + place
+            held[code * width : (code + 1) * width] = low + place
             seen = code
         rank = keys[place] - first
         event = passing[before[rank]]
-        event[0], event[1], event[2] = rank, code, owners[place]
+        event[0], event[1] = rank, code
+        if len(event) > 2:
+            event[2] = owners[place]
         before[rank] += 1
 
 
 @compiled
 def _pass(
-    passing: Places,
-    at: int,
-    end: int,
-    rank: int,
-    held: Places,
-    column: int,
-    width: int,
-    seen: NDArray[np.uint16],
-    bit: int,
+    passing: Places, at: int, rank: int, held: Places, edge: int, width: int, seen: Bits
 ) -> int:
-    """Let an edge pass all events before a rank; whose they are is noted under a bit."""
-    while at < end and passing[at, 0] < rank:
-        held[passing[at, 1] * width + column] += 1
-        if bit:
-            seen[passing[at, 2]] |= bit
+    """Let an edge pass all events before a rank; whose they are is noted where there is room."""
+    while at < len(passing) and passing[at, 0] < rank:
+        held[passing[at, 1] * width + edge] += 1
+        if len(seen):
+            seen[passing[at, 2]] = True
         at += 1
     return at
 
 
 @compiled
-def _advance(
-    row: int,
-    ranks: Ints,
-    first: Ints,
-    window: Ints,
-    pairs: Ints,
-    passing: Places,
-    ends: Ints,
-    passed: Ints,
-    held: Places,
-    seen: NDArray[np.uint16],
-) -> None:
-    """Let all edges of all slots pass what lies before a row's moments."""
-    width, column = len(passed), 0
-    for slot in range(len(pairs)):
-        bit = 1 << slot if pairs[slot] >= 0 else 0
-        for answer in range(first[slot] - 1, first[slot + 1]):
-            now = answer < first[slot]
-            rank = ranks[0 if now else 1 + window[answer], row]
-            passed[column] = _pass(
-                passing,
-                passed[column],
-                ends[slot],
-                rank,
-                held,
-                column,
-                width,
-                seen,
-                bit if now else 0,
-            )
-            column += 1
-
-
-@compiled
-def counts_by_then(
+def _counts(
     total: Ints,
     last: Ints,
     segment: tuple[Ints, int, Ints, Places, Ints, Places],
-    counted: tuple[Ints, Ints, Ints, Ints, Ints],
-    events: tuple[Places, Ints, Ints, Places, NDArray[np.uint16]],
-    rows: Ints,
-    codes: Ints,
-    owners: Ints,
-    ranks: Ints,
+    slot: tuple[int, int],
+    window: Ints,
+    events: tuple[Places, Ints, Places, Bits],
+    asked: tuple[Ints, Ints, Ints, Ints],
 ) -> None:
-    """Find what :func:`features.search.add_counts` adds, for questions in the order of time.
+    """Find what :func:`features.search.add_counts` adds for one slot.
 
     Parameters
     ----------
+    total, last : ndarray of int64, shape (c, n) and (0 or 1, n)
+        Counts, and moments of the last events.
     segment : tuple
         Keys, stride, axis, owners, and by owner the pairs and places of the events.
-    counted : tuple
-        ``entities, pairs, first, window, last_of``, as there.
+    slot : tuple of int
+        The entity of code 0, and the pair of owner 0 and code 0.
+    window : ndarray of int64, shape (c,)
+        The window of each count.
     events : tuple
-        What :func:`begin` laid out, where the events of each slot end there, how many each edge has
-        passed, the places of all edges by code, and whose events were passed, a bit a slot.
-    rows : ndarray of int64, shape (n,)
-        Ascending, and the moments of one not before those of the row before.
+        What :func:`_begin` laid out, how many each edge has passed, the places of all edges by
+        code, and whose events the moment itself has passed.
+    asked : tuple
+        Rows, codes, owners and ranks, as there.
     """
     keys, stride, axis, events_of, owned, owned_at = segment
-    entities, pairs, first, window, last_of = counted
-    passing, ends, passed, held, seen = events
+    passing, passed, held, seen = events
+    rows, codes, owners, ranks = asked
     begins, weights = np.empty(len(window), np.int64), np.empty(0, np.int64)
     width, now = len(passed), -1
     for question in range(len(codes)):
         row, code = rows[question], codes[question]
         if row != now:
-            _advance(row, ranks, first, window, pairs, passing, ends, passed, held, seen)
             now = row
-        if code < 0 or (code + 1) * width > len(held):
-            continue
+            passed[0] = _pass(passing, passed[0], ranks[0, row], held, 0, width, seen)
+            for edge in range(1, width):
+                rank = ranks[1 + window[edge - 1], row]
+                passed[edge] = _pass(passing, passed[edge], rank, held, edge, width, seen[:0])
         at = code * width
-        for slot in range(len(entities)):
-            until, owner = int(held[at]), owners[row] if pairs[slot] >= 0 else -1
-            if owner >= len(seen) or (owner >= 0 and not seen[owner] >> slot & 1):
-                owner = -1  # nothing of its own was passed
-            if last_of[slot] >= 0:
-                base = (entities[slot] + code) * stride
-                moment = last_moment(keys, base, axis, events_of, until, owner)
-                last[last_of[slot], question] = moment
-            for answer in range(first[slot], first[slot + 1]):
-                at += 1
-                begins[answer] = held[at]
-                total[answer, question] = until - begins[answer]
-            at += 1
-            if owner >= 0:
-                pair = pairs[slot] + (owner << NAME_BITS) + code
-                answers = first[slot], first[slot + 1]
-                leave_out(total, question, answers, begins, until, weights, owned, owned_at, pair)
+        if code < 0 or at >= len(held):
+            continue
+        until = int(held[at])
+        for answer in range(len(window)):
+            total[answer, question] = until - held[at + 1 + answer]
+        owner = owners[row] if len(seen) else -1
+        if owner >= len(seen) or (owner >= 0 and not seen[owner]):
+            owner = -1  # nothing of its own was passed
+        if len(last):
+            base = (slot[0] + code) * stride
+            last[0, question] = last_moment(keys, base, axis, events_of, until, owner)
+        if owner >= 0:
+            for answer in range(len(window)):
+                begins[answer] = held[at + 1 + answer]
+            pair, answers = slot[1] + (owner << NAME_BITS) + code, (0, len(window))
+            leave_out(total, question, answers, begins, until, weights, owned, owned_at, pair)

@@ -26,12 +26,13 @@ from features.asking import (
 )
 from features.catalogue import CATALOGUE, NAMES, Feature
 from features.columns import Array, Columns
-from features.counting import AllCursors, Moments
+from features.counting import Moments
 from features.entities import ENTITIES
 from features.instants import MISSING
 from features.packed import Pack, packed
 from features.segment import Ints
 from features.state import FeatureState
+from features.sweep import AllCursors
 
 CHUNK = 16_000
 """Changes looked at together, which bounds the memory."""
@@ -183,7 +184,7 @@ class Building:
         self._state, self._features, self._support = state, features, support
         self._in_order = rows >= MANY and rows * EVENTS_A_ROW > len(state.index.base)
         self._cursors = AllCursors(self._in_order)
-        self._until = MISSING
+        self._until, self._rows = MISSING, rows
 
     def add(self, changes: Columns, as_of: Ints) -> FeatureTable:
         """The features of some changes; the parameters are those of :func:`build`."""
@@ -286,6 +287,8 @@ class Building:
             for column, feature in plan.features:
                 values[low:high, column] = ANSWERS[feature.aggregate](feature, asking)
             parts.append(asking.behind)
+        if len(rows.as_of) == self._rows:
+            self._cursors.forget(plan.entity)
         return parts
 
 

@@ -26,7 +26,7 @@ import pandas as pd
 from features import instants, saved
 from features.catalogue import WINDOWS
 from features.columns import Columns
-from features.counting import Counted, Cursors, Moments
+from features.counting import Counted, Moments
 from features.history import History
 from features.index import EventIndex
 from features.policy import POLICIES
@@ -34,6 +34,7 @@ from features.records import Change, ChangeEvent, Incident, Link, Record
 from features.segment import NAME_BITS, Events, Ints
 from features.state import FeatureState
 from features.streams import SLOTS
+from features.sweep import Cursors
 from features.table import build
 from tests.benchmarks.scale import END, Size, scale_history
 
@@ -170,7 +171,7 @@ def events_of(state: FeatureState, slot: int) -> Events:
 
 def by_index(events: Any, asked: dict[str, Ints], times: Ints) -> dict[Any, Ints]:
     """Counts by the sorted index, its making included."""
-    index = EventIndex.of(events)
+    index = EventIndex.of(events, owned=False)
     found = {}
     nobody, each = np.full(len(times), -1), np.arange(len(WINDOWS))
     moments = Moments(times, WINDOW_MICROS)

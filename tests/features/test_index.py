@@ -13,11 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features import index
-from features.counting import Counted, Cursors, Moments
+from features.counting import Counted, Moments
 from features.index import EventIndex, StreamIndex
 from features.instants import MISSING
 from features.overlap import OverlapIndex, Windows
 from features.segment import Events, Segment
+from features.sweep import Cursors
 
 CODES = st.integers(0, 3)
 TIMES = st.one_of(st.integers(-3, 12), st.sampled_from([-(2**40), 2**40]))
@@ -227,12 +228,6 @@ def test_questions_in_order_of_time_are_answered_from_where_the_last_were(parts,
         found = built.ask(STREAMS, codes, moments, owners, row, cursors)
         expected = built.ask(STREAMS, codes, moments, owners, row)
         assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
-
-
-def test_streams_are_too_many_to_note_whose_events_were_passed():
-    many = np.arange(17)
-    with pytest.raises(ValueError, match="at most 16 streams"):
-        Cursors(index_of([]).base, Counted(many, many < 20, many, many * 0))
 
 
 def test_what_takes_events_back_is_not_passed_in_order():

@@ -105,10 +105,10 @@ def laid_out(
 
 @compiled
 def owned_in(
-    order: Ints,
-    names: Ints,
-    whose: Ints,
-    slot: int,
+    keys: Ints,
+    owners: NDArray[np.int32],
+    first: int,
+    stride: int,
     bits: tuple[int, int],
     place: int,
     owned: Ints,
@@ -119,23 +119,28 @@ def owned_in(
 
     Parameters
     ----------
-    order, names, whose : ndarray of int64
-        As for :func:`laid_out`; those of one owner are in the order of their names.
+    keys, owners
+        Of the events in order; those of one owner are in the order of their names.
+    first, stride : int
+        As for :func:`laid_out`.
     bits : tuple of int
-        Bits under the slot and under the owner.
+        Bits of a name, and of an owner above it.
     place : int
         Of the first event.
     """
-    first = np.zeros(whose.max() + 2 if len(whose) else 2, np.int64)
-    for owner in whose:
-        first[owner + 1] += 1
-    for owner in range(1, len(first)):
-        first[owner] += first[owner - 1]
-    for number, event in enumerate(order):
-        at = first[whose[event]]
-        owned[at] = slot << bits[0] | whose[event] << bits[1] | names[event]
-        owned_at[at] = place + number
-        first[whose[event]] = at + 1
+    begin = np.zeros(owners.max() + 2 if len(owners) else 2, np.int64)
+    for owner in owners:
+        begin[owner + 1] += 1
+    for owner in range(1, len(begin)):
+        begin[owner] += begin[owner - 1]
+    slot, name = first >> bits[0] << bits[0] + bits[1], 0
+    for number in range(len(keys)):
+        while keys[number] >= (first + name + 1) * stride:
+            name += 1
+        owner = np.int64(owners[number])
+        at = begin[owner]
+        owned[at], owned_at[at] = slot | owner << bits[0] | name, place + number
+        begin[owner] = at + 1
 
 
 @compiled

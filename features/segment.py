@@ -186,9 +186,8 @@ class Segment:
             laid_out(order, code, ranks, owner, entity, stride, keys[place:], owners[place:])
             if slot in with_owners:
                 _grow((owned, owned_at), len(order))
-                bits = OWNER_BITS + NAME_BITS, NAME_BITS
-                found = owned[whose:], owned_at[whose:]
-                owned_in(order, code, owner, slot, bits, place, *found)
+                laid = keys[place:], owners[place:], entity, stride
+                owned_in(*laid, (NAME_BITS, OWNER_BITS), place, owned[whose:], owned_at[whose:])
             # Not kept where all are 1, which those of changes and incidents are.
             weights.append(np.broadcast_to(np.int64(1), len(order)))
             if not (weight == 1).all():

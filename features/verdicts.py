@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.columns import Columns
+from features.columns import Columns, array_of
 from features.entities import ENTITIES
 from features.history import History
 from features.index import EventIndex, StreamIndex
@@ -60,12 +60,16 @@ class Revisions:
         first = np.flatnonzero(np.concatenate([[True], ~same])[: len(code)])
         return cls(table, code, start_of(table), superseded, first)
 
-    def standing(self, change: int, moment: int) -> int:
-        """Row of the revision of a change that stood at a moment, else its first."""
-        low = int(self.first[change])
-        high = int(self.first[change + 1]) if change + 1 < len(self.first) else len(self.code)
-        known = self.table.times("known_at")[low:high]
-        return low + max(int(np.searchsorted(known, moment, "right")) - 1, 0)
+    def standing(self, changes: Ints, moments: Ints) -> Ints:
+        """Rows of the revisions of changes that stood at a moment each, else their first ones."""
+        known = self.table.times("known_at")
+        rows, last = self.first[changes], np.append(self.first[1:], len(known))[changes] - 1
+        going = np.flatnonzero(rows < last)
+        while len(going):
+            going = going[known[rows[going] + 1] <= moments[going]]
+            rows[going] += 1
+            going = going[rows[going] < last[going]]
+        return rows
 
 
 @dataclass(frozen=True)
@@ -117,32 +121,37 @@ def verdicts(history: History, policy: LabelPolicy) -> Verdicts:
         np.full(changes, None, dtype=object),
         np.full(changes, np.nan),
     )
-    change_ids = revisions.table["change_id"][revisions.first]
-    number = {change_id: code for code, change_id in enumerate(change_ids)}
-    for claim in _claims(history, found, policy):
-        change = number.get(claim.change_id)
-        if change is not None:
-            _weigh(claim, change, found, policy)
+    claims = _Claims.together([*_claims(history, found, policy)])
+    if len(claims.change_id):
+        _weigh(claims, found, policy)
     return found
 
 
-def _weigh(claim: _Claim, change: int, found: Verdicts, policy: LabelPolicy) -> None:
-    """Let a claim decide, if it qualifies and became known before any other."""
+def _weigh(claims: _Claims, found: Verdicts, policy: LabelPolicy) -> None:
+    """Let the claim decide that became known first of those that qualify; of equals the first."""
     revisions = found.revisions
-    recorded = int(revisions.table.times("known_at")[revisions.first[change]])
-    known = max(claim.known_at, recorded)
+    table, first = revisions.table, revisions.first
+    number = dict(zip(table["change_id"][first].tolist(), range(len(first)), strict=True))
+    change = np.array([number.get(name, -1) for name in claims.change_id.tolist()], np.int64)
+    claims, change = claims.take(change >= 0), change[change >= 0]
+    recorded = table.times("known_at")[first[change]]
+    known = np.maximum(claims.known_at, recorded)
     row = revisions.standing(change, known)
-    start = int(revisions.start[row])
-    submitted = int(revisions.table.times("submitted_at")[row])
-    first = min(start, recorded if submitted == MISSING else submitted)
-    in_time = first <= claim.occurred_at <= start + policy.window
-    urgent = policy.max_priority is None or claim.priority <= policy.max_priority
-    believed = claim.confidence >= policy.min_confidence
-    if in_time and urgent and believed and known < found.failed_at[change]:
-        found.failed_at[change] = known
-        found.failing[change] = row
-        found.source[change] = claim.source
-        found.confidence[change] = claim.confidence
+    start, submitted = revisions.start[row], table.times("submitted_at")[row]
+    earliest = np.minimum(start, np.where(submitted == MISSING, recorded, submitted))
+    qualifies = (earliest <= claims.occurred_at) & (claims.occurred_at <= start + policy.window)
+    qualifies &= claims.confidence >= policy.min_confidence
+    if policy.max_priority is not None:
+        qualifies &= claims.priority <= policy.max_priority
+    chosen = np.flatnonzero(qualifies)
+    chosen = chosen[np.lexsort((known[chosen], change[chosen]))]
+    decides = np.ones(len(chosen), bool)
+    decides[1:] = np.diff(change[chosen]) > 0
+    chosen = chosen[decides]
+    failed = change[chosen]
+    found.failed_at[failed], found.failing[failed] = known[chosen], row[chosen]
+    found.source[failed] = claims.source[chosen]
+    found.confidence[failed] = claims.confidence[chosen]
 
 
 def start_of(changes: Columns) -> Ints:
@@ -166,27 +175,51 @@ def _deciding(revisions: Revisions, policy: LabelPolicy) -> tuple[Ints, Ints]:
 
 
 @dataclass(frozen=True)
-class _Claim:
-    """Somebody's or something's word that a change led to an incident."""
+class _Claims:
+    """Somebody's or something's words that changes led to incidents."""
 
-    change_id: str
-    source: str
-    confidence: float
-    occurred_at: int
-    known_at: int
-    priority: float = np.nan
+    change_id: NDArray[np.object_]
+    source: NDArray[np.object_]
+    confidence: NDArray[np.float64]
+    occurred_at: Ints
+    known_at: Ints
+    priority: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        change_id: NDArray[np.object_],
+        source: str,
+        confidence: float | NDArray[np.float64],
+        occurred_at: Ints,
+        known_at: Ints,
+        priority: float | NDArray[np.float64],
+    ) -> _Claims:
+        """Those of one source."""
+        length = len(change_id)
+        sources = np.full(length, source, dtype=object)
+        sure, urgent = (np.broadcast_to(value, length) for value in (confidence, priority))
+        return cls(change_id, sources, sure, occurred_at, known_at, urgent)
+
+    @classmethod
+    def together(cls, parts: Sequence[_Claims]) -> _Claims:
+        """All of several sources, in their order."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))
+
+    def take(self, chosen: NDArray[np.bool_]) -> _Claims:
+        """The chosen ones."""
+        return _Claims(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def _claims(history: History, found: Verdicts, policy: LabelPolicy) -> Iterator[_Claim]:
-    table = found.revisions.table
-    if len(history[Link]):
-        yield from _linked(history, policy)
-    if "text" in policy.sources and len(history[Incident]):
-        yield from _mentions(history, set(table["change_id"]))
+def _claims(history: History, found: Verdicts, policy: LabelPolicy) -> Iterator[_Claims]:
+    yield _linked(history, policy)
+    if "text" in policy.sources:
+        yield _mentions(history, set(found.revisions.table["change_id"]))
     if "same_item" in policy.sources:
-        yield from _rises(history, found, policy)
-    if "back_out" in policy.sources and len(history[ChangeEvent]):
-        yield from _back_outs(history[ChangeEvent])
+        yield _rises(history, found, policy)
+    if "back_out" in policy.sources:
+        yield _back_outs(history[ChangeEvent])
 
 
 def first_rows(incidents: Columns, wanted: set[str] | None = None) -> dict[str, int]:
@@ -201,28 +234,27 @@ def first_rows(incidents: Columns, wanted: set[str] | None = None) -> dict[str, 
     return first
 
 
-def _linked(history: History, policy: LabelPolicy) -> Iterator[_Claim]:
+def _linked(history: History, policy: LabelPolicy) -> _Claims:
     """The links that name a cause, of the sources that decide."""
     links, incidents = history[Link], history[Incident]
     source = np.array([name or "explicit" for name in links["source"]], object)
-    causes = (links["kind"] == "caused_by") & np.isin(source, policy.sources)
-    rows = first_rows(incidents, set(links["incident_id"][causes]))
-    opened, known = incidents.times("occurred_at"), incidents.times("known_at")
-    for at in np.flatnonzero(causes):
-        incident = rows.get(links["incident_id"][at])
-        if incident is None:
-            continue
-        yield _Claim(
-            links["change_id"][at],
-            source[at],
-            float(links.numbers("confidence")[at]),
-            int(opened[incident]),
-            max(int(links.times("known_at")[at]), int(known[incident])),
-            float(incidents.numbers("priority")[incident]),
-        )
+    causes = np.flatnonzero((links["kind"] == "caused_by") & np.isin(source, policy.sources))
+    ids = links["incident_id"][causes].tolist()
+    rows = first_rows(incidents, set(ids))
+    incident = np.array([rows.get(name, -1) for name in ids], np.int64)
+    causes, incident = causes[incident >= 0], incident[incident >= 0]
+    known = incidents.times("known_at")[incident]
+    return _Claims(
+        links["change_id"][causes],
+        source[causes],
+        links.numbers("confidence")[causes],
+        incidents.times("occurred_at")[incident],
+        np.maximum(links.times("known_at")[causes], known),
+        incidents.numbers("priority")[incident],
+    )
 
 
-def _mentions(history: History, change_ids: set[str]) -> Iterator[_Claim]:
+def _mentions(history: History, change_ids: set[str]) -> _Claims:
     """Change numbers in the incidents' texts, from the revision of the text that names them.
 
     An incident that a change repairs names it too: a mention is not a cause where a ``fixed_by``
@@ -234,28 +266,20 @@ def _mentions(history: History, change_ids: set[str]) -> Iterator[_Claim]:
         for at in np.argsort(-links.times("known_at"), kind="stable")
         if links["kind"][at] == "fixed_by"
     }
-    opened, known = incidents.times("occurred_at"), incidents.times("known_at")
-    priority = incidents.numbers("priority")
     rows, numbers = numbers_among(incidents, change_ids)
-    for row, number in zip(rows.tolist(), numbers, strict=True):
-        fixed = fixing.get((incidents["incident_id"][row], number), NEVER)
-        if fixed > known[row]:
-            yield _Claim(
-                number, "text", 0.9, int(opened[row]), int(known[row]), float(priority[row])
-            )
+    pairs = zip(incidents["incident_id"][rows].tolist(), numbers, strict=True)
+    fixed = np.array([fixing.get(pair, NEVER) for pair in pairs], np.int64)
+    causes = fixed > incidents.times("known_at")[rows]
+    named, rows = array_of("text", numbers)[causes], rows[causes]
+    opened, known = incidents.times("occurred_at")[rows], incidents.times("known_at")[rows]
+    return _Claims.of(named, "text", 0.9, opened, known, incidents.numbers("priority")[rows])
 
 
-def _back_outs(events: Columns) -> Iterator[_Claim]:
+def _back_outs(events: Columns) -> _Claims:
     unplanned = (events["kind"] == "backed_out") & (events.numbers("planned") == 0)
-    for at in np.flatnonzero(unplanned):
-        yield _Claim(
-            events["change_id"][at],
-            "back_out",
-            1.0,
-            int(events.times("occurred_at")[at]),
-            int(events.times("known_at")[at]),
-            1.0,
-        )
+    rows = np.flatnonzero(unplanned)
+    occurred, known = events.times("occurred_at")[rows], events.times("known_at")[rows]
+    return _Claims.of(events["change_id"][rows], "back_out", 1.0, occurred, known, 1.0)
 
 
 def incident_index(incidents: Columns, items: Vocabulary, policy: LabelPolicy) -> StreamIndex:
@@ -304,19 +328,14 @@ def counts_around(
     return found[0], found[1]
 
 
-def _rises(history: History, found: Verdicts, policy: LabelPolicy) -> Iterator[_Claim]:
+def _rises(history: History, found: Verdicts, policy: LabelPolicy) -> _Claims:
     items = Vocabulary()
     incidents = incident_index(history[Incident], items, policy)
     changes = found.revisions.table.take(found.deciding)
     start = found.revisions.start[found.deciding]
     after, before = counts_around(incidents, items, changes, start, policy.window)
-    for row in np.flatnonzero(after >= before + policy.min_rise):
-        # Known only once the window has closed: until then "after" is still being counted.
-        yield _Claim(
-            changes["change_id"][row],
-            "same_item",
-            float((after[row] - before[row]) / after[row]),
-            int(start[row]),
-            int(found.decided_at[row]),
-            1.0,
-        )
+    rows = np.flatnonzero(after >= before + policy.min_rise)
+    confidence = (after[rows] - before[rows]) / after[rows]
+    # Known only once the window has closed: until then "after" is still being counted.
+    known = found.decided_at[rows]
+    return _Claims.of(changes["change_id"][rows], "same_item", confidence, start[rows], known, 1.0)

@@ -260,17 +260,20 @@ class EventIndex:
     def newest(self, entity: int, since: int, until: int, owner: int) -> Iterator[tuple[int, int]]:
         """Events of one entity as (time, owner), newest first, without one owner's."""
         if len(self._taken) and among(np.array([entity]), self._taken)[0]:
-            yield from self._newest_left(entity, since, until, owner)
-            return
-        firsts = [newest_of(*s.looked_up, entity, since, until, NEWEST) for s in self.segments]
-        held = [times_owners for times_owners in firsts if len(times_owners[0])]
+            return self._newest_left(entity, since, until, owner)
+        ends = [newest_of(*s.looked_up, entity, since, until, NEWEST) for s in self.segments]
+        held = [(times.tolist(), owners.tolist()) for times, owners in ends if len(times)]
         if not held:
-            return
+            return iter(())
         if len(held) == 1 and len(held[0][0]) < NEWEST:  # most names are in one segment only
-            for pair in dict.fromkeys(zip(*(part.tolist() for part in held[0]), strict=True)):
-                if pair[1] != owner:
-                    yield pair
-            return
+            events = dict.fromkeys(zip(*held[0], strict=True))
+            return (event for event in events if event[1] != owner)
+        return self._newest_of_all(entity, since, until, owner)
+
+    def _newest_of_all(
+        self, entity: int, since: int, until: int, owner: int
+    ) -> Iterator[tuple[int, int]]:
+        """The same of several segments, or of many events."""
         parts = (_backwards(segment, entity, since, until) for segment in self.segments)
         for (time, who), _ in groupby(heapq.merge(*parts)):
             if who != -owner:

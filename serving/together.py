@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -24,6 +26,10 @@ from serving.scorer import WAIT_SECONDS
 
 MOST = 16
 """Changes answered at once; what else waits for the history waits so long."""
+
+
+Found = Answer | Exception
+"""An answer, or why there is none."""
 
 
 @dataclass(eq=False)
@@ -56,6 +62,8 @@ class Together:
     def __init__(self, runtime: Runtime, measures: Measures) -> None:
         self._runtime = runtime
         self._measures = measures
+        # One thread, and one way there and back for a turn: those of the pool are two, and longer.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="answers")
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
 
     async def answer(self, change: ChangeIn) -> Answer:
@@ -89,32 +97,42 @@ class Together:
 
     async def _work_off(self, line: _Line) -> None:
         """Answer those who wait until nobody does."""
+        loop = asyncio.get_running_loop()
         while line.waiting:
             turn = _turn(line.waiting)
             line.waiting = [one for one in line.waiting if one not in turn]
-            changes = [one.change for one in turn]
-            try:
-                answers = await run_in_threadpool(self._runtime.explained, changes)
-            except Exception:  # noqa: BLE001 - one of them is at fault; alone, each finds out for itself
-                for one in turn:
-                    await self._alone(one)
-            else:
-                for one, answer in zip(turn, answers, strict=True):
-                    if not one.answer.done():
-                        one.answer.set_result(answer)
-            # What was written must be taken in before the next turn anyway. Meanwhile those who got
-            # their answers come back, and are part of it.
-            await run_in_threadpool(self._runtime.settle)
+            in_context = copy_context().run
+            await loop.run_in_executor(self._thread, in_context, self._take, turn, loop)
 
-    async def _alone(self, one: _Waiting) -> None:
+    def _take(self, turn: Sequence[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
+        """Answer a turn, and take in what was written.
+
+        That must be done before the next turn anyway. Meanwhile those who got their answers come
+        back, and are part of it.
+        """
         try:
-            answer = await run_in_threadpool(self._runtime.answer, one.change)
+            found: Sequence[Found] = self._runtime.explained([one.change for one in turn])
+        except Exception:  # noqa: BLE001 - one of them is at fault; alone, each finds out for itself
+            found = [self._alone(one.change) for one in turn]
+        loop.call_soon_threadsafe(_tell, turn, found)
+        self._runtime.settle()
+
+    def _alone(self, change: ChangeIn) -> Found:
+        try:
+            return self._runtime.answer(change)
         except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
-            if not one.answer.done():
-                one.answer.set_exception(error)
+            return error
+
+
+def _tell(turn: Sequence[_Waiting], found: Sequence[Found]) -> None:
+    """Give those who wait their answers, unless they have gone."""
+    for one, answer in zip(turn, found, strict=True):
+        if one.answer.done():
+            continue
+        if isinstance(answer, Exception):
+            one.answer.set_exception(answer)
         else:
-            if not one.answer.done():
-                one.answer.set_result(answer)
+            one.answer.set_result(answer)
 
 
 def _turn(waiting: Sequence[_Waiting]) -> list[_Waiting]:

@@ -28,6 +28,7 @@ from features.store.errors import StoreUnavailableError
 from features.store.keys import Keys
 from features.store.opening import FileRule, engine_of
 from features.store.outbox import Outbox
+from features.store.prompt import Prompt, Row
 from features.store.references import References
 from features.store.requests import Requests
 from features.store.retention import Anchor, Retention
@@ -40,15 +41,17 @@ ASKED = "score"
 """Source of the writes that keep changes as they came with a question for their score."""
 
 
-# Statements that every answer needs are built once: building one takes longer than running it.
 _LAST_WRITE = sa.select(sa.func.max(batch.c.batch))
-_NEW_WRITE = batch.insert()
+_WATERMARK = Prompt(lambda _: _LAST_WRITE)
+_NEW_WRITE = Prompt(lambda _: batch.insert(), [column.name for column in batch.c])
 _CHANGES = record_tables[Change]
-_LATEST_REVISION = (
-    sa.select(_CHANGES.c.revision, sa.func.count().over())
-    .where(_CHANGES.c.change_id == sa.bindparam("change_id"))
-    .order_by(_CHANGES.c.known_at.desc(), _CHANGES.c.batch.desc())
-    .limit(1)
+_LATEST_REVISION = Prompt(
+    lambda _: (
+        sa.select(_CHANGES.c.revision, sa.func.count().over())
+        .where(_CHANGES.c.change_id == sa.bindparam("change_id"))
+        .order_by(_CHANGES.c.known_at.desc(), _CHANGES.c.batch.desc())
+        .limit(1)
+    )
 )
 
 
@@ -86,7 +89,7 @@ class Store:
     def __init__(self, url: str, *, create: bool = True) -> None:
         self._file = FileRule(create)
         self.engine = engine_of(url, self._file)
-        self.keys = Keys(self._reading, self._writing)
+        self.keys = Keys(self._rows, self._reading, self._writing)
         try:
             migrations.upgrade(self.engine)
             self._file.create = False
@@ -105,8 +108,7 @@ class Store:
 
     def watermark(self) -> int:
         """Number of the last write; 0 for an empty store."""
-        with self._reading() as connection:
-            return int(connection.scalar(_LAST_WRITE) or 0)
+        return int(self._rows(_WATERMARK)[0][0] or 0)
 
     def digest(self, until: int) -> str:
         """A digest of the writes up to one: what was made from them is of no other history.
@@ -163,9 +165,8 @@ class Store:
         change_id : str
             The change.
         """
-        with self._reading() as connection:
-            row = connection.execute(_LATEST_REVISION, {"change_id": change_id}).first()
-        return None if row is None else (str(row[0]), int(row[1]))
+        rows = self._rows(_LATEST_REVISION, change_id=change_id)
+        return (str(rows[0][0]), int(rows[0][1])) if rows else None
 
     def known_changes(self, change_ids: Collection[str]) -> set[str]:
         """Those of some changes that are on record.
@@ -217,12 +218,13 @@ class Store:
         with self._writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.text("LOCK TABLE batch IN EXCLUSIVE MODE"))
-            last = int(connection.scalar(_LAST_WRITE) or 0)
+            (last,) = _WATERMARK.find(connection) or (None,)
+            last = int(last or 0)
             writer = Writer(connection, last + 1, now)
             yield writer
             if writer.rows_written:
                 written = {"source": source, "written_at": instants.to_micros(now)}
-                connection.execute(_NEW_WRITE, {"batch": last + 1, **written})
+                _NEW_WRITE.put(connection, [{"batch": last + 1, **written}])
 
     # settings ------------------------------------------------------------------------------------
 
@@ -340,6 +342,11 @@ class Store:
         with self._writing() if writing else self._reading() as connection:
             yield Outbox(connection)
 
+    def _rows(self, prompt: Prompt, **values: object) -> list[Row]:
+        """What one statement finds."""
+        with self._guarded(), contextlib.closing(self.engine.raw_connection()) as connection:
+            return prompt.rows(connection.driver_connection, self.engine.dialect, values)
+
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with self._guarded(), self.engine.connect() as connection:
@@ -355,9 +362,10 @@ class Store:
     def _guarded(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.DatabaseError) as error:
+        except (sa.exc.DBAPIError, self.engine.dialect.loaded_dbapi.Error) as error:
+            cause = getattr(error, "orig", None) or error
             raise StoreUnavailableError(
-                f"the store could not be used: {error.orig or error}; check that the database "
+                f"the store could not be used: {cause}; check that the database "
                 "runs, that its disk has room and that no other process holds it"
             ) from error
 

@@ -10,10 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from features import instants
+from features.store.prompt import Prompt, Row
 from features.store.review import Values
 from features.store.schema import api_key
 
 Opened = Callable[[], AbstractContextManager[sa.Connection]]
+
+_WANTED: sa.BindParameter[str] = sa.bindparam("wanted")
+_BY_DIGEST = Prompt(lambda _: sa.select(api_key).where(api_key.c.digest == _WANTED))
+_BY_ID = Prompt(lambda _: sa.select(api_key).where(api_key.c.key_id == _WANTED))
 
 
 class Keys:
@@ -21,11 +26,14 @@ class Keys:
 
     Parameters
     ----------
+    rows : callable
+        Gives what a statement finds.
     reading, writing : callable
         Open a connection to read, and a transaction.
     """
 
-    def __init__(self, reading: Opened, writing: Opened) -> None:
+    def __init__(self, rows: Callable[..., list[Row]], reading: Opened, writing: Opened) -> None:
+        self._rows = rows
         self._reading, self._writing = reading, writing
 
     def add(self, **values: object) -> None:
@@ -53,11 +61,9 @@ class Keys:
         digest, key_id : str, optional
             One of them.
         """
-        column, value = (api_key.c.digest, digest) if digest else (api_key.c.key_id, key_id)
-        query = sa.select(api_key).where(column == value)
-        with self._reading() as connection:
-            row = connection.execute(query).mappings().first()
-        return None if row is None else dict(row)
+        prompt, value = (_BY_DIGEST, digest) if digest else (_BY_ID, key_id)
+        rows = self._rows(prompt, wanted=value)
+        return dict(zip(api_key.c.keys(), rows[0], strict=True)) if rows else None
 
     def end(self, key_id: str, *, at: datetime) -> None:
         """Let a key expire at a moment, unless it does so earlier.

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from features import instants
 from features.records import CalendarEntry, ChangeEvent, Incident, Link
 from features.store.dialects import insert_into
+from features.store.prompt import Prompt
 from features.store.schema import change_state, decision, feedback, journal, record_tables
 
 UNPLANNED_DAYS = 30
@@ -57,11 +58,15 @@ class Selection:
 
 
 @cache
-def _setting(dialect: str, names: tuple[str, ...]) -> sa.Insert:
+def _setting(names: tuple[str, ...]) -> Prompt:
     """Rows of states, whose columns replace those of a row that is there already."""
-    query = insert_into(dialect, change_state)
-    given = {name: query.excluded[name] for name in names if name != "change_id"}
-    return query.on_conflict_do_update(index_elements=["change_id"], set_=given)
+
+    def made(dialect: str) -> sa.Insert:
+        query = insert_into(dialect, change_state)
+        given = {name: query.excluded[name] for name in names if name != "change_id"}
+        return query.on_conflict_do_update(index_elements=["change_id"], set_=given)
+
+    return Prompt(made, names)
 
 
 class Review:
@@ -125,8 +130,7 @@ class Review:
 
     def put_states(self, rows: Sequence[Values]) -> None:
         """Set the states that scores give, each change's once; what was decided stays."""
-        query = _setting(self._connection.dialect.name, tuple(rows[0]))
-        self._connection.execute(query, [dict(row) for row in rows])
+        _setting(tuple(rows[0])).put(self._connection, rows)
 
     def set_state(self, change_id: str, **values: object) -> None:
         """Set some values of a state that there is."""

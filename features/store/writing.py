@@ -16,6 +16,7 @@ from features.records import Change, ChangeEvent, Record
 from features.store.chain import GENESIS, Head, chain_hash
 from features.store.dialects import insert_into
 from features.store.news import freed, news
+from features.store.prompt import Prompt
 from features.store.references import References
 from features.store.retention import Retention
 from features.store.review import Review
@@ -24,14 +25,18 @@ from features.store.schema import TABLE_NAMES, journal, record_tables
 
 CHUNK = 5_000
 
-# Statements that every answer needs are built once: building one takes longer than running it.
-_NEW_ENTRY = journal.insert()
-_HEAD = sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
+_NEW_ENTRY = Prompt(lambda _: journal.insert(), [column.name for column in journal.c])
+_HEAD = Prompt(
+    lambda _: sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
+)
 _CHANGES = record_tables[Change]
-_REVISIONS = (
-    sa.select(_CHANGES.c.change_id, _CHANGES.c.revision, _CHANGES.c.identity)
-    .where(_CHANGES.c.change_id.in_(sa.bindparam("wanted", expanding=True)))
-    .order_by(_CHANGES.c.known_at, _CHANGES.c.batch)
+_STANDING = Prompt(
+    lambda _: (
+        sa.select(_CHANGES.c.revision, _CHANGES.c.identity)
+        .where(_CHANGES.c.change_id == sa.bindparam("change_id"))
+        .order_by(_CHANGES.c.known_at.desc(), _CHANGES.c.batch.desc())
+        .limit(1)
+    )
 )
 
 
@@ -43,9 +48,12 @@ def _held(table: sa.Table) -> sa.Select[bytes]:
 
 
 @cache
-def _new(dialect: str, table: sa.Table) -> sa.Insert:
+def _new(table: sa.Table) -> Prompt:
     """Rows that come to those a table holds already."""
-    return insert_into(dialect, table).on_conflict_do_nothing()
+    return Prompt(
+        lambda dialect: insert_into(dialect, table).on_conflict_do_nothing(),
+        [column.name for column in table.c],
+    )
 
 
 @cache
@@ -70,10 +78,10 @@ class Writer:
     def standing_revisions(self, change_ids: Sequence[str]) -> dict[str, tuple[str, bytes]]:
         """Mark and identity of the revisions of some changes that became known last."""
         found: dict[str, tuple[str, bytes]] = {}
-        for start in range(0, len(change_ids), 500):
-            some = {"wanted": change_ids[start : start + 500]}
-            for change_id, mark, identity in self._connection.execute(_REVISIONS, some):
-                found[str(change_id)] = (str(mark), bytes(identity))
+        for change_id in change_ids:
+            row = _STANDING.find(self._connection, change_id=change_id)
+            if row is not None:
+                found[change_id] = str(row[0]), bytes(row[1])
         return found
 
     def add_news(self, records: Sequence[Record]) -> dict[str, int]:
@@ -154,12 +162,12 @@ class Writer:
                 }
             )
             previous = digest
-        self._connection.execute(_NEW_ENTRY, rows)
+        _NEW_ENTRY.put(self._connection, rows)
         return Head(seq + len(rows), previous)
 
     def _head(self) -> Head:
         """The last entry of the journal."""
-        row = self._connection.execute(_HEAD).first()
+        row = _HEAD.find(self._connection)
         return Head(0, GENESIS) if row is None else Head(int(row[0]), str(row[1]))
 
     def _fresh(self, table: sa.Table, rows: list[Row]) -> list[Row]:
@@ -182,4 +190,4 @@ class Writer:
 
     def _insert(self, table: sa.Table, rows: list[Row]) -> None:
         if rows:
-            self._connection.execute(_new(self._connection.dialect.name, table), rows)
+            _new(table).put(self._connection, rows)

@@ -47,6 +47,9 @@ MERGE_AT = 1_024
 RATIO = 4
 """A segment is merged with the one before it unless that is so many times larger."""
 
+NEVER: int = np.iinfo(np.int64).max
+"""A moment that has not come."""
+
 NEWEST = 64
 """Events of an entity that are looked up at once, newest first."""
 
@@ -348,3 +351,12 @@ class StreamIndex:
     def recent(self, code: int, time: int, window: int | None, owner: int, limit: int) -> list[int]:
         """Owners of the last events of one entity in a window, newest first."""
         return [who for _, who in islice(self.newest(code, time, window, owner), limit)]
+
+    def own_time(self, code: int, owner: int) -> int:
+        """When an owner's event of an entity became known; the greatest moment for none."""
+        entity = (self.slot << NAME_BITS) + code
+        total: Counter[int] = Counter()
+        for segment in self.index.segments:
+            for time, weight in segment.own(entity, owner):
+                total[time] += weight
+        return min((time for time, weight in total.items() if weight > 0), default=NEVER)

@@ -255,6 +255,13 @@ class Segment:
             self.weights(everything),
         )
 
+    def own(self, entity: int, owner: int) -> list[tuple[int, int]]:
+        """An owner's events of one entity, as (time, weight)."""
+        pair = pair_of(np.array([owner]), np.array([entity]))
+        low, high = np.searchsorted(self.owned, [pair[0], pair[0] + 1]).tolist()
+        places = self.owned_at[low:high].astype(np.int64)
+        return list(zip(self.times(places).tolist(), self.weights(places).tolist(), strict=True))
+
     def backwards(self, entity: int, since: int, until: int) -> Iterator[tuple[int, int, int]]:
         """Events of one entity in ``[since, until)`` as (-time, owner, weight), newest first."""
         ranks = self.ranks(np.array([since, until]))

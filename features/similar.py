@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from features.columns import Columns
-from features.entities import ENTITIES, affected_in, change_models
+from features.entities import ENTITIES
 from features.evidence import SHOWN, Question
 from features.language import say, say_count
-from features.records import Change
-from features.segment import Ints
+from features.likeness import Compared, Memory, Outcome
 from features.state import FeatureState
 
 CANDIDATES = 60
 """Earlier changes of each entity compared with a change."""
-
-REMEMBERED = 100_000
-"""Changes of which what is compared is kept at most."""
-
-_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,33 +50,24 @@ def similar_changes(
         ``caused`` or ``clean``: only those.
     """
     owner = int(question.owner()[0])
-    candidates = list(_candidates(question, owner))
-    followed = _outcomes(question, np.array(candidates, np.int64))
-    known_of = dict(zip(candidates, followed, strict=True))
-    chosen = [one for one, so in known_of.items() if so is not None and outcome in (None, so)]
-    (own,) = _Compared.each(question.one())
-    others = _compared(question.state, chosen)
-    found = [
-        (likeness, compared.known_at, compared.change_id, str(known_of[other]), compared)
-        for likeness, (other, compared) in zip(
-            own.likeness(others.values()), others.items(), strict=True
-        )
-    ]
-    found.sort(key=lambda entry: (-entry[0], -entry[1], entry[2]))
-    incidents = _incidents_of(question, [change_id for _, _, change_id, _, _ in found[:limit]])
+    candidates = _candidates(question, owner)
+    memory = _remembered(question.state, candidates)
+    (own,) = Compared.each(question.one())
+    found = memory.most_alike(own, candidates, question.as_of, limit, outcome)
+    incidents = _incidents_of(question, [compared.change_id for _, compared, _ in found])
     return [
         SimilarChange(
-            change_id=change_id,
+            change_id=compared.change_id,
             similarity=round(likeness, 3),
             outcome=followed,
-            incidents=tuple(incidents[change_id]),
-            reasons=own.in_common(compared),
+            incidents=tuple(incidents[compared.change_id]),
+            reasons=_in_common(own, compared),
         )
-        for likeness, _, change_id, followed, compared in found[:limit]
+        for likeness, compared, followed in found
     ]
 
 
-def _candidates(question: Question, owner: int) -> Iterable[int]:
+def _candidates(question: Question, owner: int) -> list[int]:
     """Earlier changes of the same kind or items; where there are few, of the service and team."""
     candidates: dict[int, None] = {}
     for entity in ("change_model", "ci", "action", "affected", "service", "team"):
@@ -97,17 +78,14 @@ def _candidates(question: Question, owner: int) -> Iterable[int]:
         for code in question.codes(entity):
             recent = index.recent(code, question.as_of, None, owner, CANDIDATES)
             candidates.update(dict.fromkeys(recent))
-    return candidates
+    return list(candidates)
 
 
-def _outcomes(question: Question, others: Ints) -> list[str | None]:
-    """Outcome of each of the changes, as known then; None where undecided."""
-    index, organisation = question.state.index, np.zeros(len(others), np.int64)
-    slots = [index.slots[stream, "organisation"] for stream in ("failures", "decided")]
-    until = np.full(len(others), question.as_of)
-    failed, decided = index.owned(slots, organisation, others, until) > 0
-    pairs = zip(failed.tolist(), decided.tolist(), strict=True)
-    return ["caused" if bad else "clean" if known else None for bad, known in pairs]
+def _outcome(state: FeatureState, number: int) -> Outcome:
+    """The outcome of a change on record."""
+    index = state.index
+    streams = (index.stream(stream, "organisation") for stream in ("failures", "decided"))
+    return Outcome(*(stream.own_time(0, number) for stream in streams))
 
 
 def outcome_of(state: FeatureState, change_id: str, as_of: int) -> str | None:
@@ -118,11 +96,8 @@ def outcome_of(state: FeatureState, change_id: str, as_of: int) -> str | None:
     as_of : int
         The moment, microseconds.
     """
-    number = state.vocabulary("change").find([change_id])
-    if number[0] < 0:
-        return None
-    question = Question(Columns.empty(Change), 0, as_of, state)
-    return _outcomes(question, np.asarray(number, np.int64))[0]
+    (number,) = state.vocabulary("change").find([change_id]).tolist()
+    return None if number < 0 else _outcome(state, number).told(as_of)
 
 
 def _incidents_of(question: Question, change_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -137,81 +112,39 @@ def _incidents_of(question: Question, change_ids: Sequence[str]) -> dict[str, li
     return {change_id: sorted(incidents)[:SHOWN] for change_id, incidents in named.items()}
 
 
-def _words_of(title: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(title.lower()))
-
-
-def _compared(state: FeatureState, numbers: Sequence[int]) -> dict[int, _Compared]:
-    """What is compared of changes on record, by number; remembered until they are revised."""
-    remembered: dict[int, _Compared] = state.remembered
-    if len(remembered) > REMEMBERED:
-        remembered.clear()
-    names = state.vocabulary("change").names
-    new = {names[number]: number for number in numbers if number not in remembered}
-    if new:
-        records = state.changes(list(new))
+def _remembered(state: FeatureState, numbers: Sequence[int]) -> Memory:
+    """The memory, with some changes on record in it."""
+    memory, names = state.memory, state.vocabulary("change").names
+    missing = {names[number]: number for number in memory.missing(numbers)}
+    if missing:
+        records = state.changes(list(missing))
         tables = {id(table): table for table, _ in records.values()}  # they share one
-        read = {key: _Compared.each(table) for key, table in tables.items()}
-        remembered.update((new[n], read[id(table)][row]) for n, (table, row) in records.items())
-    return {number: remembered[number] for number in numbers if number in remembered}
+        read = {key: Compared.each(table) for key, table in tables.items()}
+        for name, (table, row) in records.items():
+            number = missing[name]
+            memory.keep(number, read[id(table)][row], _outcome(state, number))
+    return memory
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """What of a change is compared with others."""
-
-    change_id: str
-    known_at: int
-    words: frozenset[str]
-    items: tuple[str, ...]
-    team: str | None
-    model: str | None
-
-    @classmethod
-    def each(cls, changes: Columns) -> list[_Compared]:
-        """Of every row of a table."""
-        fields = ("change_id", "known_at", "short_description", "assignment_group")
-        columns = [changes[field].tolist() for field in fields]
-        rows = zip(*columns, affected_in(changes), change_models(changes), strict=True)
-        return [
-            cls(change_id, known_at, _words_of(title or ""), items, team, model)
-            for change_id, known_at, title, team, items, model in rows
-        ]
-
-    def likeness(self, others: Iterable[_Compared]) -> Iterator[float]:
-        """How like other ones it is, each between 0 and 1."""
-        words, size, items = self.words, len(self.words), frozenset(self.items)
-        team, model = self.team or "", self.model or ""
-        for other in others:
-            both = len(words & other.words)
-            either = size + len(other.words) - both
-            shared = both / either if either else 0.0
-            same_item = not items.isdisjoint(other.items)
-            same_team = team != "" and team == other.team
-            same_model = model != "" and model == other.model
-            yield 0.5 * shared + 0.25 * same_item + 0.125 * same_team + 0.125 * same_model
-
-    def in_common(self, other: _Compared) -> tuple[str, ...]:
-        """The same in words, what weighs most first."""
-        reasons = []
-        if words := sorted(self.words & other.words):
-            reasons.append(
-                say_count(
-                    "the word “{words}” in both titles",
-                    "the words “{words}” in both titles",
-                    len(words),
-                    words=", ".join(words[:SHOWN]),
-                )
+def _in_common(one: Compared, other: Compared) -> tuple[str, ...]:
+    """What two changes have in common in words, what weighs most first."""
+    reasons = []
+    if words := sorted(one.words & other.words):
+        reasons.append(
+            say_count(
+                "the word “{words}” in both titles",
+                "the words “{words}” in both titles",
+                len(words),
+                words=", ".join(words[:SHOWN]),
             )
-        if items := [item for item in self.items if item in other.items]:
-            shown = ", ".join(items[:SHOWN])
-            reasons.append(
-                say_count(
-                    "the same item {items}", "the same items {items}", len(items), items=shown
-                )
-            )
-        if self.team and self.team == other.team:
-            reasons.append(say("the same team {team}", team=self.team))
-        if self.model is not None and self.model == other.model:
-            reasons.append(say("the same kind of change"))
-        return tuple(reasons)
+        )
+    if items := [item for item in one.items if item in other.items]:
+        shown = ", ".join(items[:SHOWN])
+        reasons.append(
+            say_count("the same item {items}", "the same items {items}", len(items), items=shown)
+        )
+    if one.team and one.team == other.team:
+        reasons.append(say("the same team {team}", team=one.team))
+    if one.model is not None and one.model == other.model:
+        reasons.append(say("the same kind of change"))
+    return tuple(reasons)

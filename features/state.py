@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from features.columns import Columns
 from features.facts import Facts, any_of
 from features.history import History
 from features.index import MERGE_AT, RATIO, EventIndex, StreamIndex
+from features.likeness import Memory
 from features.mentions import mentioned_numbers
 from features.names import Vocabulary
 from features.overlap import OverlapIndex
@@ -53,8 +53,8 @@ class FeatureState:
         Items and their relations.
     calendar : Calendar
         Freezes, blackouts and maintenance windows.
-    remembered : dict of int
-        What was read off changes' last revisions, by number; forgotten when they are revised.
+    memory : Memory
+        What is compared of changes on record; those that later facts bear on are forgotten.
     """
 
     def __init__(self, history: History, policy: LabelPolicy) -> None:
@@ -97,7 +97,7 @@ class FeatureState:
         self.index = index
         self.schedules = schedules
         self.place = facts.parts[0].place
-        self.remembered: dict[int, Any] = {}
+        self.memory = Memory()
 
     def _survey(self) -> None:
         """Lay out items, relations and calendar anew: they are few and seldom change."""
@@ -175,9 +175,8 @@ class FeatureState:
         self.index.extend(events.netted())
         if any(len(newer[kind]) for kind in (Item, Relation, CalendarEntry)):
             self._survey()
+        self.memory.forget(self.names["change"].find(changes).tolist())
         if revised := any_of(newer[Change]["change_id"]):
-            for number in self.names["change"].find(revised).tolist():
-                self.remembered.pop(number, None)
             if found is None or revised != changes:
                 self._replan(Revisions.of(self.facts.of(Change, "change_id", revised)))
             else:

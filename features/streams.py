@@ -31,12 +31,12 @@ from features.catalogue import CATALOGUE
 from features.catalogue.feature import Feature
 from features.columns import Columns
 from features.entities import EMITTED, ENTITIES, ORGANISATION
-from features.index import Slot
+from features.index import NEVER, Slot
 from features.instants import MISSING
 from features.names import Vocabulary
 from features.overlap import Windows
 from features.segment import NAME_BITS, NO_EVENTS, Events, Ints, spread
-from features.verdicts import NEVER, Revisions, Verdicts
+from features.verdicts import Revisions, Verdicts
 
 MAJOR = 2
 """Priority up to which an incident counts as major."""

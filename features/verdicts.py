@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 from features.columns import Columns, array_of
 from features.entities import ENTITIES
 from features.history import History
-from features.index import EventIndex, StreamIndex
+from features.index import NEVER, EventIndex, StreamIndex
 from features.instants import MISSING
 from features.mentions import numbers_among
 from features.names import Vocabulary
 from features.policy import LabelPolicy
 from features.records import Change, ChangeEvent, Incident, Link
 from features.segment import Events, Ints
-
-NEVER: int = np.iinfo(np.int64).max
-"""A moment that has not come."""
 
 
 @dataclass(frozen=True)

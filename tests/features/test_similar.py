@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from features.history import History
 from features.records import Change, Record
 from features.similar import similar_changes as similar
 from tests.features.asked import caused, opened, planned, question
@@ -135,3 +137,28 @@ def test_later_facts_make_no_other_precedents(
         (one.change_id, one.outcome, one.incidents) for one in then
     }
     assert change.change_id not in {one.change_id for one in whole}
+
+
+def test_what_later_facts_turn_is_looked_at_anew(
+    day: Day, precedents: list[Record], upcoming: Change
+) -> None:
+    """What is compared of a change is kept; a revision or an outcome after that counts all the
+    same."""
+    *known, link = precedents
+    asked = question(known, upcoming, day(60))
+    assert {one.outcome for one in similar(asked, limit=9)} == {"clean"}
+    revised = planned("CHG-3", day(45), ci="web-02", short_description="Move it")
+    later = [link, replace(revised, revision="2", planned_start=day(13))]
+    asked.state.extended(History.from_records(later))
+    anew = question([*known, *later], upcoming, day(60))
+    found = similar(replace(asked), limit=9)
+    assert found == similar(anew, limit=9)
+    assert {one.change_id: one.outcome for one in found}["CHG-1"] == "caused"
+
+
+@pytest.mark.parametrize("title", [None, "", "9"])
+def test_a_change_without_words_is_like_others_on_its_item(
+    title: str | None, day: Day, precedents: list[Record]
+) -> None:
+    bare = planned("CHG-9", day(50), ci="web-01", short_description=title)
+    assert {one.similarity for one in similar(question(precedents, bare, day(41)))} == {0.25}

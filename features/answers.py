@@ -16,10 +16,11 @@ from features.columns import MANY, Array, Columns
 from features.entities import ENTITIES
 from features.segment import Ints, distinct
 from features.state import FeatureState
+from features.tallies import SMOOTHING
 
-EVIDENCE_SMOOTHING = 50.0
-"""Weight of the global rate in the evidence of a word: as many imagined changes with the usual
-outcome, more than in a smoothed rate, for there are many words, and most of them are rare.
+EVIDENCE_SMOOTHING = {"title_word": 50.0}
+"""Weight of the global rate in the evidence of a name: as many imagined changes with the usual
+outcome. Of a word more than in a smoothed rate, for there are many, and most say nothing.
 
 The evidence of a name is ``ln(smoothed rate / usual)``. Added up over the words of a title it is
 the score of a naive Bayes classifier with words that are there or not [1]_.
@@ -37,7 +38,8 @@ def _evidence(feature: Feature, asking: Asking) -> Floats:
     decided = at_least(asking.count("decided", feature.window_days), failed)
     usual = asking.usual[asked.row]
     known = np.where(usual > 0, usual, np.nan)
-    smoothed = (failed + EVIDENCE_SMOOTHING * known) / (decided + EVIDENCE_SMOOTHING)
+    weight = EVIDENCE_SMOOTHING.get(feature.entity, SMOOTHING)
+    smoothed = (failed + weight * known) / (decided + weight)
     found = np.log(smoothed / known)
     if asking.behind.kept:
         place = _told(feature, asked, found, decided)

@@ -28,6 +28,7 @@ from features.texts import (
     text_key,
     title_template,
     title_words,
+    unrepeated,
     untemplated,
 )
 
@@ -138,6 +139,23 @@ affected = _names("ci", "affected_cis", one=_affected, many=_affected_names)
 """Every item each change names, each once, the first one first."""
 
 
+def _further(ci: str | None, cis: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in cis if name and name != ci))
+
+
+def _further_names(changes: Columns) -> Named:
+    named = Named.together([_listed("affected_cis")(changes)])
+    place, items = changes.once_each("ci")
+    at = {item: n for n, item in enumerate(items)}
+    first = np.array([at.get(name, -2) for name in named.distinct.tolist()], np.int64)
+    kept = first[named.place] != place[named.row]
+    return Named(named.row[kept], named.distinct, named.place[kept])
+
+
+further = _names("ci", "affected_cis", one=_further, many=_further_names)
+"""The items each change names besides the one it is about, each once."""
+
+
 def change_models(changes: Columns) -> list[str | None]:
     """Every change's model or template; where there is none, the masked title stands in for it."""
     place, titles = changes.once_each("short_description")
@@ -188,6 +206,11 @@ def _title_templates(changes: Columns) -> Named:
     return _each_has(place, templates)
 
 
+def _attempts(changes: Columns) -> Named:
+    place, masked = changes.read_once("short_description", masked_title)
+    return _each_has(place, [unrepeated(text) for text in masked])
+
+
 def _title_words(changes: Columns) -> Named:
     place, titles = changes.once_each("short_description")
     lists = [*(title_words(title) for title in titles), ()]
@@ -197,20 +220,24 @@ def _title_words(changes: Columns) -> Named:
     return Named(row, _objects([word for words in lists for word in words]), at)
 
 
-def _team_on_item(team: str | None, ci: str | None) -> tuple[str, ...]:
-    return (f"{team}\x1f{ci}",) if team and ci else ()
+def _on_item(field: str, name_of: Callable[[str | None], str | None]) -> Read:
+    """The name that a function makes of one field, together with the item the change is about."""
 
+    def one(value: str | None, ci: str | None) -> tuple[str, ...]:
+        name = name_of(value)
+        return (f"{name}\x1f{ci}",) if name and ci else ()
 
-def _teams_on_items(changes: Columns) -> Named:
-    """Every pair of team and item once."""
-    (team, teams), (ci, cis) = (changes.once_each(n) for n in ("assignment_group", "ci"))
-    row = np.flatnonzero((team >= 0) & (ci >= 0))
-    place, pairs = pd.factorize(team[row] * max(len(cis), 1) + ci[row])
-    both = zip(*(half.tolist() for half in np.divmod(pairs, max(len(cis), 1))), strict=True)
-    names = [(teams[first], cis[second]) for first, second in both]
-    kept = np.array([bool(first and second) for first, second in names], bool)[place]
-    joined = _objects([f"{first}\x1f{second}" for first, second in names])
-    return Named(row[kept], joined, np.asarray(place, np.int64)[kept])
+    def many(changes: Columns) -> Named:
+        (place, values), (ci, cis) = changes.once_each(field), changes.once_each("ci")
+        code, names = pd.factorize(_objects([*map(name_of, values), None]))
+        left, right = code[place], np.where([*map(bool, cis), False], range(len(cis) + 1), -1)[ci]
+        row = np.flatnonzero((left >= 0) & (right >= 0))
+        at, pairs = pd.factorize(left[row] * max(len(cis), 1) + right[row])
+        both = zip(*(half.tolist() for half in np.divmod(pairs, max(len(cis), 1))), strict=True)
+        joined = [f"{names[first]}\x1f{cis[second]}" for first, second in both]
+        return Named(row, _objects(joined), np.asarray(at, np.int64))
+
+    return _names(field, "ci", one=one, many=many)
 
 
 def _scope(
@@ -271,6 +298,7 @@ _PLACED = ("ci", "affected_cis", "service")
 ENTITIES: dict[str, Entity] = {
     "ci": Entity(vocabulary="ci", label="{name}", read=_single("ci")),
     "affected": Entity(vocabulary="ci", label="the affected item with the most", read=affected),
+    "further": Entity(vocabulary="ci", label="the further item with the most", read=further),
     "service": Entity(vocabulary="service", label="service {name}", read=_single("service")),
     "team": Entity(vocabulary="team", label="team {name}", read=_single("assignment_group")),
     "change_model": Entity(
@@ -285,6 +313,20 @@ ENTITIES: dict[str, Entity] = {
     ),
     "category": Entity(vocabulary="category", label="category {name}", read=_single("category")),
     "action": Entity(vocabulary="action", label="changes that {name}", read=_by(_TITLE, action)),
+    "action_ci": Entity(
+        vocabulary="action_ci",
+        label="changes that {name} this item",
+        read=_on_item(_TITLE, action),
+    ),
+    "attempt": Entity(
+        vocabulary="attempt",
+        label="this title again, or taken back",
+        read=_names(
+            _TITLE,
+            one=lambda title: _only(unrepeated(masked_title(title or ""))),
+            many=_attempts,
+        ),
+    ),
     "title_word": Entity(
         vocabulary="title_word",
         label="changes with {name} in the title",
@@ -293,7 +335,7 @@ ENTITIES: dict[str, Entity] = {
     "team_ci": Entity(
         vocabulary="team_ci",
         label="this team on this item",
-        read=_names("assignment_group", "ci", one=_team_on_item, many=_teams_on_items),
+        read=_on_item("assignment_group", lambda team: team or None),
     ),
     "reference": Entity(
         vocabulary="reference",
@@ -351,6 +393,8 @@ EMITTED = (
     "change_model",
     "category",
     "action",
+    "action_ci",
+    "attempt",
     "title_word",
     "team_ci",
     "reference",

@@ -47,6 +47,7 @@ _NAMED = {
 UNNAMED = {
     "ci": "No item is named",
     "affected": "No item is named",
+    "further": "No further item is named",
     "service": "No service is named",
     "team": "No team is named",
     "category": "No category is given",
@@ -54,6 +55,8 @@ UNNAMED = {
     "neighbour": "No item is named",
     "second_neighbour": "No item is named",
     "title_word": "No title is given",
+    "attempt": "No title is given",
+    "action_ci": "No title or no item is named",
 }
 """What is said of an entity's history where the change names no such entity."""
 
@@ -122,10 +125,7 @@ def sentence(
     words = {**dict.fromkeys((*_NAMED, "action"), say("it")), **names}
     if math.isnan(value) or (value == 0 and feature.name in ZERO_IS_NONE):
         unnamed = UNNAMED.get(feature.entity)
-        by_items = dict.fromkeys(("affected", "neighbour", "second_neighbour"), affected_cis)
-        read = {**by_items, "title_word": _titled}.get(feature.entity)
-        named = read is not None and read(change, row)
-        if unnamed is not None and feature.entity not in names and not named:
+        if unnamed is not None and not _has(feature.entity, change, row, names):
             of_title = unnamed == UNNAMED["title_word"]
             if of_title and (change["short_description"][row] or "").strip():
                 return say("No word of its title can be compared")
@@ -307,8 +307,8 @@ def spoken_moment(moment: datetime) -> str:
 def _window(days: int | None) -> str:
     if days is None:
         return say("all the time on record")
-    if days == 365:
-        return say("the last year")
+    if days in (1, 365):
+        return say("the last day" if days == 1 else "the last year")
     return say_count("the last {days} day", "the last {days} days", days, days=str(days))
 
 
@@ -330,12 +330,19 @@ def of_one(means: str) -> str:
     return f"was {means.removeprefix('were ').replace(' their ', ' its ')}"
 
 
+def _has(entity: str, change: Columns, row: int, names: Mapping[str, str]) -> bool:
+    """Whether a change has a name of an entity, of those that ``UNNAMED`` tells of."""
+    if entity in ("affected", "neighbour", "second_neighbour"):
+        return bool(affected_cis(change, row))
+    if entity == "further":
+        return len({*affected_cis(change, row)} - {change["ci"][row]}) > 0
+    if entity in ("title_word", "attempt"):
+        return bool(title_words(change["short_description"][row]))
+    return names.keys() >= ({"action", "ci"} if entity == "action_ci" else {entity})
+
+
 def _begun(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _titled(change: Columns, row: int) -> tuple[str, ...]:
-    return title_words(change["short_description"][row])
 
 
 def _words(change: Columns, row: int) -> dict[str, str]:

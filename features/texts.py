@@ -21,6 +21,10 @@ _DIGITS = re.compile(r"\d+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
+_REPEATING = re.compile(
+    r"^(?:(?:revert|reverts|reverting|undo|re ?apply|re ?try|redo|roll ?back|back ?out)(?: of)? )+"
+)
+
 TEXT_WORDS = 4
 """Fewest words of a plan that is compared with others; "no backout possible" is nobody's text."""
 
@@ -34,6 +38,17 @@ def masked_title(title: str) -> str:
     'upgrade postgresql to on pay db'
     """
     return _SPACE.sub(" ", _VARIABLE.sub(" ", title[:TITLE].lower())).strip()
+
+
+def unrepeated(masked: str) -> str | None:
+    """A masked title without what says that it is done again or taken back; None for no title.
+
+    Examples
+    --------
+    >>> unrepeated(masked_title('Revert "Move db-01 to PostgreSQL 16"'))
+    'move db to postgresql'
+    """
+    return _REPEATING.sub("", masked) or None
 
 
 @lru_cache(maxsize=20_000)

@@ -64,7 +64,7 @@ GROUPS: dict[str, str] = {
     "team_track_record": "Earlier changes by this team",
     "model_track_record": "Earlier changes of this kind",
     "wording": "Earlier changes with the same words in the title",
-    "retry": "Earlier changes under the same ticket",
+    "retry": "Earlier changes under the same ticket or title",
     "incidents": "Incidents on these items and this service",
     "topology": "What depends on these items, and what stands next to them",
     "concurrency": "Other changes at the same time",

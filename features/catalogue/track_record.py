@@ -83,6 +83,17 @@ _RETRY = (
         missing="No ticket is named",
     ),
     Feature(
+        name="reference_changes_1d",
+        group="retry",
+        stream="changes",
+        aggregate="count",
+        entity="reference",
+        window_days=1,
+        unit="changes",
+        sentence="{value:earlier change} under the same ticket in {window}",
+        missing="No ticket is named",
+    ),
+    Feature(
         name="reference_failures_90d",
         group="retry",
         stream="failures",
@@ -105,6 +116,68 @@ _RETRY = (
         missing="No team or no item is named",
     ),
 )
+
+_AGAIN = (
+    Feature(
+        name="attempt_days_since_change",
+        group="retry",
+        stream="changes",
+        aggregate="days_since",
+        entity="attempt",
+        across="min",
+        unit="days",
+        sentence="The last change with this title, done or taken back, was {value:days} ago",
+        missing="No earlier change with this title, done or taken back, on record",
+    ),
+    Feature(
+        name="action_ci_evidence",
+        group="ci_track_record",
+        stream="outcomes",
+        aggregate="evidence",
+        entity="action_ci",
+        unit="log ratio",
+        sentence="{share} on {ci} whose title starts with “{action}” in {window} {means}",
+        missing="No outcome of a change on {ci} whose title starts with “{action}” is known yet",
+    ),
+)
+"""Whether it was done before: lately under the same title, or to the same item."""
+
+_FURTHER = (
+    *(
+        Feature(
+            name=f"further_changes{'' if window is None else f'_{window}d'}",
+            group="ci_track_record",
+            stream="changes",
+            aggregate="count",
+            entity="further",
+            window_days=window,
+            unit="changes",
+            sentence="{value:change} on the further item that has most in {window}",
+            missing="No change on a further item on record",
+        )
+        for window in (1, 30, None)
+    ),
+    *(
+        Feature(
+            name=f"further_days_since_{event}",
+            group="ci_track_record",
+            stream=stream,
+            aggregate="days_since",
+            entity="further",
+            across="min",
+            unit="days",
+            sentence=f"The last {noun} on the further items was {{value:days}} ago",
+            missing=f"No earlier {noun} on a further item on record",
+        )
+        for stream, event, noun in (
+            ("changes", "change", "change"),
+            ("failures", "failure", "failed change"),
+        )
+    ),
+)
+"""The items besides the one a change is about: files of a component, servers of a service. The one
+it is about has more of everything, most often, and would hide them.
+"""
 
 _SOURCE = tuple(
     Feature(
@@ -165,6 +238,8 @@ _ALIKE = (
 TRACK_RECORD: tuple[Feature, ...] = (
     *(feature for row in _TRACKED for feature in _tracked(*row)),
     *_RETRY,
+    *_FURTHER,
+    *_AGAIN,
     *_SOURCE,
     *(feature for row in _ALIKE for feature in _alike(*row)),
 )

@@ -61,7 +61,14 @@ PLANS = (
 )
 AFFECTED = ((), (), ("",), ("db-01",), ("db-02", "web-01", "db-02", ""), ITEMS)
 TEXTS = (None, "All is slow", "Since CHG-10", "CHG-11 or CHG-10?", "see CHG-99", "chg-10 CHG10")
-TITLES = (None, "", "Patch web-01 2024-01", "db-02: Patch 2025-03", "Move the rack")
+TITLES = (
+    None,
+    "",
+    "Patch web-01 2024-01",
+    "db-02: Patch 2025-03",
+    "Move the rack",
+    'Revert "Move the rack"',
+)
 
 # strategies --------------------------------------------------------------------------------------
 

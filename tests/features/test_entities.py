@@ -84,6 +84,53 @@ def test_a_team_on_an_item_needs_both(read):
     assert found[0] != found[1]
 
 
+@pytest.mark.parametrize(
+    ("ci", "affected", "names"),
+    [
+        ("a", (), []),
+        ("a", ("b", "a", "c", "b", ""), ["b", "c"]),
+        (None, ("c", "b"), ["c", "b"]),
+        ("b", ("b",), []),
+    ],
+)
+def test_further_items_are_all_but_the_one_it_is_about(read, ci, affected, names):
+    found = read("further", {"ci": ci, "affected_cis": affected}, {"ci": "c"}, {"ci": "a"})
+    assert found == [names, [], []]
+
+
+def test_what_is_done_to_an_item_needs_the_item(read):
+    named = {"short_description": "Restart disk, restart", "ci": "web-01"}
+    bare = {**named, "ci": None}, {**named, "ci": ""}, {"ci": "web-01"}
+    other = {**named, "ci": "db-01"}
+    done, elsewhere, *nothing = read("action_ci", named, other, *bare)
+    assert done == ["restart\x1fweb-01"]
+    assert done != elsewhere
+    assert nothing == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Move db-01 to PostgreSQL 16",
+        'Revert "Move db-02 to PostgreSQL 15"',
+        'Revert "Revert "Move db-01 to PostgreSQL 16""',
+        "Re-apply move db to postgresql",
+        "Rollback of: Move db to PostgreSQL",
+        "Back out: Move db to PostgreSQL",
+    ],
+)
+def test_a_title_is_the_same_when_it_is_tried_again_or_taken_back(read, title):
+    assert read("attempt", {"short_description": title}) == [["move db to postgresql"]]
+
+
+@pytest.mark.parametrize(
+    ("title", "names"),
+    [("Reverting proxy", ["proxy"]), ("Reverts", ["reverts"]), ("12:30", []), ("", []), (None, [])],
+)
+def test_a_title_of_nothing_else_is_itself(read, title, names):
+    assert read("attempt", {"short_description": title}) == [names]
+
+
 def test_every_change_belongs_to_the_organisation(read):
     assert read("organisation", {}, {}) == [[ORGANISATION], [ORGANISATION]]
 
@@ -166,6 +213,8 @@ def test_no_title_takes_long(read, title):
     read("action", {"short_description": title})
     read("change_model", {"short_description": title})
     read("title_word", {"short_description": title})
+    read("attempt", {"short_description": title})
+    read("attempt", {"short_description": "revert of " * 30})
     assert time.process_time() - start < 0.5
 
 

@@ -30,14 +30,18 @@ def asked_names(change: Change, entity: str) -> list[object]:
     """The names under which a change asks for an entity."""
     title = change.short_description or ""
     team, ci = change.assignment_group, change.ci
+    action = title.split(": ")[-1].split(" ")[0].lower()
     found: dict[str, list[object]] = {
         "ci": [ci],
         "affected": [ci, *change.affected_cis],
+        "further": [item for item in change.affected_cis if item != ci],
         "service": [change.service],
         "team": [team],
         "change_model": [change.change_model or (title and ("title", masked_title(title)))],
         "category": [change.category],
-        "action": [title.split(": ")[-1].split(" ")[0].lower()],
+        "action": [action],
+        "action_ci": [ci and action and f"{action}\x1f{ci}"],
+        "attempt": [attempted(title)],
         "title_word": words_of(title),
         "team_ci": [team and ci and (team, ci)],
         "reference": list(change.references),
@@ -61,6 +65,13 @@ def words_of(title: str) -> list[object]:
     return [*words, *pairs]
 
 
+def attempted(title: str) -> object:
+    words = masked_title(title).split(" ")
+    while words[:1] in (["revert"], ["reapply"]):
+        words = words[1:]
+    return " ".join(words) and ("attempt", *words)
+
+
 def title_template(change: Change) -> object:
     title = change.short_description or ""
     for name in [change.ci, *change.affected_cis, change.service]:
@@ -78,7 +89,7 @@ def counts_for(record: Change | Incident, entity: str, name: object) -> bool:
     if isinstance(record, Incident):
         under = {"service": record.service, "team": record.assignment_group, "organisation": "*"}
         return name == under.get(entity, record.ci)
-    by_item = ("ci", "neighbour", "second_neighbour")
+    by_item = ("ci", "further", "neighbour", "second_neighbour")
     return name in asked_names(record, "affected" if entity in by_item else entity)
 
 
@@ -211,7 +222,8 @@ class Counting:
         if not all_failed:
             return math.nan, failed, decided
         usual = all_failed / all_decided
-        smoothed = (failed + EVIDENCE_SMOOTHING * usual) / (decided + EVIDENCE_SMOOTHING)
+        weight = EVIDENCE_SMOOTHING.get(entity, SMOOTHING)
+        smoothed = (failed + weight * usual) / (decided + weight)
         return math.log(smoothed / usual), failed, decided
 
     def shares(self, entity: str, name: object, days: int | None, own: str) -> tuple[int, int]:

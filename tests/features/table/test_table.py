@@ -245,7 +245,7 @@ def test_evidence_adds_up_over_the_words_of_a_title(day, rows, state_of):
     facts += failed_link("C0", day(2), day(3))
     asked = Change(change_id="C9", known_at=day(20), short_description="Restart disk, quietly")
     table = rows(state_of(facts, POLICIES["incident"]), [asked], day(20))
-    usual, weight = 1 / 4, EVIDENCE_SMOOTHING
+    usual, weight = 1 / 4, EVIDENCE_SMOOTHING["title_word"]
     restart = math.log((1 + weight * usual) / (2 + weight) / usual)
     disk = math.log((0 + weight * usual) / (1 + weight) / usual)
     found = {name: values[0] for name, values in zip(NAMES, table.values.T, strict=True)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from features.search import meeting
+from features.search import classes_of, meeting
 from features.segment import NAME_BITS, NONE, Ints, among, distinct
 
 DOUBLINGS = 4
@@ -70,12 +70,7 @@ class OverlapIndex:
     def of(cls, windows: Windows) -> OverlapIndex:
         """An index of some windows."""
         ends = np.maximum(windows.ends, windows.starts + 1)
-        length = ends - windows.starts
-        level = np.ceil(np.log2(length) / DOUBLINGS).astype(np.int64)
-        levels, number = np.unique(level, return_inverse=True)
-        # The longest itself: a power of two found by a logarithm may be too small for it.
-        longest = np.zeros(len(levels), np.int64)
-        np.maximum.at(longest, number, length)
+        number, longest = classes_of(ends - windows.starts, DOUBLINGS)
         axis = distinct(windows.starts)
         rank = np.searchsorted(axis, windows.starts)
         keys = (number << NAME_BITS | windows.code) * (len(axis) + 1) + rank

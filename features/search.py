@@ -215,6 +215,31 @@ def add_several(
 
 
 @compiled
+def classes_of(lengths: Ints, doublings: int) -> tuple[Ints, Ints]:
+    """Classes of lengths, and the longest of each.
+
+    Parameters
+    ----------
+    lengths : ndarray of int64
+        Above 0.
+    doublings : int
+        By how many powers of two the lengths of a class may differ.
+    """
+    longest, number = np.zeros(64, np.int64), np.empty(len(lengths), np.int64)
+    for at, length in enumerate(lengths):
+        doubled, left = 0, length - 1
+        while left:
+            doubled, left = doubled + 1, left >> 1
+        number[at] = (doubled + doublings - 1) // doublings
+        longest[number[at]] = max(longest[number[at]], length)
+    there = np.flatnonzero(longest)
+    renumbered = np.zeros(64, np.int64)
+    for at, level in enumerate(there):
+        renumbered[level] = at
+    return renumbered[number], longest[there]
+
+
+@compiled
 def meeting(
     keys: Ints,
     stride: int,

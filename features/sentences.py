@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 
 from features.catalogue import Feature
 from features.columns import Columns
@@ -146,6 +146,7 @@ def sentence(
     return _begun(_told(feature.sentence, value, words))
 
 
+@cache
 def forms(template: str) -> tuple[str, str]:
     """A declaration's sentence as two messages: for one and for many, or for yes and for no.
 
@@ -176,8 +177,7 @@ def reference_words(feature: Feature, value: float) -> str:
     """A value on its own, in the feature's unit, for a comparison: "usual: 3 changes"."""
     if feature.aggregate == "rate":
         return say("{share} in 100", share=per_hundred(value))
-    specs = (slot.partition(":") for slot in _SLOT.findall(feature.sentence))
-    spec = next((form for name, _, form in specs if name == "value"), "")
+    spec = next(iter(_specs(feature.sentence)), "")
     if "|" in spec:
         return say("yes") if value > 0 else say("no")
     return _told(f"{{value:{spec}}}", value, {}) if spec else number(value)
@@ -246,7 +246,7 @@ def plural(noun: str) -> str:
 def _told(template: str, value: float, words: Mapping[str, str]) -> str:
     """A sentence about a value."""
     one, many = forms(template)
-    specs = [form for name, _, form in map(_parted, _SLOT.findall(template)) if name == "value"]
+    specs = _specs(template)
     noun = next((spec for spec in specs if spec not in FORMS and "|" not in spec), None)
     if noun is not None:
         shown = round(value, 1)
@@ -256,8 +256,11 @@ def _told(template: str, value: float, words: Mapping[str, str]) -> str:
     return say(one, **words, **{spec: _formed(value, spec) for spec in specs})
 
 
-def _parted(slot: str) -> tuple[str, str, str]:
-    return slot.partition(":")
+@cache
+def _specs(template: str) -> tuple[str, ...]:
+    """How a declaration's sentence wants its value put."""
+    parted = (slot.partition(":") for slot in _SLOT.findall(template))
+    return tuple(form for name, _, form in parted if name == "value")
 
 
 def _formed(value: float, form: str) -> str:

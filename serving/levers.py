@@ -9,7 +9,7 @@ association, not a promise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -298,7 +298,16 @@ def _together(variants: Sequence[_Variant]) -> _Variant:
 
 
 def _versions(change: Change, variants: Sequence[_Variant]) -> list[Change]:
-    return [replace(change, **part) for variant in variants for part in variant.parts]
+    return [_version(change, part) for variant in variants for part in variant.parts]
+
+
+def _version(change: Change, part: Mapping[str, Any]) -> Change:
+    """A change with other values; a record checks nothing, and copying what it holds takes a tenth
+    of the time of making one.
+    """
+    made = object.__new__(Change)
+    vars(made).update(vars(change), **part)
+    return made
 
 
 def _values(versions: Sequence[Change], moments: Sequence[int], state: FeatureState) -> Floats:

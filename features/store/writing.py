@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
@@ -25,6 +25,9 @@ from features.store.schema import TABLE_NAMES, journal, record_tables
 
 CHUNK = 5_000
 
+FEW = 16
+"""Rows that are looked for one by one."""
+
 _NEW_ENTRY = Prompt(lambda _: journal.insert(), [column.name for column in journal.c])
 _HEAD = Prompt(
     lambda _: sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
@@ -41,10 +44,10 @@ _STANDING = Prompt(
 
 
 @cache
-def _held(table: sa.Table) -> sa.Select[bytes]:
-    """Which of some identities a table holds."""
-    wanted: sa.BindParameter[bytes] = sa.bindparam("wanted", expanding=True)
-    return sa.select(table.c.identity).where(table.c.identity.in_(wanted))
+def _held(table: sa.Table) -> Prompt:
+    """Whether a table holds an identity."""
+    wanted: sa.BindParameter[bytes] = sa.bindparam("wanted")
+    return Prompt(lambda _: sa.select(table.c.identity).where(table.c.identity == wanted))
 
 
 @cache
@@ -173,13 +176,11 @@ class Writer:
     def _fresh(self, table: sa.Table, rows: list[Row]) -> list[Row]:
         """The rows whose identity the table does not hold yet, each once."""
         seen: set[bytes] = set()
-        if len(rows) > CHUNK:
-            seen = {bytes(i) for i in self._connection.scalars(sa.select(table.c.identity))}
-        elif rows:
-            wanted = [row["identity"] for row in rows]
-            for start in range(0, len(wanted), 500):
-                some = {"wanted": wanted[start : start + 500]}
-                seen |= {bytes(i) for i in self._connection.scalars(_held(table), some)}
+        if len(rows) > FEW:
+            seen = {bytes(i) for i in self._identities(table, [row["identity"] for row in rows])}
+        for row in rows if len(rows) <= FEW else ():
+            if _held(table).find(self._connection, wanted=row["identity"]):
+                seen.add(row["identity"])  # type: ignore[arg-type]
         fresh = []
         for row in rows:
             identity = row["identity"]
@@ -187,6 +188,16 @@ class Writer:
                 seen.add(identity)  # type: ignore[arg-type]
                 fresh.append({**row, "batch": self.batch})
         return fresh
+
+    def _identities(self, table: sa.Table, wanted: Sequence[object]) -> Iterator[bytes]:
+        """Those of many identities that a table holds, and others of a table that is read whole."""
+        column = table.c.identity
+        if len(wanted) > CHUNK:
+            yield from self._connection.scalars(sa.select(column))
+            return
+        for start in range(0, len(wanted), 500):
+            some = sa.select(column).where(column.in_(wanted[start : start + 500]))
+            yield from self._connection.scalars(some)
 
     def _insert(self, table: sa.Table, rows: list[Row]) -> None:
         if rows:

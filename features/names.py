@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import chain
-from operator import itemgetter
+from operator import is_, itemgetter
 from typing import Any, overload
 
 import numpy as np
@@ -182,29 +182,36 @@ class Vocabulary:
         self._codes: dict[str, int] = {}
         self._numbered = 0  # names added that the codes above are of
         self._new: set[str] = set()  # none of the saved ones, which never change
-        self._learnt: tuple[object, Ints] = None, NONE
+        self._learnt: tuple[Sequence[str] | NDArray[np.object_], Ints] = (), NONE
         self.names = Names(saved)
 
     def learn(self, names: Iterable[str]) -> Ints:
         """Codes of names, new ones added."""
-        if names is self._learnt[0]:
+        if self._learnt_last(names):
             return self._learnt[1]
         found = self._learn(list(names))
-        if len(found) >= MANY:
+        if len(found) >= MANY and isinstance(names, (list, np.ndarray)):
             self._learnt = names, found
         return found
 
     def find(self, names: Iterable[str]) -> Ints:
         """Codes of names, -1 for one never seen.
 
-        Those of the very array or list that was learnt last are remembered: of a million names an
-        index is made of, most are never looked for one by one.
+        Those that were learnt last are remembered, if they are many: of a million names an index is
+        made of, most are never looked for one by one.
         """
-        if names is self._learnt[0]:
+        if self._learnt_last(names):
             return self._learnt[1]
         names = self._remembered(names)
         get = self._by_name.get
         return np.array([get(name, -1) for name in names], np.int64)
+
+    def _learnt_last(self, names: Iterable[str]) -> bool:
+        """Whether the names are those that were learnt last, one by one the same objects."""
+        last = self._learnt[0]
+        if names is last or not isinstance(names, (list, np.ndarray)):
+            return names is last
+        return 0 < len(names) == len(last) and all(map(is_, names, last))
 
     def _learn(self, names: list[str]) -> Ints:
         added, first = self.names.added, len(self.names)

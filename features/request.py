@@ -293,10 +293,11 @@ def _names_each(named: Named, changes: Columns) -> Floats:
 
 def _count(field: str) -> Reader:
     def read(changes: Columns) -> Floats:
-        lists = changes[field].tolist()
-        return np.array(
-            [len(set(names)) if len(names) > 1 else len(names) for names in lists], np.float64
-        )
+        lists = changes[field]
+        counts = np.fromiter(map(len, lists), np.float64, len(lists))
+        for row in np.flatnonzero(counts > 1).tolist():
+            counts[row] = len(set(lists[row]))
+        return counts
 
     return read
 

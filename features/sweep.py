@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from features.counting import Counted
     from features.state import FeatureState
 
+SPARSE = 16
+"""Moments to an event from which on events are put in the order of time by comparing."""
+
 Places = NDArray[np.int32]
 Bits = NDArray[np.bool_]
 
@@ -78,8 +81,14 @@ class _Slot:
         self._seen = np.zeros(int(owners.max(initial=-1)) + 1 if own else 0, bool)
         self._passing = np.empty((len(keys), 3 if own else 2), np.int32)
         first = entity * segment.stride
-        width = len(self._passed)
-        _begin(keys, owners, segment.stride, first, low, self._passing, self._held, width)
+        _set_before(keys, segment.stride, first, low, self._held, len(self._passed))
+        if len(keys) * SPARSE > segment.stride:
+            _in_time(keys, owners, segment.stride, first, self._passing)
+        else:  # counting would cost more than comparing
+            code, rank = np.divmod(keys - first, segment.stride)
+            order = np.argsort(rank, kind="stable")
+            for column, values in zip(self._passing.T, (rank, code, owners), strict=False):
+                column[:] = values[order]
 
     def counts(
         self, total: Ints, last: Ints, rows: Ints, codes: Ints, owners: Ints, ranks: Ints
@@ -123,28 +132,37 @@ class AllCursors:
 
 
 @compiled
-def _begin(
-    keys: Ints,
-    owners: Places,
-    stride: int,
-    first: int,
-    low: int,
-    passing: Places,
-    held: Places,
-    width: int,
-) -> None:
-    """Lay out the events of one slot in the order of time, and set all its edges before them.
+def _set_before(keys: Ints, stride: int, first: int, low: int, held: Places, width: int) -> None:
+    """Set all edges before the events of one slot.
 
     Parameters
     ----------
-    keys, owners : ndarray
+    keys : ndarray
         Of the slot's events in a segment.
     first, low : int
         The key of code 0 at the first moment, and the place in the segment of the first event.
-    passing : ndarray of int32, shape (n, 2 or 3)
-        Filled with rank and code, and where there is room with the owner, of each event.
     held : ndarray of int32
         By code the places of all edges, ``width`` each.
+    """
+    code, seen = 0, -1
+    for place in range(len(keys)):
+        while keys[place] >= first + (code + 1) * stride:
+            code += 1
+        if code != seen:
+            held[code * width : (code + 1) * width] = low + place
+            seen = code
+
+
+@compiled
+def _in_time(keys: Ints, owners: Places, stride: int, first: int, passing: Places) -> None:
+    """Lay out the events of one slot in the order of time.
+
+    Parameters
+    ----------
+    keys, first
+        As for :func:`_set_before`.
+    passing : ndarray of int32, shape (n, 2 or 3)
+        Filled with rank and code, and where there is room with the owner, of each event.
     """
     before, begin = np.zeros(stride + 1, np.int32), first
     for key in keys:
@@ -153,14 +171,11 @@ def _begin(
         before[key - begin + 1] += 1
     for rank in range(1, len(before)):
         before[rank] += before[rank - 1]
-    code, seen = 0, -1
+    code = 0
     for place in range(len(keys)):
-        while keys[place] >= first + stride:
-            code, first = code + 1, first + stride
-        if code != seen:
-            held[code * width : (code + 1) * width] = low + place
-            seen = code
-        rank = keys[place] - first
+        while keys[place] >= first + (code + 1) * stride:
+            code += 1
+        rank = keys[place] - first - code * stride
         event = passing[before[rank]]
         event[0], event[1] = rank, code
         if len(event) > 2:
@@ -204,7 +219,7 @@ def _counts(
     window : ndarray of int64, shape (c,)
         The window of each count.
     events : tuple
-        What :func:`_begin` laid out, how many each edge has passed, the places of all edges by
+        What :func:`_in_time` laid out, how many each edge has passed, the places of all edges by
         code, and whose events the moment itself has passed.
     asked : tuple
         Rows, codes, owners and ranks, as there.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.catalogue import CATALOGUE
-from features.columns import Columns
+from features.columns import MANY, Columns
 from features.entities import EMITTED, ENTITIES, ORGANISATION
 from features.names import Vocabulary
 from features.records import PERSON_FIELDS, Change
@@ -251,3 +251,16 @@ def test_a_vocabulary_gives_each_name_one_number_and_keeps_it(first, second):
     vocabulary.learn(second)
     assert vocabulary.find(first).tolist() == learned.tolist()
     assert [vocabulary.names[code] for code in vocabulary.find(second)] == second
+
+
+def test_many_names_are_found_whether_or_not_they_are_those_learnt_last():
+    names = [f"name {number}" for number in range(MANY)]
+    others = [f"other {number}" for number in range(MANY)]
+    vocabulary = Vocabulary()
+    for every in (names, others):
+        vocabulary.learn(every)
+    for every, first in ((names, 0), (others, MANY), (list(others), MANY)):
+        assert vocabulary.find(every).tolist() == list(range(first, first + MANY))
+    assert vocabulary.find(others[::-1]).tolist() == list(range(2 * MANY - 1, MANY - 1, -1))
+    assert vocabulary.find([*others[:-1], "nobody"])[-1] == -1
+    assert list(vocabulary.names) == [*names, *others]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features import index
+from features import index, sweep
 from features.counting import Counted, Moments
 from features.index import EventIndex, StreamIndex
 from features.instants import MISSING
@@ -228,6 +228,18 @@ def test_questions_in_order_of_time_are_answered_from_where_the_last_were(parts,
         found = built.ask(STREAMS, codes, moments, owners, row, cursors)
         expected = built.ask(STREAMS, codes, moments, owners, row)
         assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("sparse", [0, 2**40])
+def test_events_pass_in_order_however_they_were_put_in_it(monkeypatch, sparse):
+    monkeypatch.setattr(sweep, "SPARSE", sparse)
+    chance = np.random.default_rng(1)
+    rows = [(int(c), int(t), n, 1) for n, (c, t) in enumerate(chance.integers(0, 9, (200, 2)))]
+    built, times = index_of(rows), np.arange(12)
+    codes, row = np.tile(np.arange(10), 12), np.repeat(times, 10)
+    asked = STREAMS, codes, Moments(times, [None, 3]), times, row
+    found = built.ask(*asked, Cursors(built.base, STREAMS))
+    assert all(np.array_equal(*pair) for pair in zip(found, built.ask(*asked), strict=True))
 
 
 def test_what_takes_events_back_is_not_passed_in_order():

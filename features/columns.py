@@ -174,7 +174,8 @@ def _rows_of(data: Mapping[str, Array], name: str, rows: NDArray[np.int64]) -> A
     return data[name][rows] if by_row is None else typing.cast(Array, by_row(name, rows))
 
 
-def _once_each(values: Array) -> tuple[NDArray[np.int64], list[typing.Any]]:
+def once_each(values: Array) -> tuple[NDArray[np.int64], list[typing.Any]]:
+    """Place and values of :meth:`Columns.once_each`, kept nowhere."""
     if len(values) < MANY:  # versions of one change share most of their texts
         known: dict[typing.Any, int] = {}
         at = [-1 if one is None else known.setdefault(one, len(known)) for one in values.tolist()]
@@ -269,7 +270,7 @@ class Columns:
         if self._mostly_of is not None:
             place, values = self._mostly_of[0].once_each(name)
             return place[self._mostly_of[1]], values
-        return self.derived(f"once {name}", lambda table: _once_each(table[name]))
+        return self.derived(f"once {name}", lambda table: once_each(table[name]))
 
     def read_once(
         self, name: str, read: Callable[[typing.Any], Made]

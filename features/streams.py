@@ -29,7 +29,7 @@ import pandas as pd
 from features import request
 from features.catalogue import CATALOGUE
 from features.catalogue.feature import Feature
-from features.columns import Columns
+from features.columns import Columns, once_each
 from features.entities import EMITTED, ENTITIES, ORGANISATION
 from features.index import NEVER, Slot
 from features.instants import MISSING
@@ -312,7 +312,7 @@ def incident_streams(incidents: Columns, names: Vocabularies) -> Streams:
 
 def _codes_of(incidents: Columns, field: str, names: Vocabulary) -> Ints:
     """Code of what a field of every incident names; -1 for nothing."""
-    place, values = incidents.once_each(field)
+    place, values = once_each(incidents[field])
     said = [value for value in values if value]
     codes = np.full(len(values) + 1, -1)
     codes[:-1][[bool(value) for value in values]] = names.learn(said)

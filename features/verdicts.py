@@ -210,12 +210,13 @@ class _Claims:
 
 
 def _claims(history: History, found: Verdicts, policy: LabelPolicy) -> Iterator[_Claims]:
-    yield _linked(history, policy)
-    if "text" in policy.sources:
+    if len(history[Link]):  # of a change just submitted nobody has said anything
+        yield _linked(history, policy)
+    if "text" in policy.sources and len(history[Incident]):
         yield _mentions(history, set(found.revisions.table["change_id"]))
     if "same_item" in policy.sources:
         yield _rises(history, found, policy)
-    if "back_out" in policy.sources:
+    if "back_out" in policy.sources and len(history[ChangeEvent]):
         yield _back_outs(history[ChangeEvent])
 
 

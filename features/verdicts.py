@@ -118,9 +118,9 @@ def verdicts(history: History, policy: LabelPolicy) -> Verdicts:
         np.full(changes, None, dtype=object),
         np.full(changes, np.nan),
     )
-    claims = _Claims.together([*_claims(history, found, policy)])
-    if len(claims.change_id):
-        _weigh(claims, found, policy)
+    parts = [part for part in _claims(history, found, policy) if len(part.change_id)]
+    if parts:
+        _weigh(_Claims.together(parts), found, policy)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -225,6 +225,46 @@ def test_a_masked_title_is_stable(title):
     assert masked_title(masked) == masked
     assert masked == masked.strip().lower()
     assert not any(character.isdigit() for character in masked)
+
+
+TEXTS = st.sampled_from([None, "", "web-01", "Patch web-01", "patch 7 db-02", "a b c d", "*"])
+LISTS = st.lists(st.sampled_from(["", "web-01", "db-02", "*"]), max_size=3).map(tuple)
+STARTS = st.sampled_from([None, datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC)])
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_many_changes_bear_the_names_that_each_bears_alone(data):
+    known_at = datetime(2026, 1, 1, tzinfo=UTC)
+    texts = ("ci", "service", "assignment_group", "category", "change_model", "short_description")
+    plans = ("implementation_plan", "backout_plan")
+    lists = ("affected_cis", "impacted_services", "references")
+    few = data.draw(
+        st.lists(
+            st.builds(
+                Change,
+                change_id=st.sampled_from(["CHG-1", "CHG-2"]),
+                known_at=st.just(known_at),
+                planned_start=STARTS,
+                **dict.fromkeys((*texts, *plans), TEXTS),
+                **dict.fromkeys(lists, LISTS),
+            ),
+            min_size=1,
+            max_size=12,
+        )
+    )
+    rows = [few[number % len(few)] for number in range(MANY + len(few))]
+    tables = Columns.from_records(Change, rows), Columns.from_records(Change, few)
+    for name, entity in ENTITIES.items():
+        found = []
+        for table in tables:
+            named = entity.read(table)
+            of_row = [[] for _ in range(len(table))]
+            for row, word in zip(named.row.tolist(), named.names.tolist(), strict=True):
+                of_row[row].append(word)
+            found.append(of_row)
+        assert found[0][: len(few)] == found[1], name
+        assert found[0] == [found[1][number % len(few)] for number in range(len(rows))], name
 
 
 def test_no_entity_is_a_person(read):

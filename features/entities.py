@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from features.columns import MANY, Columns
+from features.columns import Columns
 from features.instants import MISSING
 from features.names import Named
-from features.segment import Ints, spread
+from features.readings import Read, by, each_has, listed, names_of, objects, only, single
+from features.segment import spread
 from features.texts import (
     action,
     masked_title,
@@ -34,84 +32,6 @@ from features.texts import (
 
 ORGANISATION = "*"
 """The one name of the whole organisation."""
-
-Read = Callable[[Columns], Named]
-
-
-def _names(*fields: str, one: Callable[..., tuple[str, ...]], many: Read) -> Read:
-    """A reading of names, made once for all rows that are taken from one table.
-
-    Parameters
-    ----------
-    one
-        The names of a change, each once, by its values of the fields.
-    many
-        The same of many changes in a fraction of the time that it would take one by one.
-    """
-
-    def read(changes: Columns) -> Named:
-        if len(changes) >= MANY:
-            return many(changes)
-        known: dict[tuple[Any, ...], tuple[str, ...]] = {}
-        rows: list[int] = []
-        names: list[str] = []
-        # Versions of one change share most of their values.
-        columns = (changes[name].tolist() for name in fields)
-        for row, values in enumerate(zip(*columns, strict=True)):
-            found = known.get(values)
-            if found is None:
-                found = known[values] = one(*values)
-            rows.extend(repeat(row, len(found)))
-            names.extend(found)
-        return Named(np.array(rows, np.int64), _objects(names), np.arange(len(rows)))
-
-    return lambda changes: changes.by_row(read)
-
-
-def _only(name: str | None) -> tuple[str, ...]:
-    """A name alone, if it is one."""
-    return (name,) if name else ()
-
-
-def _by(field: str, name_of: Callable[[str | None], str | None]) -> Read:
-    """The name that a function makes of one field."""
-
-    def many(changes: Columns) -> Named:
-        place, values = changes.once_each(field)
-        return _each_has(place, [name_of(value) for value in values])
-
-    return _names(field, one=lambda value: _only(name_of(value)), many=many)
-
-
-def _single(field: str) -> Read:
-    """The name in one field."""
-    return _by(field, lambda value: value or None)
-
-
-def _each_has(place: Ints, names: Sequence[str | None]) -> Named:
-    """Rows that have one name at most: which of the names, some of them None."""
-    has = np.array([*(name is not None for name in names), False], bool)
-    row = np.flatnonzero(has[place])
-    return Named(row, _objects(names)[has[:-1]], (np.cumsum(has) - 1)[place[row]])
-
-
-def _objects(values: Sequence[Any]) -> NDArray[np.object_]:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _listed(field: str) -> Read:
-    """The names of a list, without empty ones."""
-
-    def read(changes: Columns) -> Named:
-        lists = changes[field].tolist()
-        row = np.repeat(np.arange(len(lists)), list(map(len, lists)))
-        named = Named.of(row, _objects(list(chain.from_iterable(lists))))
-        kept = np.array([*map(bool, named.distinct)], bool)[named.place]
-        return named if kept.all() else Named(row[kept], named.distinct, named.place[kept])
-
-    return read
 
 
 def affected_cis(changes: Columns, row: int) -> tuple[str, ...]:
@@ -132,10 +52,10 @@ def _affected(first: str | None, rest: Sequence[str]) -> tuple[str, ...]:
 
 
 def _affected_names(changes: Columns) -> Named:
-    return Named.together([_single("ci")(changes), _listed("affected_cis")(changes)])
+    return Named.together([single("ci")(changes), listed("affected_cis")(changes)])
 
 
-affected = _names("ci", "affected_cis", one=_affected, many=_affected_names)
+affected = names_of("ci", "affected_cis", one=_affected, many=_affected_names)
 """Every item each change names, each once, the first one first."""
 
 
@@ -144,7 +64,7 @@ def _further(ci: str | None, cis: Sequence[str]) -> tuple[str, ...]:
 
 
 def _further_names(changes: Columns) -> Named:
-    named = Named.together([_listed("affected_cis")(changes)])
+    named = Named.together([listed("affected_cis")(changes)])
     place, items = changes.once_each("ci")
     at = {item: n for n, item in enumerate(items)}
     first = np.array([at.get(name, -2) for name in named.distinct.tolist()], np.int64)
@@ -152,7 +72,7 @@ def _further_names(changes: Columns) -> Named:
     return Named(named.row[kept], named.distinct, named.place[kept])
 
 
-further = _names("ci", "affected_cis", one=_further, many=_further_names)
+further = names_of("ci", "affected_cis", one=_further, many=_further_names)
 """The items each change names besides the one it is about, each once."""
 
 
@@ -169,14 +89,14 @@ def _change_models(changes: Columns) -> Named:
     said, titles = changes.read_once("short_description", masked_title)
     known = np.array([*map(bool, models), False], bool)[place]
     names = [*models, *map(model_like, titles), None]
-    return _each_has(np.where(known, place, len(models) + said % (len(titles) + 1)), names)
+    return each_has(np.where(known, place, len(models) + said % (len(titles) + 1)), names)
 
 
 def _template(
     title: str | None, ci: str | None, cis: Sequence[str], service: str | None
 ) -> tuple[str, ...]:
     held = dict.fromkeys(name for name in (*_affected(ci, cis), service) if name)
-    return _only(title_template(title, tuple(name for name in held if name in (title or ""))))
+    return only(title_template(title, tuple(name for name in held if name in (title or ""))))
 
 
 def _title_templates(changes: Columns) -> Named:
@@ -203,12 +123,12 @@ def _title_templates(changes: Columns) -> Named:
             special[key] = len(templates)
             templates.append(title_template(titles[key[0]], words))
         place[row] = special[key]
-    return _each_has(place, templates)
+    return each_has(place, templates)
 
 
 def _attempts(changes: Columns) -> Named:
     place, masked = changes.read_once("short_description", masked_title)
-    return _each_has(place, [unrepeated(text) for text in masked])
+    return each_has(place, [unrepeated(text) for text in masked])
 
 
 def _title_words(changes: Columns) -> Named:
@@ -217,7 +137,7 @@ def _title_words(changes: Columns) -> Named:
     ends = np.cumsum([len(words) for words in lists])
     count = np.diff(ends, prepend=0)[place]
     row, at = spread((ends - np.diff(ends, prepend=0))[place], count)
-    return Named(row, _objects([word for words in lists for word in words]), at)
+    return Named(row, objects([word for words in lists for word in words]), at)
 
 
 def _on_item(field: str, name_of: Callable[[str | None], str | None]) -> Read:
@@ -229,15 +149,15 @@ def _on_item(field: str, name_of: Callable[[str | None], str | None]) -> Read:
 
     def many(changes: Columns) -> Named:
         (place, values), (ci, cis) = changes.once_each(field), changes.once_each("ci")
-        code, names = pd.factorize(_objects([*map(name_of, values), None]))
+        code, names = pd.factorize(objects([*map(name_of, values), None]))
         left, right = code[place], np.where([*map(bool, cis), False], range(len(cis) + 1), -1)[ci]
         row = np.flatnonzero((left >= 0) & (right >= 0))
         at, pairs = pd.factorize(left[row] * max(len(cis), 1) + right[row])
         both = zip(*(half.tolist() for half in np.divmod(pairs, max(len(cis), 1))), strict=True)
         joined = [f"{names[first]}\x1f{cis[second]}" for first, second in both]
-        return Named(row, _objects(joined), np.asarray(at, np.int64))
+        return Named(row, objects(joined), np.asarray(at, np.int64))
 
-    return _names(field, "ci", one=one, many=many)
+    return names_of(field, "ci", one=one, many=many)
 
 
 def _scope(
@@ -249,7 +169,7 @@ def _scope(
 
 
 def _scopes(changes: Columns) -> Named:
-    services = _single("service")(changes), _listed("impacted_services")(changes)
+    services = single("service")(changes), listed("impacted_services")(changes)
     return Named.together([_organisation(changes), affected(changes), *services])
 
 
@@ -262,13 +182,13 @@ def _planned_starts(changes: Columns) -> Named:
     starts = changes.times("planned_start")
     rows = np.flatnonzero(starts != MISSING)
     pairs = zip(changes["change_id"][rows].tolist(), starts[rows].tolist(), strict=True)
-    names = _objects([f"{change_id}\x1f{start}" for change_id, start in pairs])
+    names = objects([f"{change_id}\x1f{start}" for change_id, start in pairs])
     return Named(rows, names, np.arange(len(rows)))
 
 
 def _organisation(changes: Columns) -> Named:
     each = np.arange(len(changes))
-    return Named(each, _objects([ORGANISATION]), each * 0)
+    return Named(each, objects([ORGANISATION]), each * 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,23 +216,23 @@ _TITLE = "short_description"
 _PLACED = ("ci", "affected_cis", "service")
 
 ENTITIES: dict[str, Entity] = {
-    "ci": Entity(vocabulary="ci", label="{name}", read=_single("ci")),
+    "ci": Entity(vocabulary="ci", label="{name}", read=single("ci")),
     "affected": Entity(vocabulary="ci", label="the affected item with the most", read=affected),
     "further": Entity(vocabulary="ci", label="the further item with the most", read=further),
-    "service": Entity(vocabulary="service", label="service {name}", read=_single("service")),
-    "team": Entity(vocabulary="team", label="team {name}", read=_single("assignment_group")),
+    "service": Entity(vocabulary="service", label="service {name}", read=single("service")),
+    "team": Entity(vocabulary="team", label="team {name}", read=single("assignment_group")),
     "change_model": Entity(
         vocabulary="change_model",
         label="this kind of change",
-        read=_names(
+        read=names_of(
             "change_model",
             _TITLE,
-            one=lambda model, title: _only(model or untemplated(title)),
+            one=lambda model, title: only(model or untemplated(title)),
             many=_change_models,
         ),
     ),
-    "category": Entity(vocabulary="category", label="category {name}", read=_single("category")),
-    "action": Entity(vocabulary="action", label="changes that {name}", read=_by(_TITLE, action)),
+    "category": Entity(vocabulary="category", label="category {name}", read=single("category")),
+    "action": Entity(vocabulary="action", label="changes that {name}", read=by(_TITLE, action)),
     "action_ci": Entity(
         vocabulary="action_ci",
         label="changes that {name} this item",
@@ -321,16 +241,16 @@ ENTITIES: dict[str, Entity] = {
     "attempt": Entity(
         vocabulary="attempt",
         label="this title again, or taken back",
-        read=_names(
+        read=names_of(
             _TITLE,
-            one=lambda title: _only(unrepeated(masked_title(title or ""))),
+            one=lambda title: only(unrepeated(masked_title(title or ""))),
             many=_attempts,
         ),
     ),
     "title_word": Entity(
         vocabulary="title_word",
         label="changes with {name} in the title",
-        read=_names(_TITLE, one=title_words, many=_title_words),
+        read=names_of(_TITLE, one=title_words, many=_title_words),
     ),
     "team_ci": Entity(
         vocabulary="team_ci",
@@ -340,16 +260,16 @@ ENTITIES: dict[str, Entity] = {
     "reference": Entity(
         vocabulary="reference",
         label="the same ticket",
-        read=_names(
+        read=names_of(
             "references",
             one=lambda names: tuple(dict.fromkeys(filter(None, names))),
-            many=lambda changes: Named.together([_listed("references")(changes)]),
+            many=lambda changes: Named.together([listed("references")(changes)]),
         ),
     ),
     "organisation": Entity(
         vocabulary="organisation",
         label="all changes",
-        read=_names("change_id", one=lambda _: (ORGANISATION,), many=_organisation),
+        read=names_of("change_id", one=lambda _: (ORGANISATION,), many=_organisation),
     ),
     "neighbour": Entity(
         vocabulary="ci", label="the neighbouring item with the most", read=affected, hops=1
@@ -360,28 +280,28 @@ ENTITIES: dict[str, Entity] = {
     "title_template": Entity(
         vocabulary="title_template",
         label="a title like this",
-        read=_names(_TITLE, *_PLACED, one=_template, many=_title_templates),
+        read=names_of(_TITLE, *_PLACED, one=_template, many=_title_templates),
     ),
     "implementation_text": Entity(
         vocabulary="implementation_text",
         label="the same implementation plan",
-        read=_by("implementation_plan", text_key),
+        read=by("implementation_plan", text_key),
     ),
     "backout_text": Entity(
         vocabulary="backout_text",
         label="the same backout plan",
-        read=_by("backout_plan", text_key),
+        read=by("backout_plan", text_key),
     ),
     "scope": Entity(
         vocabulary="scope",
         label="{name}",
-        read=_names(*_PLACED, "impacted_services", one=_scope, many=_scopes),
+        read=names_of(*_PLACED, "impacted_services", one=_scope, many=_scopes),
     ),
-    "change": Entity(vocabulary="change", label="the change", read=_single("change_id")),
+    "change": Entity(vocabulary="change", label="the change", read=single("change_id")),
     "planned_start": Entity(
         vocabulary="planned_start",
         label="the change with its start",
-        read=_names("change_id", "planned_start", one=_with_start, many=_planned_starts),
+        read=names_of("change_id", "planned_start", one=_with_start, many=_planned_starts),
     ),
 }
 """Every entity the catalogue may name."""

@@ -310,8 +310,10 @@ def spoken_moment(moment: datetime) -> str:
 def _window(days: int | None) -> str:
     if days is None:
         return say("all the time on record")
-    if days in (1, 365):
-        return say("the last day" if days == 1 else "the last year")
+    if days == 1:
+        return say("the last day")
+    if days == 365:
+        return say("the last year")
     return say_count("the last {days} day", "the last {days} days", days, days=str(days))
 
 

@@ -132,6 +132,7 @@ def measured(size: Size) -> dict[str, Any]:
         found["save, cpu s"] = taken
         bytes_ = sum(path.stat().st_size for path in place.iterdir())
         found["saved, GiB"] = bytes_ / 2**30
+        os.sync()  # mapped pages that are not on disk yet would count as the worker's own
         found |= in_process("--open", str(place))
     return found
 

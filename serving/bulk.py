@@ -92,6 +92,16 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
         return [without_score(one, scorer.registered, unrecorded()) for one in came]
 
 
+def consider_many(scorer: Scorer, change: ChangeIn, *, now: datetime) -> None:
+    """Score a change as many times as are scored at once, for nobody; nothing of it is kept."""
+    one = Asked.of(change, now, revision="1")
+    with scorer.reading() as state:
+        if scorer.registered is not None and state is not None:
+            changes = Columns.from_records(Change, [one.record] * CHUNK)
+            table = build(changes, np.full(CHUNK, instants.to_micros(one.as_of)), state)
+            _answers([one], table.rows(0, 1), scorer.registered)
+
+
 def _answers(asked: Sequence[Asked], table: FeatureTable, registered: Registered) -> list[Answer]:
     model = registered.model
     probabilities = model.probability(table.values).tolist()

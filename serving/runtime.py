@@ -18,7 +18,7 @@ from models.registry import Registered, Registry, reached
 from models.routing import RoutingPolicy
 from serving.answers import Asked, without_score
 from serving.board import Board
-from serving.bulk import score_many
+from serving.bulk import consider_many, score_many
 from serving.contract import Answer, ChangeIn, Warned
 from serving.moment import InputError
 from serving.policy import keep_policy
@@ -285,10 +285,14 @@ class Runtime:
 
 
 def _warm(scorer: Scorer, now: datetime) -> None:
-    """Do before the first answer what would make it slow: what is compiled is compiled now."""
+    """Do before the first answers what would make them slow: what is compiled is compiled now, for
+    one change and for many.
+    """
     planned = {"planned_start": now + timedelta(days=2), "planned_end": now + timedelta(days=3)}
-    imagined = {"change_id": "-", "short_description": "Restart the service", **planned}
+    content = {"change_id": "-", "short_description": "Restart the service", **planned}
+    imagined = ChangeIn.model_validate(content)
     try:
-        scorer.consider(ChangeIn.model_validate(imagined), now=now)
+        scorer.consider(imagined, now=now)
+        consider_many(scorer, imagined, now=now)
     except Exception:  # noqa: BLE001 - whatever is wrong, the first answer says it
         _log.exception("an imagined change could not be scored")

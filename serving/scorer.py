@@ -202,11 +202,11 @@ class Scorer:
         self, changes: Sequence[ChangeIn], asked: Sequence[Asked], now: datetime
     ) -> list[Answer]:
         try:
-            self._refresh()
+            current = self._is_current()
             records = revised_all(self.store, changes, now, self._heard_of(changes))
             pairs = zip(asked, records, strict=True)
             asked = [replace(one, record=record) for one, record in pairs]
-            judged = self._each_judged(asked)
+            judged = self._each_judged(asked) if current else [*map(self._failed, asked)]
         except StoreError as error:
             _log.error("the store could not be read: %s", error)
             unread = Warned(code="store_unavailable", text=say("The history could not be read."))
@@ -220,9 +220,7 @@ class Scorer:
             return [without_score(one, self.registered, unrecorded()) for one in asked]
 
     def _each_judged(self, asked: Sequence[Asked]) -> list[tuple[Answer, Scored | None]]:
-        """The answers to all of them at once. Where that fails, one by one: a change that cannot be
-        scored takes no other with it.
-        """
+        """The answers to all of them at once; where that fails, one by one, each for itself."""
         try:
             return self._judged(asked)
         except StoreError:
@@ -232,8 +230,29 @@ class Scorer:
                 return [found for one in asked for found in self._each_judged([one])]
             (one,) = asked
             _log.exception("scoring %s failed", _loggable(one.record.change_id))
-            failed = Warned(code="internal_error", text=say("The change could not be scored."))
-            return [(without_score(one, self.registered, failed), None)]
+            return [self._failed(one)]
+
+    def _failed(self, asked: Asked) -> tuple[Answer, None]:
+        """The answer where a fault of ours is in the way of a score."""
+        failed = Warned(code="internal_error", text=say("The change could not be scored."))
+        return without_score(asked, self.registered, failed), None
+
+    def _is_current(self) -> bool:
+        """Whether all that was written is taken in; False where that fails by a fault of ours.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read.
+        """
+        try:
+            self._refresh()
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001 - what was sent is kept all the same, and answered
+            _log.exception("what was written could not be taken in")
+            return False
+        return True
 
     def _judged(self, asked: Sequence[Asked]) -> list[tuple[Answer, Scored | None]]:
         """The answers, with scores if there is a model, from a history that is up to date."""

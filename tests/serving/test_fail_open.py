@@ -327,7 +327,9 @@ def test_an_index_that_failed_midway_is_made_anew(
         writer.add([Change(change_id="ELSEWHERE", known_at=service.clock.now)])
     with monkeypatch.context() as patch:
         patch.setattr(FeatureState, "extended", fail)
-        check_unscored(service.score(second), "internal_error")
+        answer = service.score(second)
+        check_unscored(answer, "internal_error")
+        assert journaled(service, answer), "what was sent is kept all the same"
     found = service.score(second)
     assert found["status"] == "scored"
     service.runtime.scorer()._state = None
@@ -338,7 +340,9 @@ def test_an_index_that_failed_midway_is_made_anew(
 def test_what_cannot_be_taken_in_after_an_answer_spoils_neither_it_nor_the_next(
     service: Any, ticket: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service.score(ticket())  # takes in what was written before it
+    service.score(ticket())
+    with service.runtime.scorer().reading():
+        pass  # what was written is taken in
     with monkeypatch.context() as patch:
         patch.setattr(FeatureState, "extended", fail)
         assert service.score(ticket())["status"] == "scored"

@@ -228,8 +228,10 @@ def load(place: Path, policy: LabelPolicy, source: Callable[[int], str]) -> Feat
         writes of this store.
     """
     watermark = _checked(place, policy, source)
+    # Nothing is written to them, and what is would be this worker's own: as arrays that cannot be
+    # written to they would be of another type to compiled code, which would be compiled once more.
     arrays = {
-        path.name.removesuffix(".npy"): np.asarray(np.load(path, mmap_mode="r"))
+        path.name.removesuffix(".npy"): np.asarray(np.load(path, mmap_mode="c"))
         for path in place.glob("*.npy")
         if path.stat().st_size > 0
     }

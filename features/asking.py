@@ -163,8 +163,6 @@ class Behind:
         if len(parts) == 1:
             self.counts.update(parts[0].counts)
             self.words.update(parts[0].words)
-            self.asked.update(parts[0].asked)
-            self.met.update(parts[0].met)
             return
         for name in parts[0].counts:
             failed, decided = zip(*(part.counts[name] for part in parts), strict=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from features import instants
 from features.columns import Columns
-from features.instants import MISSING
+from features.instants import MISSING, NEVER
 from features.names import Vocabulary
 from features.overlap import OverlapIndex, Windows
 from features.segment import Ints
@@ -44,7 +44,7 @@ class Calendar:
         known = entries.times("known_at")
         order = np.lexsort((np.arange(len(known)), known, names))
         entries, names, known = entries.take(order), names[order], known[order]
-        superseded = np.full(len(known), np.iinfo(np.int64).max)
+        superseded = np.full(len(known), NEVER)
         same = names[1:] == names[:-1]
         superseded[:-1][same] = known[1:][same]
         self.ids, self.scopes = entries["entry_id"], entries["scope"]

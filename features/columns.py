@@ -282,6 +282,19 @@ class Columns:
         place, values = self.once_each(name)
         return place, self.derived((name, read), lambda _: [read(value) for value in values])
 
+    def read_few(self, names: Sequence[str], read: Callable[..., Made]) -> list[Made]:
+        """What a function makes of the values that each of few rows has in some fields.
+
+        Versions of one change share most of their values, and what is read off them is read once.
+        """
+        known: dict[tuple[typing.Any, ...], Made] = {}
+        found = []
+        for values in zip(*(self[name].tolist() for name in names), strict=True):
+            if values not in known:
+                known[values] = read(*values)
+            found.append(known[values])
+        return found
+
     def by_row(self, read: Callable[[Columns], Rows]) -> Rows:
         """What a function reads off every row, read once; off a large table once for all that are
         taken from it.

@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.instants import MISSING
 from features.segment import NAME_BITS, NONE, Ints, Segment, pair_of
-
-if TYPE_CHECKING:
-    pass
 
 
 class Moments:

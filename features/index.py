@@ -14,7 +14,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 import numpy as np
 
@@ -26,11 +26,12 @@ from features.counting import (
     of_one_slot,
     with_and_without,
 )
-from features.instants import MISSING
+from features.instants import MISSING, NEVER
 from features.ordering import in_order
 from features.search import add_counts, add_several, newest_of
 from features.segment import (
     NAME_BITS,
+    NO_EVENTS,
     NONE,
     Events,
     Ints,
@@ -46,9 +47,6 @@ MERGE_AT = 1_024
 
 RATIO = 4
 """A segment is merged with the one before it unless that is so many times larger."""
-
-NEVER: int = np.iinfo(np.int64).max
-"""A moment that has not come."""
 
 NEWEST = 64
 """Events of an entity that are looked up at once, newest first."""
@@ -88,18 +86,10 @@ class EventIndex:
         whose = frozenset(range(len(slots)) if owned else ())
         return cls(slots, Segment.of_slots(axis, numbered, whose))
 
-    def append(self, events: Mapping[Slot, Events]) -> None:
-        """Add events; they count from now on."""
-        parts = [
-            one._replace(code=one.code + (self.slots[slot] << NAME_BITS))
-            for slot, one in events.items()
-            if len(one.code) and slot in self.slots
-        ]
-        if parts:
-            self.extend(Events.concatenate(parts))
-
-    def extend(self, events: Events) -> None:
-        """Add events whose codes are entities; they count from now on."""
+    def append(self, events: Events) -> None:
+        """Add events whose codes are entities, as :func:`numbered` gives them; they count from now
+        on.
+        """
         if not len(events.code):
             return
         parts = [events]
@@ -264,19 +254,17 @@ class EventIndex:
         """Events of one entity as (time, owner), newest first, without one owner's."""
         if len(self._taken) and among(np.array([entity]), self._taken)[0]:
             return self._newest_left(entity, since, until, owner)
-        ends = [newest_of(*s.looked_up, entity, since, until, NEWEST) for s in self.segments]
-        held = [(times.tolist(), owners.tolist()) for times, owners in ends if len(times)]
-        if not held:
-            return iter(())
-        if len(held) == 1 and len(held[0][0]) < NEWEST:  # most names are in one segment only
-            events = dict.fromkeys(zip(*held[0], strict=True))
-            return (event for event in events if event[1] != owner)
-        return self._newest_of_all(entity, since, until, owner)
+        parts = [newest_of(*s.looked_up, entity, since, until, NEWEST) for s in self.segments]
+        if any(len(times) >= NEWEST for times, _ in parts):
+            return self._newest_of_all(entity, since, until, owner)
+        pairs = (zip(times.tolist(), owners.tolist(), strict=True) for times, owners in parts)
+        events = sorted(dict.fromkeys(chain.from_iterable(pairs)), reverse=True)
+        return (event for event in events if event[1] != owner)
 
     def _newest_of_all(
         self, entity: int, since: int, until: int, owner: int
     ) -> Iterator[tuple[int, int]]:
-        """The same of several segments, or of many events."""
+        """The same of an entity of many events."""
         parts = (_backwards(segment, entity, since, until) for segment in self.segments)
         for (time, who), _ in groupby(heapq.merge(*parts)):
             if who != -owner:
@@ -294,6 +282,22 @@ class EventIndex:
                 total[who] += weight
             for who in sorted((w for w, n in total.items() if n > 0 and w != owner), reverse=True):
                 yield -time, who
+
+
+def numbered(events: Iterable[tuple[Slot, Events]], slots: Mapping[Slot, int]) -> Events:
+    """The events of many slots together, with entities as codes; without those of no slot known.
+
+    Parameters
+    ----------
+    slots : mapping of (str, str) to int
+        The slots' numbers.
+    """
+    parts = [
+        one._replace(code=one.code + (slots[slot] << NAME_BITS))
+        for slot, one in events
+        if slot in slots
+    ]
+    return Events.concatenate([NO_EVENTS, *parts])
 
 
 def _backwards(segment: Segment, entity: int, since: int, until: int) -> Iterator[tuple[int, int]]:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 MISSING: int = np.iinfo(np.int64).min
 """The value of a moment that is not known; equal to pandas' NaT seen as an integer."""
 
+NEVER: int = np.iinfo(np.int64).max
+"""A moment that has not come."""
+
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR

@@ -4,7 +4,6 @@ kept until later facts bear on them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,17 +13,16 @@ from numpy.typing import NDArray
 
 from features.columns import Columns
 from features.entities import affected_in, change_models
-from features.index import NEVER
+from features.instants import NEVER
 from features.ordering import compiled
 from features.segment import Ints
+from features.texts import WORD
 
 MOST = 100_000
 """Changes kept at most; then all are forgotten."""
 
 UNKNOWN = -1
 """Number of a name that no change on record bears."""
-
-_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Compared:
         columns = [changes[field].tolist() for field in fields]
         rows = zip(*columns, affected_in(changes), change_models(changes), strict=True)
         return [
-            cls(change_id, known_at, frozenset(_WORD.findall((title or "").lower())), *rest)
+            cls(change_id, known_at, frozenset(WORD.findall((title or "").lower())), *rest)
             for change_id, known_at, title, team, items, model in rows
             for rest in [(items, team, model)]
         ]

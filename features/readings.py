@@ -5,7 +5,7 @@ are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -32,18 +32,9 @@ def names_of(*fields: str, one: Callable[..., tuple[str, ...]], many: Read) -> R
     def read(changes: Columns) -> Named:
         if len(changes) >= MANY:
             return many(changes)
-        known: dict[tuple[Any, ...], tuple[str, ...]] = {}
-        rows: list[int] = []
-        names: list[str] = []
-        # Versions of one change share most of their values.
-        columns = (changes[name].tolist() for name in fields)
-        for row, values in enumerate(zip(*columns, strict=True)):
-            found = known.get(values)
-            if found is None:
-                found = known[values] = one(*values)
-            rows.extend(repeat(row, len(found)))
-            names.extend(found)
-        return Named(np.array(rows, np.int64), objects(names), np.arange(len(rows)))
+        found = changes.read_few(fields, one)
+        row = np.repeat(np.arange(len(found)), [*map(len, found)])
+        return Named(row, objects([*chain.from_iterable(found)]), np.arange(len(row)))
 
     return lambda changes: changes.by_row(read)
 

@@ -174,16 +174,7 @@ def _by_values(fields: tuple[str, ...], one: Callable[..., float], many: Reader)
     def read(changes: Columns) -> Floats:
         if len(changes) >= MANY:
             return many(changes)
-        known: dict[tuple[Any, ...], float] = {}
-        found = []
-        # Versions of one change share most of their values.
-        columns = (changes[name].tolist() for name in fields)
-        for values in zip(*columns, strict=True):
-            value = known.get(values)
-            if value is None:
-                value = known[values] = one(*values)
-            found.append(value)
-        return np.array(found, np.float64)
+        return np.array(changes.read_few(fields, one), np.float64)
 
     return read
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from features.instants import MISSING
 from features.ordering import compiled, in_order, place_of
 from features.segment import NAME_BITS, Ints
-
-_NEVER = np.iinfo(np.int64).min
 
 
 @compiled
@@ -25,11 +24,11 @@ def weight_between(cumulated: Ints, low: int, high: int) -> int:
 def last_moment(
     keys: Ints, base: int, axis: Ints, events_of: NDArray[np.int32], until: int, owner: int
 ) -> int:
-    """Time of an entity's last event before a place that is not of the owner; ``_NEVER``: none."""
+    """Time of an entity's last event before a place that is not of the owner; ``MISSING``: none."""
     place = until - 1
     while place >= 0 and keys[place] >= base and events_of[place] == owner:
         place -= 1
-    return int(axis[keys[place] - base]) if place >= 0 and keys[place] >= base else _NEVER
+    return int(axis[keys[place] - base]) if place >= 0 and keys[place] >= base else MISSING
 
 
 @compiled

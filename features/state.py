@@ -10,7 +10,7 @@ from features.calendar import Calendar
 from features.columns import Columns
 from features.facts import Facts, any_of
 from features.history import History
-from features.index import MERGE_AT, RATIO, EventIndex, StreamIndex
+from features.index import MERGE_AT, RATIO, EventIndex, StreamIndex, numbered
 from features.likeness import Memory
 from features.mentions import mentioned_numbers
 from features.names import Vocabulary
@@ -25,7 +25,6 @@ from features.streams import (
     Vocabularies,
     events_of_few,
     incident_streams,
-    numbered,
     planned_windows,
     streams,
 )
@@ -172,7 +171,7 @@ class FeatureState:
         taken = self._events_of(self._verdicts(heard_of, known), incidents, known)
         given = self._events_of(found, incidents)
         events = Events.concatenate([given, taken._replace(weight=-taken.weight)])
-        self.index.extend(events.netted())
+        self.index.append(events.netted())
         if any(len(newer[kind]) for kind in (Item, Relation, CalendarEntry)):
             self._survey()
         self.memory.forget(self.names["change"].find(changes).tolist())
@@ -222,7 +221,7 @@ class FeatureState:
         if incidents:
             rows = self.facts.of(Incident, "incident_id", incidents, parts)
             happened = incident_streams(rows, self.names).events if len(rows) else ()
-            events = Events.concatenate([events, numbered(happened)])
+            events = Events.concatenate([events, numbered(happened, self.index.slots)])
         return events
 
     def _replan(self, revisions: Revisions) -> None:

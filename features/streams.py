@@ -19,7 +19,7 @@ What items and relations say becomes events in :mod:`features.topology`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -31,8 +31,8 @@ from features.catalogue import CATALOGUE
 from features.catalogue.feature import Feature
 from features.columns import Columns, once_each
 from features.entities import EMITTED, ENTITIES, ORGANISATION
-from features.index import NEVER, Slot
-from features.instants import MISSING
+from features.index import Slot, numbered
+from features.instants import MISSING, NEVER
 from features.names import Vocabulary
 from features.overlap import Windows
 from features.segment import NAME_BITS, NO_EVENTS, Events, Ints, spread
@@ -227,13 +227,8 @@ def events_of_few(found: Verdicts, names: Vocabularies) -> Events:
         each, place = each[kept], place[kept]
         entity = slot[kept] << NAME_BITS | code[place]
         parts.append(Events.of(entity, times[each], owners[rows[each]]))
-    return Events.concatenate([*parts, numbered(_planned_starts(revisions, owners, names))])
-
-
-def numbered(events: Iterable[Stream]) -> Events:
-    """The events of many slots together, with entities as codes."""
-    parts = [one._replace(code=one.code + (_NUMBER[slot] << NAME_BITS)) for slot, one in events]
-    return Events.concatenate([NO_EVENTS, *parts])
+    planned = numbered(_planned_starts(revisions, owners, names), _NUMBER)
+    return Events.concatenate([*parts, planned])
 
 
 def _change_events(

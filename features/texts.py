@@ -19,7 +19,8 @@ _FIRST_WORD = re.compile(
 _SPACE = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\d+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_WORD = re.compile(r"[^\W\d_]{2,}")
+WORD = re.compile(r"[^\W\d_]{2,}")
+"""A word of a title; numbers are none."""
 
 _REPEATING = re.compile(
     r"^(?:(?:revert|reverts|reverting|undo|re ?apply|re ?try|redo|roll ?back|back ?out)(?: of)? )+"
@@ -100,6 +101,6 @@ def title_words(title: str | None) -> tuple[str, ...]:
     Joined words such as ``wgEnableApi`` are taken apart. Numbers are no words: they name one host
     or one version, of which too little is known.
     """
-    words = _WORD.findall(_HUMP.sub(" ", title[:TITLE]).lower()) if title else []
+    words = WORD.findall(_HUMP.sub(" ", title[:TITLE]).lower()) if title else []
     pairs = [f"{first} {second}" for first, second in pairwise(words)]
     return tuple(dict.fromkeys([*words, *pairs]))

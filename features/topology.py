@@ -16,7 +16,7 @@ import numpy as np
 
 from features.columns import Columns
 from features.index import EventIndex
-from features.instants import MISSING
+from features.instants import MISSING, NEVER
 from features.names import Vocabulary
 from features.nearby import related
 from features.segment import Events, Ints, distinct, spread
@@ -28,8 +28,6 @@ under everything) says little of any of them, and would cost most of the time.
 
 LEAST_CRITICAL = 5
 """Criticality from which on an item counts as least critical; 1 is the most critical."""
-
-_NEVER: int = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class Spans:
     def events(self, weight: Ints | int = 1) -> Events:
         """One event where each begins, and one that takes it back where it ends."""
         given = np.broadcast_to(np.asarray(weight, np.int64), self.left.shape)
-        ended = np.flatnonzero(self.until < _NEVER)
+        ended = np.flatnonzero(self.until < NEVER)
         return Events(
             np.concatenate([self.left, self.left[ended]]),
             np.concatenate([self.since, self.until[ended]]),
@@ -257,7 +255,7 @@ def _related(relations: Columns, items: Vocabulary) -> Spans:
     parent, child, kind, known = parent[order], child[order], kind[order], known[order]
     same = (parent[1:] == parent[:-1]) & (child[1:] == child[:-1]) & (kind[1:] == kind[:-1])
     ended = table.times("ended_at")[order]
-    until = np.minimum(_superseded(known, same), np.where(ended == MISSING, _NEVER, ended))
+    until = np.minimum(_superseded(known, same), np.where(ended == MISSING, NEVER, ended))
     since = np.maximum(known, table.times("occurred_at")[order])
     return Spans(parent, child, since, until).held().united()
 
@@ -274,7 +272,7 @@ def _described(items: Columns, names: Vocabulary) -> tuple[Ints, Spans]:
 
 def _superseded(known: Ints, same: Ints) -> Ints:
     """When the next word on the same thing became known; rows of one thing stand together."""
-    until = np.full(len(known), _NEVER)
+    until = np.full(len(known), NEVER)
     until[:-1][same] = known[1:][same]
     return until
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from features.columns import Columns, array_of
 from features.entities import ENTITIES
 from features.history import History
-from features.index import NEVER, EventIndex, StreamIndex
-from features.instants import MISSING
+from features.index import EventIndex, StreamIndex
+from features.instants import MISSING, NEVER
 from features.mentions import numbers_among
 from features.names import Vocabulary
 from features.policy import LabelPolicy

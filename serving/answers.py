@@ -206,6 +206,11 @@ def waited_in_vain() -> Warned:
     return Warned(code="busy", text=say("Too many changes were waiting to be scored."))
 
 
+def at_fault() -> Warned:
+    """The warning that a fault of ours is in the way of a score."""
+    return Warned(code="internal_error", text=say("The change could not be scored."))
+
+
 def unrecorded() -> Warned:
     """The warning that the answer could not be written down."""
     return Warned(code="not_recorded", text=say("The answer could not be recorded."))

@@ -16,7 +16,7 @@ from models.policy_file import PolicyError
 from models.policy_file import load as load_policy
 from models.registry import Registered, Registry, reached
 from models.routing import RoutingPolicy
-from serving.answers import Asked, without_score
+from serving.answers import Asked, at_fault, without_score
 from serving.board import Board
 from serving.bulk import consider_many, score_many
 from serving.contract import Answer, ChangeIn, Warned
@@ -269,8 +269,7 @@ class Runtime:
             raise
         except Exception:  # noqa: BLE001 - the workflow always gets an answer; the log has the fault
             _log.exception("no answer could be made")
-            failed = Warned(code="internal_error", text=say("The change could not be scored."))
-            return [self.unscored(change, failed) for change in changes]
+            return [self.unscored(change, at_fault()) for change in changes]
 
     def unscored(self, change: ChangeIn, because: Warned | None = None) -> Answer:
         """The answer without a score and without a record; by default because of the store.

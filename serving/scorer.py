@@ -23,6 +23,7 @@ from models.registry import Registered
 from serving.answers import (
     Asked,
     Scored,
+    at_fault,
     settled,
     unrecorded,
     waited_in_vain,
@@ -234,8 +235,7 @@ class Scorer:
 
     def _failed(self, asked: Asked) -> tuple[Answer, None]:
         """The answer where a fault of ours is in the way of a score."""
-        failed = Warned(code="internal_error", text=say("The change could not be scored."))
-        return without_score(asked, self.registered, failed), None
+        return without_score(asked, self.registered, at_fault()), None
 
     def _is_current(self) -> bool:
         """Whether all that was written is taken in; False where that fails by a fault of ours.
@@ -283,7 +283,7 @@ class Scorer:
         known, (newer, self._own) = self._state.watermark, (self._own, None)
         if not own or newer is None or newer.watermark != known + 1:
             last = self.store.watermark()
-            if last == known:
+            if last <= known:
                 return
             if newer is None or newer.watermark != last or last != known + 1:  # others wrote, too
                 newer = self.store.load(after=known)

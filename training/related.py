@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from features.columns import Columns
 from features.entities import ENTITIES
-from features.instants import DAY
+from features.instants import DAY, NEVER
 from features.names import Vocabulary
 from features.texts import masked_title
-from training.splits import NEVER, Split
+from training.splits import Split
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]

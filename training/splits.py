@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.instants import NEVER
 from training.config import TrainingError
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-
-NEVER: int = np.iinfo(np.int64).max
-"""A moment that has not come."""
 
 
 @dataclass(frozen=True, kw_only=True)

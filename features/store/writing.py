@@ -175,12 +175,7 @@ class Writer:
 
     def _fresh(self, table: sa.Table, rows: list[Row]) -> list[Row]:
         """The rows whose identity the table does not hold yet, each once."""
-        seen: set[bytes] = set()
-        if len(rows) > FEW:
-            seen = {bytes(i) for i in self._identities(table, [row["identity"] for row in rows])}
-        for row in rows if len(rows) <= FEW else ():
-            if _held(table).find(self._connection, wanted=row["identity"]):
-                seen.add(row["identity"])  # type: ignore[arg-type]
+        seen = {bytes(one) for one in self._identities(table, [row["identity"] for row in rows])}
         fresh = []
         for row in rows:
             identity = row["identity"]
@@ -190,8 +185,12 @@ class Writer:
         return fresh
 
     def _identities(self, table: sa.Table, wanted: Sequence[object]) -> Iterator[bytes]:
-        """Those of many identities that a table holds, and others of a table that is read whole."""
+        """Those of some identities that a table holds; where they are very many, all it holds."""
         column = table.c.identity
+        if len(wanted) <= FEW:
+            found = (_held(table).find(self._connection, wanted=one) for one in wanted)
+            yield from (row[0] for row in found if row is not None)
+            return
         if len(wanted) > CHUNK:
             yield from self._connection.scalars(sa.select(column))
             return

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from features import index, sweep
 from features.counting import Counted, Moments
-from features.index import EventIndex, StreamIndex
+from features.index import EventIndex, StreamIndex, numbered
 from features.instants import MISSING
 from features.overlap import OverlapIndex, Windows
-from features.segment import Events, Segment
+from features.segment import NO_EVENTS, Events, Segment
 from features.sweep import Cursors
 
 CODES = st.integers(0, 3)
@@ -61,13 +61,18 @@ def index_of(rows: list[Event]) -> EventIndex:
     )
 
 
+def add(built: EventIndex, asked: Events, others: Events = NO_EVENTS) -> None:
+    events = {("asked", "x"): asked, ("z", "x"): others}
+    built.append(numbered(events.items(), built.slots))
+
+
 def index_in_parts(parts: list[list[Event]], merge_at: int) -> StreamIndex:
     """The first part as the base, which holds no event taken back; the others laid over it."""
     with mock.patch.object(index, "MERGE_AT", merge_at):
         built = index_of([event for event in parts[0] if event[3] > 0])
         first = [event for event in parts[0] if event[3] < 0]
         for part in (first, *parts[1:]):
-            built.append({("asked", "x"): events_of(part), ("z", "x"): OTHER})
+            add(built, events_of(part), OTHER)
     return built.stream("asked", "x")
 
 
@@ -161,7 +166,7 @@ def test_an_index_without_events_counts_nothing_and_takes_none():
         assert built.counts(asked[0], asked[1], [None, 3], asked[2])[None].tolist() == [0, 0]
         assert built.last_before(*asked).tolist() == [MISSING, MISSING]
         assert built.recent(0, 5, None, -1, 3) == []
-        whole.append({("asked", "x"): events_of([])})
+        add(whole, events_of([]))
     nothing = ints([])
     assert len(built.counts(nothing, nothing, [None], nothing)[None]) == 0
     assert len(built.last_before(nothing, nothing, nothing)) == 0
@@ -172,7 +177,7 @@ def test_segments_grow_in_steps_and_the_base_stays(monkeypatch):
     built = index_of([(0, 0, 0, 1)])
     base, most = built.base, 0
     for number in range(200):
-        built.append({("asked", "x"): events_of([(0, number, number + 1, 1)])})
+        add(built, events_of([(0, number, number + 1, 1)]))
         most = max(most, len(built.segments))
     assert built.base is base
     assert sum(map(len, built.segments)) == len(base) + 200
@@ -181,8 +186,8 @@ def test_segments_grow_in_steps_and_the_base_stays(monkeypatch):
 
 def test_what_is_taken_back_goes_when_segments_are_merged():
     built = index_of([])
-    built.append({("asked", "x"): events_of([(0, 1, 1, 1), (0, 2, 2, 1)])})
-    built.append({("asked", "x"): events_of([(0, 1, 1, -1)])})
+    add(built, events_of([(0, 1, 1, 1), (0, 2, 2, 1)]))
+    add(built, events_of([(0, 1, 1, -1)]))
     assert [len(tail) for tail in built.segments[1:]] == [1]
 
 
@@ -218,7 +223,7 @@ STREAMS = Counted(ints([1, 1, 2]), np.array([True, False, True]), ints([0, 0, 1]
 def test_questions_in_order_of_time_are_answered_from_where_the_last_were(parts, asked, window):
     built = index_of(parts[0])
     for part in parts[1:]:
-        built.append({("asked", "x"): events_of(part)})
+        add(built, events_of(part))
     cursors = Cursors(built.base, STREAMS)
     rows = sorted((row for one in asked for row in one), key=lambda row: row[1])
     for low in range(0, len(rows), 3):

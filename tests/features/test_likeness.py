@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.index import NEVER
+from features.instants import NEVER
 from features.likeness import Compared, Memory, Outcome
 
 NAMES = st.sampled_from(["disk", "web", "mail", "düse", "db"])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instants import MISSING
-from features.segment import NAME_BITS, NONE, Ints, Segment, pair_of
+from features.segment import NAME_BITS, NONE, Ints, Segment
 
 
 class Moments:
@@ -83,9 +83,9 @@ class Counted:
         return self.slots << NAME_BITS
 
     @cached_property
-    def pairs(self) -> Ints:
-        """By slot the pair of owner 0 and code 0; -1 where an owner's own events count, too."""
-        return np.where(self.own, pair_of(self.slots * 0, self.entities), -1)
+    def without(self) -> Ints:
+        """The slots, -1 where an owner's own events count, too."""
+        return np.where(self.own, self.slots, -1)
 
     @cached_property
     def first(self) -> Ints:
@@ -113,11 +113,13 @@ class Several:
 
     @cached_property
     def joined(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-        """Entities, pairs, first counts, windows and places of last ones of all of them."""
-        names = ("entities", "pairs", "first", "window", "last_of")
+        """Entities, slots without own events, first counts, windows and places of last ones of all
+        of them.
+        """
+        names = ("entities", "without", "first", "window", "last_of")
         parts = ([getattr(one, name) for one in self.each] for name in names)
-        entities, pairs, first, window, last_of = (np.concatenate([NONE, *part]) for part in parts)
-        return entities, pairs, first, window, last_of
+        entities, own, first, window, last_of = (np.concatenate([NONE, *part]) for part in parts)
+        return entities, own, first, window, last_of
 
     @cached_property
     def bounds(self) -> Ints:

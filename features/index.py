@@ -83,8 +83,8 @@ class EventIndex:
         slots = list(events)
         axis = axis_of(one.time for one in events.values())
         numbered = ((number, events[slot]) for number, slot in enumerate(slots))
-        whose = frozenset(range(len(slots)) if owned else ())
-        return cls(slots, Segment.of_slots(axis, numbered, whose))
+        streams = {number: number for number in range(len(slots)) if owned}
+        return cls(slots, Segment.of_slots(axis, numbered, streams))
 
     def append(self, events: Events) -> None:
         """Add events whose codes are entities, as :func:`numbered` gives them; they count from now
@@ -173,7 +173,7 @@ class EventIndex:
                 last,
                 *segment.searched,
                 counted.entities,
-                counted.pairs,
+                counted.without,
                 counted.first,
                 counted.window,
                 counted.last_of,

@@ -104,43 +104,26 @@ def laid_out(
 
 
 @compiled
-def owned_in(
-    keys: Ints,
-    owners: NDArray[np.int32],
-    first: int,
-    stride: int,
-    bits: tuple[int, int],
-    place: int,
-    owned: Ints,
-    owned_at: NDArray[np.int32],
-) -> None:
-    """Fill in slot, owner and name of the events of one slot as one number, ascending, and the
-    events' places.
+def alike_in_order(keys: Ints, owners: NDArray[np.int32]) -> bool:
+    """Whether the owners of equal keys, which stand together, are in order."""
+    for place in range(1, len(keys)):
+        if keys[place] == keys[place - 1] and owners[place] < owners[place - 1]:
+            return False
+    return True
 
-    Parameters
-    ----------
-    keys, owners
-        Of the events in order; those of one owner are in the order of their names.
-    first, stride : int
-        As for :func:`laid_out`.
-    bits : tuple of int
-        Bits of a name, and of an owner above it.
-    place : int
-        Of the first event.
+
+@compiled
+def noted(owner: Ints, ranks: Ints, held: NDArray[np.int32]) -> Ints:
+    """Note by owner the rank of its event where none is held, -1; gives the places of the events
+    whose owner has another.
     """
-    begin = np.zeros(owners.max() + 2 if len(owners) else 2, np.int64)
-    for owner in owners:
-        begin[owner + 1] += 1
-    for owner in range(1, len(begin)):
-        begin[owner] += begin[owner - 1]
-    slot, name = first >> bits[0] << bits[0] + bits[1], 0
-    for number in range(len(keys)):
-        while keys[number] >= (first + name + 1) * stride:
-            name += 1
-        owner = np.int64(owners[number])
-        at = begin[owner]
-        owned[at], owned_at[at] = slot | owner << bits[0] | name, place + number
-        begin[owner] = at + 1
+    others = [np.int64(0) for _ in range(0)]
+    for place, whose in enumerate(owner):
+        if held[whose] < 0:
+            held[whose] = ranks[place]
+        elif held[whose] != ranks[place]:
+            others.append(np.int64(place))
+    return np.array(others, np.int64)
 
 
 @compiled

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from features.instants import MISSING
 from features.ordering import compiled, in_order, place_of
-from features.segment import NAME_BITS, Ints
+from features.segment import NAME_BITS, OWNER_BITS, Ints
+
+Own = tuple[Ints, NDArray[np.int32], Ints]
+"""Where the owners' own events are found, as :class:`features.segment.Segment` holds it."""
 
 
 @compiled
@@ -32,26 +35,64 @@ def last_moment(
 
 
 @compiled
+def own_weight(
+    keys: Ints, events_of: NDArray[np.int32], cumulated: Ints, key: int, owner: int, until: int
+) -> tuple[int, int]:
+    """Place and weight of an owner's events among those of one key, which lie before a place."""
+    low = place_of(keys, key, until)
+    high = place_of(keys, key + 1, low)
+    begin = low + int(np.searchsorted(events_of[low:high], owner))
+    end = begin
+    while end < high and events_of[end] == owner:
+        end += 1
+    return begin, weight_between(cumulated, begin, end)
+
+
+@compiled
 def leave_out(
     total: Ints,
     question: int,
     answers: tuple[int, int],
     begins: Ints,
     until: int,
-    cumulated: Ints,
-    owned: Ints,
-    owned_at: NDArray[np.int32],
-    pair: int,
+    events: tuple[Ints, NDArray[np.int32], Ints],
+    base: int,
+    owner: int,
+    ranks: NDArray[np.int32],
 ) -> None:
-    """Take an owner's own events of an entity off the answers of one slot."""
-    at = np.searchsorted(owned, pair)
-    while at < len(owned) and owned[at] == pair:
-        place = owned_at[at]
-        weight = weight_between(cumulated, place, place + 1)
+    """Take an owner's own events of an entity off the answers of one slot.
+
+    Parameters
+    ----------
+    begins, until
+        Where the window of each answer begins, and where all end.
+    events : tuple
+        Keys, owners and sums of the weights.
+    base : int
+        The key of the entity at the first moment.
+    ranks : ndarray of int32
+        Of the moments of the owner's events in the stream, all before the windows' end.
+    """
+    keys, events_of, cumulated = events
+    for rank in ranks:
+        place, weight = own_weight(keys, events_of, cumulated, base + rank, owner, until)
         for answer in range(answers[0], answers[1]):
-            if begins[answer] <= place < until:
+            if weight and begins[answer] <= place:
                 total[answer, question] -= weight
-        at += 1
+
+
+@compiled
+def own_ranks(own: Own, slot: int, owner: int, until: int) -> NDArray[np.int32]:
+    """Ranks below one of the moments of an owner's events in the stream of a slot."""
+    owned, owned_at, stream_of = own
+    pair = stream_of[slot] << OWNER_BITS | owner
+    if stream_of[slot] < 0:
+        return owned_at[:0]
+    low = np.searchsorted(owned, pair)
+    high = low
+    while high < len(owned) and owned[high] == pair and owned_at[high] < until:
+        high += 1
+    return owned_at[low:high]
 
 
 @compiled
@@ -63,10 +104,9 @@ def add_counts(
     axis: Ints,
     events_of: NDArray[np.int32],
     cumulated: Ints,
-    owned: Ints,
-    owned_at: NDArray[np.int32],
+    own: Own,
     entities: Ints,
-    pairs: Ints,
+    without: Ints,
     first: Ints,
     window: Ints,
     last_of: Ints,
@@ -82,9 +122,9 @@ def add_counts(
     ----------
     total, last : ndarray of int64, shape (c, n) and (l, n)
         Counts, added to, and moments of last events, raised.
-    entities, pairs : ndarray of int64, shape (s,)
-        By slot: the entity of code 0, and the pair of owner 0 and code 0, -1 where an owner's own
-        events count like others'.
+    entities, without : ndarray of int64, shape (s,)
+        By slot: the entity of code 0, and the slot, -1 where an owner's own events count like
+        others'.
     first, window : ndarray of int64, shape (s + 1,) and (c,)
         The first answer of each slot, and the window of each answer.
     last_of : ndarray of int64, shape (s,)
@@ -104,7 +144,7 @@ def add_counts(
         row, code = rows[question], codes[question]
         for slot in range(len(entities)):
             base = (entities[slot] + code) * stride
-            owner = owners[row] if pairs[slot] >= 0 else -1
+            owner = owners[row] if without[slot] >= 0 else -1
             until = near[slot] = place_of(keys, base + ranks[0, row], near[slot])
             at = last_of[slot]
             if at >= 0:
@@ -117,9 +157,9 @@ def add_counts(
                 counted = max(counted, until - since)
                 total[answer, question] += weight_between(cumulated, since, until)
             if counted and owner >= 0:
-                pair = pairs[slot] + (owner << NAME_BITS) + code
-                answers = first[slot], first[slot + 1]
-                leave_out(total, question, answers, begins, until, cumulated, owned, owned_at, pair)
+                mine = own_ranks(own, without[slot], owner, ranks[0, row])
+                answers, events = (first[slot], first[slot + 1]), (keys, events_of, cumulated)
+                leave_out(total, question, answers, begins, until, events, base, owner, mine)
 
 
 @compiled
@@ -144,10 +184,9 @@ def add_several(
     axis: Ints,
     events_of: NDArray[np.int32],
     cumulated: Ints,
-    owned: Ints,
-    owned_at: NDArray[np.int32],
+    own: Own,
     entities: Ints,
-    pairs: Ints,
+    without: Ints,
     first: Ints,
     window: Ints,
     last_of: Ints,
@@ -193,10 +232,9 @@ def add_several(
                 axis,
                 events_of,
                 cumulated,
-                owned,
-                owned_at,
+                own,
                 entities[slot : slot + size],
-                pairs[slot : slot + size],
+                without[slot : slot + size],
                 first[slot + kind : slot + kind + size + 1],
                 window[answer : answer + wide],
                 last_of[slot : slot + size],

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.ordering import in_order, laid_out, owned_in, ranks_in
+from features.ordering import alike_in_order, in_order, laid_out, noted, ranks_in
 
 Ints = NDArray[np.int64]
 
@@ -20,7 +20,7 @@ SLOT_BITS = 6
 """Bits above them that hold its slot."""
 
 OWNER_BITS = 31
-"""Bits of an owner where it stands between slot and name."""
+"""Bits of an owner where it stands below its stream."""
 
 
 class Events(NamedTuple):
@@ -117,11 +117,14 @@ class Segment:
     keys : ndarray of int64
         Entity and rank of the moment as one integer, in order: a single search finds both.
     owners : ndarray of int32
-        Owner of each event.
+        Owner of each event; those of one key are in order where ``stream_of`` knows their slot.
     cumulated : ndarray of int64 or None
         Sums of the weights before each place; None where every weight is 1.
     owned, owned_at : ndarray of int64, of int32
-        Owner and entity of the events as one integer, in order, and the events' places.
+        Stream and owner of the events as one integer, in order, and the rank of their moment: an
+        owner's events are found by it, for in one stream all of them mostly have the same.
+    stream_of : ndarray of int64
+        By slot the number of its stream; -1 where an owner's own events are not looked for.
     """
 
     def __init__(
@@ -132,6 +135,7 @@ class Segment:
         cumulated: Ints | None,
         owned: Ints,
         owned_at: NDArray[np.int32],
+        stream_of: Ints,
     ) -> None:
         self.axis = axis
         self.keys = keys
@@ -139,24 +143,25 @@ class Segment:
         self.cumulated = cumulated
         self.owned = owned
         self.owned_at = owned_at
+        self.stream_of = stream_of
         self.stride = len(axis) + 1
 
     @classmethod
     def of(cls, events: Events) -> Segment:
         """A segment of some events, whose codes are entities."""
         axis = axis_of([events.time])
-        order, ranks = _in_order(events.code, events.time, axis)
-        keys = (events.code * (len(axis) + 1) + ranks)[order]
-        weight = events.weight[order]
+        order = np.lexsort((events.owner, events.time, events.code))
+        code, time, owner, weight = (array[order] for array in events)
+        ranks = axis.searchsorted(time)
         ones = bool((weight == 1).all())
         cumulated = None if ones else np.concatenate([[0], np.cumsum(weight)])
-        owners = events.owner[order].astype(np.int32)
-        owned, at = _by_owner(events, order)
-        return cls(axis, keys, owners, cumulated, owned, at)
+        keys = code * (len(axis) + 1) + ranks
+        own = _once((code >> NAME_BITS) << OWNER_BITS | owner, ranks)
+        return cls(axis, keys, owner.astype(np.int32), cumulated, *own, np.arange(1 << SLOT_BITS))
 
     @classmethod
     def of_slots(
-        cls, axis: Ints, slots: Iterable[tuple[int, Events]], with_owners: frozenset[int]
+        cls, axis: Ints, slots: Iterable[tuple[int, Events]], streams: Mapping[int, int]
     ) -> Segment:
         """A segment of the events of many slots, given in the order of their numbers.
 
@@ -164,8 +169,9 @@ class Segment:
         ----------
         axis : ndarray of int64
             Holds the moments of all events.
-        with_owners : frozenset of int
-            The slots of which an owner's own events can be found.
+        streams : mapping of int to int
+            The slots of which an owner's own events can be found, each with the number of its
+            stream.
 
         Raises
         ------
@@ -173,44 +179,41 @@ class Segment:
             If one kind has more names than a key can number.
         """
         stride, ones = len(axis) + 1, True
-        keys, owned = np.empty(0, np.int64), np.empty(0, np.int64)
-        owners, owned_at = np.empty(0, np.int32), np.empty(0, np.int32)
-        weights = [np.zeros(1, np.int64)]
+        keys, owners = np.empty(0, np.int64), np.empty(0, np.int32)
+        weights, own = [np.zeros(1, np.int64)], _Owners()
         for slot, (code, time, owner, weight) in slots:
             if int(code.max(initial=0)) >> NAME_BITS:
                 raise OverflowError(f"expected fewer than {1 << NAME_BITS:,} names of one kind")
             order, ranks = _in_order(code, time, axis)
-            place, whose = len(keys), len(owned)
+            place, entity = len(keys), slot << NAME_BITS
             _grow((keys, owners), len(order))
-            entity = slot << NAME_BITS
-            laid_out(order, code, ranks, owner, entity, stride, keys[place:], owners[place:])
-            if slot in with_owners:
-                _grow((owned, owned_at), len(order))
-                laid = keys[place:], owners[place:], entity, stride
-                owned_in(*laid, (NAME_BITS, OWNER_BITS), place, owned[whose:], owned_at[whose:])
+            laid = keys[place:], owners[place:]
+            laid_out(order, code, ranks, owner, entity, stride, *laid)
+            if slot in streams:
+                own.note(streams[slot], owner, ranks)
+                if not alike_in_order(*laid):
+                    order = np.lexsort((owner, ranks, code))
+                    laid_out(order, code, ranks, owner, entity, stride, *laid)
             # Not kept where all are 1, which those of changes and incidents are.
             weights.append(np.broadcast_to(np.int64(1), len(order)))
             if not (weight == 1).all():
                 weights[-1], ones = weight[order], False
         cumulated = None if ones else np.cumsum(np.concatenate(weights))
-        return cls(axis, keys, owners, cumulated, owned, owned_at)
+        stream_of = np.full(1 << SLOT_BITS, -1)
+        stream_of[list(streams)] = list(streams.values())
+        return cls(axis, keys, owners, cumulated, *own.found(), stream_of)
 
     def __len__(self) -> int:
         return len(self.keys)
 
     @cached_property
-    def searched(self) -> tuple[Ints, int, Ints, NDArray[np.int32], Ints, Ints, NDArray[np.int32]]:
+    def searched(
+        self,
+    ) -> tuple[Ints, int, Ints, NDArray[np.int32], Ints, tuple[Ints, NDArray[np.int32], Ints]]:
         """What the compiled searches look through."""
         cumulated = NONE if self.cumulated is None else self.cumulated
-        return (
-            self.keys,
-            self.stride,
-            self.axis,
-            self.owners,
-            cumulated,
-            self.owned,
-            self.owned_at,
-        )
+        own = self.owned, self.owned_at, self.stream_of
+        return self.keys, self.stride, self.axis, self.owners, cumulated, own
 
     @cached_property
     def looked_up(self) -> tuple[Ints, int, Ints, NDArray[np.int32]]:
@@ -257,10 +260,27 @@ class Segment:
 
     def own(self, entity: int, owner: int) -> list[tuple[int, int]]:
         """An owner's events of one entity, as (time, weight)."""
-        pair = pair_of(np.array([owner]), np.array([entity]))
-        low, high = np.searchsorted(self.owned, [pair[0], pair[0] + 1]).tolist()
-        places = self.owned_at[low:high].astype(np.int64)
-        return list(zip(self.times(places).tolist(), self.weights(places).tolist(), strict=True))
+        pair = int(self.stream_of[entity >> NAME_BITS]) << OWNER_BITS | owner
+        low, high = np.searchsorted(self.owned, [pair, pair + 1]).tolist()
+        found = []
+        for rank in self.owned_at[low:high].tolist():
+            key = entity * self.stride + rank
+            first, last = np.searchsorted(self.keys, [key, key + 1]).tolist()
+            begin, end = first + np.searchsorted(self.owners[first:last], [owner, owner + 1])
+            if begin < end:
+                found.append((int(self.axis[rank]), int(self.between(begin, end))))
+        return found
+
+    def owners_in(self, slot: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Ranks of the owners' own events in the stream of a slot, and where those of each owner
+        begin.
+        """
+        first = int(self.stream_of[slot]) << OWNER_BITS
+        low, high = np.searchsorted(self.owned, [first, first + (1 << OWNER_BITS)]).tolist()
+        count = np.bincount(self.owned[low:high] - first)
+        begins = np.zeros(len(count) + 1, np.int32)
+        np.cumsum(count, out=begins[1:])
+        return begins, self.owned_at[low:high]
 
     def backwards(self, entity: int, since: int, until: int) -> Iterator[tuple[int, int, int]]:
         """Events of one entity in ``[since, until)`` as (-time, owner, weight), newest first."""
@@ -292,14 +312,39 @@ def _in_order(code: Ints, time: Ints, axis: Ints) -> tuple[Ints, Ints]:
     return by_time[in_order(code[by_time])], ranks
 
 
-def pair_of(owners: Ints, entities: Ints) -> Ints:
-    """Slot, owner and name as one integer."""
-    slots, codes = entities >> NAME_BITS, entities & ((1 << NAME_BITS) - 1)
-    return slots << OWNER_BITS + NAME_BITS | owners << NAME_BITS | codes
+class _Owners:
+    """The moments of every owner's events, by stream, while slot after slot tells of them."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[int, NDArray[np.int32]] = {}
+        self._others = [(NONE, NONE)]
+
+    def note(self, stream: int, owner: Ints, ranks: Ints) -> None:
+        """Take in the events of one slot; mostly those of its stream had the same before."""
+        held = self._ranks.setdefault(stream, np.empty(0, np.int32))
+        if (more := int(owner.max(initial=-1)) + 1 - len(held)) > 0:
+            held = self._ranks[stream] = np.concatenate([held, np.full(more, -1, np.int32)])
+        other = noted(owner, ranks, held)
+        if len(other):
+            self._others.append((stream << OWNER_BITS | owner[other], ranks[other]))
+
+    def found(self) -> tuple[Ints, NDArray[np.int32]]:
+        """Stream and owner as one integer, in order, and the rank of each of their moments."""
+        parts = []
+        for stream, held in sorted(self._ranks.items()):
+            owners = np.flatnonzero(held >= 0)
+            parts.append((stream << OWNER_BITS | owners, held[owners]))
+        if len(self._others) > 1:
+            pairs, ranks = zip(*parts, *self._others, strict=True)
+            return _once(np.concatenate(pairs), np.concatenate(ranks))
+        pairs, ranks = zip((NONE, np.empty(0, np.int32)), *parts, strict=True)
+        return np.concatenate(pairs), np.concatenate(ranks)
 
 
-def _by_owner(events: Events, order: Ints) -> tuple[Ints, NDArray[np.int32]]:
-    """Slot, owner and name of every event as one integer, in order, and the events' places."""
-    pairs = pair_of(events.owner[order], events.code[order])
-    place = np.argsort(pairs, kind="stable")
-    return pairs[place], place.astype(np.int32)
+def _once(pairs: Ints, ranks: Ints) -> tuple[Ints, NDArray[np.int32]]:
+    """Streams with owners, and ranks, in order, each once."""
+    order = np.lexsort((ranks, pairs))
+    pairs, ranks = pairs[order], ranks[order]
+    new = np.ones(len(pairs), bool)
+    new[1:] = (pairs[1:] != pairs[:-1]) | (ranks[1:] != ranks[:-1])
+    return pairs[new], ranks[new].astype(np.int32)

@@ -122,13 +122,11 @@ _CHANGE_SLOTS = [
 ]
 """By stream of changes and entity the number of the slot; -1 for one that is not kept."""
 
-OWNED = frozenset(
-    n
-    for n, (stream, _) in enumerate(SLOTS)
-    if stream in (*CHANGE_STREAMS, "resolved", "major_resolved")
-)
-"""Numbers of the slots whose events are looked for by owner: a change never counts its own, and
-whether an incident was resolved is asked of it alone."""
+_OWNED = (*CHANGE_STREAMS, "resolved", "major_resolved")
+
+OWNED = {n: _OWNED.index(stream) for n, (stream, _) in enumerate(SLOTS) if stream in _OWNED}
+"""Numbers of the slots whose events are looked for by owner, and those of their streams: a change
+never counts its own, and whether an incident was resolved is asked of it alone."""
 
 
 @dataclass

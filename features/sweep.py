@@ -24,7 +24,8 @@ SPARSE = 16
 """Moments to an event from which on events are put in the order of time by comparing."""
 
 Places = NDArray[np.int32]
-Bits = NDArray[np.bool_]
+
+_NONE = np.zeros(0, np.int32)
 
 
 class Cursors:
@@ -69,25 +70,25 @@ class _Slot:
     """The events of one slot in the order of time, and what has passed of them."""
 
     def __init__(self, segment: Segment, counted: Counted, number: int) -> None:
-        entity, own = int(counted.entities[number]), bool(counted.own[number])
-        self._segment, self._entity, self._pair = segment, entity, int(counted.pairs[number])
+        entity, slot = int(counted.entities[number]), int(counted.slots[number])
+        self._segment, self._entity = segment, entity
         self._window = counted.window[counted.first[number] : counted.first[number + 1]]
         bounds = np.array([entity, entity + (1 << NAME_BITS)]) * segment.stride
         low, high = np.searchsorted(segment.keys, bounds).tolist()
-        keys, owners = segment.keys[low:high], segment.owners[low:high]
+        keys = segment.keys[low:high]
         codes = int(keys[-1]) // segment.stride - entity + 1 if len(keys) else 0
         self._passed = np.zeros(1 + len(self._window), np.int64)
         self._held = np.zeros(codes * len(self._passed), np.int32)
-        self._seen = np.zeros(int(owners.max(initial=-1)) + 1 if own else 0, bool)
-        self._passing = np.empty((len(keys), 3 if own else 2), np.int32)
+        self._own = segment.owners_in(slot) if counted.own[number] else (_NONE, _NONE)
+        self._passing = np.empty((len(keys), 2), np.int32)
         first = entity * segment.stride
         _set_before(keys, segment.stride, first, low, self._held, len(self._passed))
         if len(keys) * SPARSE > segment.stride:
-            _in_time(keys, owners, segment.stride, first, self._passing)
+            _in_time(keys, segment.stride, first, self._passing)
         else:  # counting would cost more than comparing
             code, rank = np.divmod(keys - first, segment.stride)
             order = np.argsort(rank, kind="stable")
-            for column, values in zip(self._passing.T, (rank, code, owners), strict=False):
+            for column, values in zip(self._passing.T, (rank, code), strict=True):
                 column[:] = values[order]
 
     def counts(
@@ -97,10 +98,11 @@ class _Slot:
         _counts(
             total,
             last,
-            (one.keys, one.stride, one.axis, one.owners, one.owned, one.owned_at),
-            (self._entity, self._pair),
+            (one.keys, one.stride, one.axis, one.owners),
+            self._entity,
             self._window,
-            (self._passing, self._passed, self._held, self._seen),
+            (self._passing, self._passed, self._held),
+            self._own,
             (rows, codes, owners, ranks),
         )
 
@@ -154,15 +156,15 @@ def _set_before(keys: Ints, stride: int, first: int, low: int, held: Places, wid
 
 
 @compiled
-def _in_time(keys: Ints, owners: Places, stride: int, first: int, passing: Places) -> None:
+def _in_time(keys: Ints, stride: int, first: int, passing: Places) -> None:
     """Lay out the events of one slot in the order of time.
 
     Parameters
     ----------
     keys, first
         As for :func:`_set_before`.
-    passing : ndarray of int32, shape (n, 2 or 3)
-        Filled with rank and code, and where there is room with the owner, of each event.
+    passing : ndarray of int32, shape (n, 2)
+        Filled with rank and code of each event.
     """
     before, begin = np.zeros(stride + 1, np.int32), first
     for key in keys:
@@ -178,32 +180,39 @@ def _in_time(keys: Ints, owners: Places, stride: int, first: int, passing: Place
         rank = keys[place] - first - code * stride
         event = passing[before[rank]]
         event[0], event[1] = rank, code
-        if len(event) > 2:
-            event[2] = owners[place]
         before[rank] += 1
 
 
 @compiled
-def _pass(
-    passing: Places, at: int, rank: int, held: Places, edge: int, width: int, seen: Bits
-) -> int:
-    """Let an edge pass all events before a rank; whose they are is noted where there is room."""
+def _pass(passing: Places, at: int, rank: int, held: Places, edge: int, width: int) -> int:
+    """Let an edge pass all events before a rank."""
     while at < len(passing) and passing[at, 0] < rank:
         held[passing[at, 1] * width + edge] += 1
-        if len(seen):
-            seen[passing[at, 2]] = True
         at += 1
     return at
+
+
+@compiled
+def _own_before(own: tuple[Places, Places], owner: int, until: int) -> tuple[int, int]:
+    """Where the ranks below one of an owner's own events begin, and where they end."""
+    begins, ranks = own
+    if not 0 <= owner < len(begins) - 1:
+        return 0, 0
+    low = high = np.int64(begins[owner])
+    while high < begins[owner + 1] and ranks[high] < until:
+        high += 1
+    return int(low), int(high)
 
 
 @compiled
 def _counts(
     total: Ints,
     last: Ints,
-    segment: tuple[Ints, int, Ints, Places, Ints, Places],
-    slot: tuple[int, int],
+    segment: tuple[Ints, int, Ints, Places],
+    entity: int,
     window: Ints,
-    events: tuple[Places, Ints, Places, Bits],
+    events: tuple[Places, Ints, Places],
+    own: tuple[Places, Places],
     asked: tuple[Ints, Ints, Ints, Ints],
 ) -> None:
     """Find what :func:`features.search.add_counts` adds for one slot.
@@ -213,19 +222,21 @@ def _counts(
     total, last : ndarray of int64, shape (c, n) and (0 or 1, n)
         Counts, and moments of the last events.
     segment : tuple
-        Keys, stride, axis, owners, and by owner the pairs and places of the events.
-    slot : tuple of int
-        The entity of code 0, and the pair of owner 0 and code 0.
+        Keys, stride, axis and owners.
+    entity : int
+        That of code 0.
     window : ndarray of int64, shape (c,)
         The window of each count.
     events : tuple
-        What :func:`_in_time` laid out, how many each edge has passed, the places of all edges by
-        code, and whose events the moment itself has passed.
+        What :func:`_in_time` laid out, how many each edge has passed, and the places of all edges
+        by code.
+    own : tuple
+        By owner where the ranks of its own events begin, and these; nothing where they count, too.
     asked : tuple
         Rows, codes, owners and ranks, as there.
     """
-    keys, stride, axis, events_of, owned, owned_at = segment
-    passing, passed, held, seen = events
+    keys, stride, axis, events_of = segment
+    passing, passed, held = events
     rows, codes, owners, ranks = asked
     begins, weights = np.empty(len(window), np.int64), np.empty(0, np.int64)
     width, now = len(passed), -1
@@ -233,24 +244,23 @@ def _counts(
         row, code = rows[question], codes[question]
         if row != now:
             now = row
-            passed[0] = _pass(passing, passed[0], ranks[0, row], held, 0, width, seen)
+            passed[0] = _pass(passing, passed[0], ranks[0, row], held, 0, width)
             for edge in range(1, width):
                 rank = ranks[1 + window[edge - 1], row]
-                passed[edge] = _pass(passing, passed[edge], rank, held, edge, width, seen[:0])
+                passed[edge] = _pass(passing, passed[edge], rank, held, edge, width)
         at = code * width
         if code < 0 or at >= len(held):
             continue
         until = int(held[at])
         for answer in range(len(window)):
             total[answer, question] = until - held[at + 1 + answer]
-        owner = owners[row] if len(seen) else -1
-        if owner >= len(seen) or (owner >= 0 and not seen[owner]):
-            owner = -1  # nothing of its own was passed
+        low, high = _own_before(own, owners[row], ranks[0, row])
+        owner = owners[row] if low < high else -1
+        base = (entity + code) * stride
         if len(last):
-            base = (slot[0] + code) * stride
             last[0, question] = last_moment(keys, base, axis, events_of, until, owner)
         if owner >= 0:
             for answer in range(len(window)):
                 begins[answer] = held[at + 1 + answer]
-            pair, answers = slot[1] + (owner << NAME_BITS) + code, (0, len(window))
-            leave_out(total, question, answers, begins, until, weights, owned, owned_at, pair)
+            answers, places, mine = (0, len(window)), (keys, events_of, weights), own[1][low:high]
+            leave_out(total, question, answers, begins, until, places, base, owner, mine)

@@ -216,7 +216,7 @@ class Topology:
         return cls(
             [Neighbours.of(spans.first_known(rank)) for spans in (beside, beyond)],
             Neighbours.of(dependents),
-            EventIndex.of(dict(zip(SLOTS, joined, strict=True))),
+            EventIndex.of(dict(zip(SLOTS, joined, strict=True)), owned=False),
         )
 
     def around(self, rows: Ints, codes: Ints, times: Ints, hops: int) -> tuple[Ints, Ints]:

@@ -53,14 +53,27 @@ FEW = 4
 Array = NDArray[Any]
 
 
+Rows = typing.TypeVar("Rows", covariant=True)
+
+
+class Kept(typing.Protocol[Rows]):
+    """What was read off the rows of a large table, in little room."""
+
+    def whole(self) -> Rows:
+        """All of it."""
+
+    def take(self, rows: NDArray[np.int64]) -> Rows:
+        """That of the chosen rows."""
+
+
 class ByRow(typing.Protocol):
     """What was read off the rows of a table."""
 
-    def take(self, rows: NDArray[np.int64]) -> typing.Self:
-        """The same of the chosen rows."""
+    def kept(self, rows: int) -> Kept[typing.Self]:
+        """The same in little room; ``rows`` is how many rows the table has."""
 
 
-Rows = typing.TypeVar("Rows", bound=ByRow)
+Read = typing.TypeVar("Read", bound=ByRow)
 
 
 @cache
@@ -98,9 +111,18 @@ def array_of(kind: str, values: Sequence[object]) -> Array:
         return np.fromiter((_micros(value) for value in values), np.int64, len(values))
     if kind in ("number", "flag"):
         return np.array([np.nan if value is None else value for value in values], np.float64)
+    if len(values) >= MANY and values[0] is values[-1] and values.count(values[0]) == len(values):
+        return all_of(values[0], len(values))
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+def all_of(value: object, length: int) -> Array:
+    """A column that says the same in every row, which takes no room; it cannot be written to."""
+    one = np.empty((), dtype=object)
+    one[()] = value
+    return np.broadcast_to(one, length)
 
 
 def _micros(value: object) -> int:
@@ -180,8 +202,18 @@ def once_each(values: Array) -> tuple[NDArray[np.int64], list[typing.Any]]:
         known: dict[typing.Any, int] = {}
         at = [-1 if one is None else known.setdefault(one, len(known)) for one in values.tolist()]
         return np.array(at, np.int64), list(known)
+    if values.strides == (0,):
+        said = [value for value in values[:1].tolist() if value is not None]
+        return np.full(len(values), len(said) - 1, np.int64), said
     place, distinct = pd.factorize(values)
     return place, distinct.tolist()
+
+
+def _narrow(
+    place: NDArray[np.int64], values: list[typing.Any]
+) -> tuple[NDArray[np.int32], list[typing.Any]]:
+    """The same in half the room."""
+    return place.astype(np.int32), values
 
 
 class Columns:
@@ -209,6 +241,7 @@ class Columns:
         self._length = lengths.pop()
         self._derived: dict[object, typing.Any] = {}
         self._of: tuple[Columns, NDArray[np.int64]] | None = None
+        self._in_parts = False
 
     @classmethod
     def of(cls, record_type: type, data: Mapping[str, Array], length: int) -> Columns:
@@ -223,7 +256,7 @@ class Columns:
         """
         made = cls.__new__(cls)
         made.record_type, made.data, made._length = record_type, data, length
-        made._derived, made._of = {}, None
+        made._derived, made._of, made._in_parts = {}, None, False
         return made
 
     @classmethod
@@ -268,9 +301,15 @@ class Columns:
         no place, -1.
         """
         if self._mostly_of is not None:
-            place, values = self._mostly_of[0].once_each(name)
-            return place[self._mostly_of[1]], values
-        return self.derived(f"once {name}", lambda table: once_each(table[name]))
+            place, values = self._mostly_of[0]._once_each(name)
+            return place[self._mostly_of[1]].astype(np.int64), values
+        place, values = self._once_each(name)
+        return place.astype(np.int64, copy=False), values
+
+    def _once_each(self, name: str) -> tuple[NDArray[np.integer[Any]], list[typing.Any]]:
+        if len(self) < MANY:
+            return self.derived(f"once {name}", lambda table: once_each(table[name]))
+        return self.derived(f"once {name}", lambda table: _narrow(*once_each(table[name])))
 
     def read_once(
         self, name: str, read: Callable[[typing.Any], Made]
@@ -295,22 +334,25 @@ class Columns:
             found.append(known[values])
         return found
 
-    def by_row(self, read: Callable[[Columns], Rows]) -> Rows:
+    def by_row(self, read: Callable[[Columns], Read]) -> Read:
         """What a function reads off every row, read once; off a large table once for all that are
         taken from it.
         """
+        if len(self) < MANY:
+            return self.derived(read, read)
         if self._mostly_of is not None:
-            return self._mostly_of[0].by_row(read).take(self._mostly_of[1])
-        if read not in self._derived:
-            self._derived[read] = read(self)
-        return typing.cast(Rows, self._derived[read])
+            return self._mostly_of[0]._kept(read).take(self._mostly_of[1])
+        return self._kept(read).whole()
+
+    def _kept(self, read: Callable[[Columns], Read]) -> Kept[Read]:
+        return self.derived(read, lambda table: read(table).kept(len(table)))
 
     @property
     def _mostly_of(self) -> tuple[Columns, NDArray[np.int64]] | None:
         """The table this one was taken from, and the rows, where it is worth reading that whole."""
-        if self._of is None or len(self) < MANY or len(self) * FEW < len(self._of[0]):
+        if self._of is None or len(self) < MANY:
             return None
-        return self._of
+        return self._of if self._in_parts or len(self) * FEW >= len(self._of[0]) else None
 
     def times(self, name: str) -> NDArray[np.int64]:
         """A field's moments, microseconds, ``instants.MISSING`` where empty."""
@@ -325,6 +367,17 @@ class Columns:
         chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
         made = Columns.of(self.record_type, Chosen(self.data, chosen), len(chosen))
         made._of = self, chosen
+        return made
+
+    def part(self, low: int, high: int) -> Columns:
+        """Some rows that follow one another, of a table of which all are taken part by part: what
+        is read off the whole is there for each.
+        """
+        rows = np.arange(low, min(high, len(self)))
+        made = self.take(rows)
+        table, places = self._mostly_of or (self, None)
+        made._of = table, rows if places is None else places[rows]
+        made._in_parts = True
         return made
 
     def record(self, row: int) -> Record:

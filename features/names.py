@@ -65,12 +65,19 @@ class Named:
         kept = first_in_row(row, place)
         return cls(row[kept], distinct, place[kept])
 
-    def take(self, rows: Ints) -> Named:
-        """The names of the chosen rows."""
-        count = np.bincount(self.row, minlength=int(rows.max(initial=-1)) + 1)
-        first = np.cumsum(count) - count
-        row, at = spread(first[rows], count[rows])
-        return Named(row, self.distinct, self.place[at])
+    def kept(self, rows: int) -> KeptNames:
+        """The same in little room.
+
+        Parameters
+        ----------
+        rows : int
+            How many rows the table has.
+        """
+        first, place = None, self.place.astype(np.int32)
+        if len(self.row) != rows or (self.row != np.arange(rows)).any():
+            first = np.zeros(rows + 1, np.int32)
+            np.cumsum(np.bincount(self.row, minlength=rows), out=first[1:])
+        return KeptNames(first, self.distinct, place)
 
     @property
     def names(self) -> NDArray[np.object_]:
@@ -83,7 +90,39 @@ class Named:
 
     def learnt_by(self, vocabulary: Vocabulary) -> Ints:
         """Their codes, new names added."""
-        return vocabulary.learn(self.distinct)[self.place]
+        return vocabulary.learn(self.distinct, again=True)[self.place]
+
+
+@dataclass(frozen=True)
+class KeptNames:
+    """Names read off a large table, in a quarter of the room.
+
+    Parameters
+    ----------
+    first : ndarray of int32 or None
+        Where the names of each row begin, and those of the last end; None where each has one.
+    distinct, place
+        As of :class:`Named`.
+    """
+
+    first: NDArray[np.int32] | None
+    distinct: NDArray[np.object_]
+    place: NDArray[np.int32]
+
+    def whole(self) -> Named:
+        """The names of all rows."""
+        row = np.arange(len(self.place))
+        if self.first is not None:
+            row = np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+        return Named(row, self.distinct, self.place.astype(np.int64))
+
+    def take(self, rows: Ints) -> Named:
+        """The names of the chosen rows."""
+        if self.first is None:
+            return Named(np.arange(len(rows)), self.distinct, self.place[rows].astype(np.int64))
+        first = self.first[rows].astype(np.int64)
+        row, at = spread(first, self.first[rows + 1] - first)
+        return Named(row, self.distinct, self.place[at].astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -185,12 +224,18 @@ class Vocabulary:
         self._learnt: tuple[Sequence[str] | NDArray[np.object_], Ints] = (), NONE
         self.names = Names(saved)
 
-    def learn(self, names: Iterable[str]) -> Ints:
-        """Codes of names, new ones added."""
+    def learn(self, names: Iterable[str], *, again: bool = False) -> Ints:
+        """Codes of names, new ones added.
+
+        Parameters
+        ----------
+        again : bool
+            Whether many of them will be asked for again, all together.
+        """
         if self._learnt_last(names):
             return self._learnt[1]
         found = self._learn(list(names))
-        if len(found) >= MANY and isinstance(names, (list, np.ndarray)):
+        if again and len(found) >= MANY and isinstance(names, (list, np.ndarray)):
             self._learnt = names, found
         return found
 

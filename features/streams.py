@@ -253,7 +253,7 @@ def _change_events(
 def _owners(revisions: Revisions, names: Vocabularies) -> Ints:
     """Number of the change of every revision."""
     place, ids = revisions.table.once_each("change_id")
-    return names["change"].learn(ids)[place]
+    return names["change"].learn(ids, again=True)[place]
 
 
 def _planned_starts(revisions: Revisions, owners: Ints, names: Vocabularies) -> Iterator[Stream]:

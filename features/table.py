@@ -305,7 +305,7 @@ class _Rows:
     def part(self, low: int, high: int) -> _Rows:
         """Some that follow one another."""
         return _Rows(
-            self.changes.take(np.arange(low, min(high, len(self.as_of)))),
+            self.changes.part(low, high),
             self.as_of[low:high],
             self.owners[low:high],
             self.moments.part(low, high),

@@ -28,7 +28,7 @@ from features.counting import (
 )
 from features.instants import MISSING, NEVER
 from features.ordering import in_order
-from features.search import add_counts, add_several, newest_of
+from features.search import add_counts, add_several, newest_of, own_events
 from features.segment import (
     NAME_BITS,
     NO_EVENTS,
@@ -356,11 +356,15 @@ class StreamIndex:
         """Owners of the last events of one entity in a window, newest first."""
         return [who for _, who in islice(self.newest(code, time, window, owner), limit)]
 
-    def own_time(self, code: int, owner: int) -> int:
-        """When an owner's event of an entity became known; the greatest moment for none."""
-        entity = (self.slot << NAME_BITS) + code
-        total: Counter[int] = Counter()
+    def own_times(self, code: int, owners: Sequence[int]) -> list[int]:
+        """When each owner's event of an entity became known; the greatest moment for none."""
+        entity, every = (self.slot << NAME_BITS) + code, np.array(owners, np.int64)
+        total: Counter[tuple[int, int]] = Counter()
         for segment in self.index.segments:
-            for time, weight in segment.own(entity, owner):
-                total[time] += weight
-        return min((time for time, weight in total.items() if weight > 0), default=NEVER)
+            for whose, time, weight in own_events(*segment.searched, entity, every):
+                total[whose, time] += weight
+        first = [NEVER] * len(owners)
+        for (whose, time), weight in total.items():
+            if weight > 0:
+                first[whose] = min(first[whose], time)
+        return first

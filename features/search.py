@@ -96,6 +96,28 @@ def own_ranks(own: Own, slot: int, owner: int, until: int) -> NDArray[np.int32]:
 
 
 @compiled
+def own_events(
+    keys: Ints,
+    stride: int,
+    axis: Ints,
+    events_of: NDArray[np.int32],
+    cumulated: Ints,
+    own: Own,
+    entity: int,
+    owners: Ints,
+) -> list[tuple[int, int, int]]:
+    """Some owners' events of one entity, as (place among the owners, moment, weight)."""
+    found = [(0, 0, 0) for _ in range(0)]
+    for number, owner in enumerate(owners):
+        for rank in own_ranks(own, entity >> NAME_BITS, owner, stride):
+            key = entity * stride + rank
+            _, weight = own_weight(keys, events_of, cumulated, key, owner, len(keys))
+            if weight:
+                found.append((number, axis[rank], weight))
+    return found
+
+
+@compiled
 def add_counts(
     total: Ints,
     last: Ints,

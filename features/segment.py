@@ -258,19 +258,6 @@ class Segment:
             self.weights(everything),
         )
 
-    def own(self, entity: int, owner: int) -> list[tuple[int, int]]:
-        """An owner's events of one entity, as (time, weight)."""
-        pair = int(self.stream_of[entity >> NAME_BITS]) << OWNER_BITS | owner
-        low, high = np.searchsorted(self.owned, [pair, pair + 1]).tolist()
-        found = []
-        for rank in self.owned_at[low:high].tolist():
-            key = entity * self.stride + rank
-            first, last = np.searchsorted(self.keys, [key, key + 1]).tolist()
-            begin, end = first + np.searchsorted(self.owners[first:last], [owner, owner + 1])
-            if begin < end:
-                found.append((int(self.axis[rank]), int(self.between(begin, end))))
-        return found
-
     def owners_in(self, slot: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Ranks of the owners' own events in the stream of a slot, and where those of each owner
         begin.

@@ -81,11 +81,11 @@ def _candidates(question: Question, owner: int) -> list[int]:
     return list(candidates)
 
 
-def _outcome(state: FeatureState, number: int) -> Outcome:
-    """The outcome of a change on record."""
+def _outcomes(state: FeatureState, numbers: Sequence[int]) -> list[Outcome]:
+    """The outcomes of some changes on record."""
     index = state.index
     streams = (index.stream(stream, "organisation") for stream in ("failures", "decided"))
-    return Outcome(*(stream.own_time(0, number) for stream in streams))
+    return [*map(Outcome, *(stream.own_times(0, numbers) for stream in streams))]
 
 
 def outcome_of(state: FeatureState, change_id: str, as_of: int) -> str | None:
@@ -97,7 +97,7 @@ def outcome_of(state: FeatureState, change_id: str, as_of: int) -> str | None:
         The moment, microseconds.
     """
     (number,) = state.vocabulary("change").find([change_id]).tolist()
-    return None if number < 0 else _outcome(state, number).told(as_of)
+    return None if number < 0 else _outcomes(state, [number])[0].told(as_of)
 
 
 def _incidents_of(question: Question, change_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -120,9 +120,9 @@ def _remembered(state: FeatureState, numbers: Sequence[int]) -> Memory:
         records = state.changes(list(missing))
         tables = {id(table): table for table, _ in records.values()}  # they share one
         read = {key: Compared.each(table) for key, table in tables.items()}
-        for name, (table, row) in records.items():
-            number = missing[name]
-            memory.keep(number, read[id(table)][row], _outcome(state, number))
+        outcomes = _outcomes(state, [missing[name] for name in records])
+        for (name, (table, row)), outcome in zip(records.items(), outcomes, strict=True):
+            memory.keep(missing[name], read[id(table)][row], outcome)
     return memory
 
 

@@ -6,7 +6,7 @@ and serving both call it, and nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from features.counting import Moments
 from features.entities import ENTITIES
 from features.instants import MISSING
 from features.packed import Pack, packed
+from features.place import Place
 from features.segment import Ints
 from features.state import FeatureState
 from features.sweep import AllCursors
@@ -159,6 +160,40 @@ def build(
     return Building(state, len(changes), features=features, support=support).add(changes, as_of)
 
 
+def combined(own: Floats, alone: Sequence[Floats], changes: Columns, place: Place) -> Floats:
+    """The features of changes with several edits each, from the rows with each edit alone.
+
+    The edits of a change are of different fields, and none of them of what it is about. What is
+    counted in the history follows from one of such fields at most, so it is what the edit of that
+    field alone makes of it; what the record itself says is read anew.
+
+    Parameters
+    ----------
+    own : ndarray of float64, shape (n, features)
+        The rows without any edit, in the columns of the catalogue.
+    alone : sequence of ndarray of float64, shape (edits, features)
+        For each of them the rows with one edit.
+    changes : Columns
+        The changes with all edits.
+    """
+    values = own.copy(order="F")
+    for row, edited in enumerate(alone):
+        for one in edited:
+            turned = ~((one == own[row]) | np.isnan(one) & np.isnan(own[row]))
+            values[row, turned] = one[turned]
+    _read_off(values, changes, CATALOGUE, place)
+    return values
+
+
+def _read_off(values: Floats, changes: Columns, features: Sequence[Feature], place: Place) -> None:
+    """Find the values that the records themselves say."""
+    for column, feature in enumerate(features):
+        if feature.stream == "request":
+            values[:, column] = request.VALUES[feature.name](changes)
+        elif feature.stream == "place":
+            values[:, column] = request.LOCAL_VALUES[feature.name](changes, place)
+
+
 class Building:
     """A table in the making, some rows at a time.
 
@@ -214,11 +249,7 @@ class Building:
     def _fill(self, values: Floats, changes: Columns, as_of: Ints) -> Behind:
         """Find every value of some changes; returns what is behind the rates."""
         state = self._state
-        for column, feature in enumerate(self._features):
-            if feature.stream == "request":
-                values[:, column] = request.VALUES[feature.name](changes)
-            elif feature.stream == "place":
-                values[:, column] = request.LOCAL_VALUES[feature.name](changes, state.place)
+        _read_off(values, changes, self._features, state.place)
         place, ids = changes.once_each("change_id")
         owners = state.vocabulary("change").find(ids)[place]
         moments = Moments(as_of, windows())

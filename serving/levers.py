@@ -26,7 +26,7 @@ from features.records import Change
 from features.request import words
 from features.sentences import number, spoken_moment
 from features.state import FeatureState
-from features.table import build
+from features.table import build, combined
 from models.bands import BANDS
 from models.bundle import RiskModel
 
@@ -121,6 +121,8 @@ class Rescored:
         The moment, microseconds.
     probability : float
         The score of the change as it is.
+    own : ndarray of float64, shape (number of features,)
+        The features of the change as it is.
     values : ndarray of float64, shape (number of versions, number of features)
         The features of the options' versions.
     probabilities : ndarray of float64, shape (number of versions,)
@@ -130,6 +132,7 @@ class Rescored:
     options: Options
     as_of: int
     probability: float
+    own: Floats
     values: Floats
     probabilities: Floats
 
@@ -141,13 +144,14 @@ def levers(
     options = Options.of(change, as_of, model)
     if not options.versions:
         return []
-    values = _values(options.versions, [as_of] * len(options.versions), state)
+    values = _values([change, *options.versions], [as_of] * (1 + len(options.versions)), state)
     rescored = Rescored(
         options=options,
         as_of=as_of,
         probability=probability,
-        values=values,
-        probabilities=model.probability(values),
+        own=values[0],
+        values=values[1:],
+        probabilities=model.probability(values[1:]),
     )
     return best([rescored], model, state)[0]
 
@@ -158,24 +162,25 @@ def best(several: Sequence[Rescored], model: RiskModel, state: FeatureState) -> 
     """
     chosen = [_chosen(one, model) for one in several]
     together = {
-        place: _together([variant for _, variant in picked])
+        place: _Together(several[place], [number for _, number in picked])
         for place, picked in enumerate(chosen)
         if len(picked) > 1
     }
-    combined = dict(zip(together, _combined(several, together, model, state), strict=True))
+    combined = dict(zip(together, _combined([*together.values()], model, state), strict=True))
     found = []
     for place, picked in enumerate(chosen):
-        shown = [_lever(variant, score, model) for score, variant in picked]
+        variants = several[place].options.variants
+        shown = [_lever(variants[number], score, model) for score, number in picked]
         if place in combined:
             shown = shown[:MOST]
             if combined[place] < picked[0][0]:
-                shown.append(_lever(together[place], combined[place], model))
+                shown.append(_lever(together[place].variant, combined[place], model))
         found.append(shown)
     return found
 
 
-def _chosen(one: Rescored, model: RiskModel) -> list[tuple[float, _Variant]]:
-    """The variants that help, best first, with their scores: of the slots only the best."""
+def _chosen(one: Rescored, model: RiskModel) -> list[tuple[float, int]]:
+    """The variants that help, by score and number, best first: of the slots only the best."""
     plans, variants = one.options.plans, one.options.variants
     if not variants:
         return []
@@ -189,26 +194,54 @@ def _chosen(one: Rescored, model: RiskModel) -> list[tuple[float, _Variant]]:
     useful.sort()
     chosen = [entry for entry in useful if entry[1] < plans]
     chosen += [entry for entry in useful if entry[1] >= plans][:1]
-    return [(score, variants[number]) for score, number in sorted(chosen)]
+    return sorted(chosen)
 
 
-def _combined(
-    several: Sequence[Rescored],
-    together: Mapping[int, _Variant],
-    model: RiskModel,
-    state: FeatureState,
-) -> list[float]:
-    """The score of each combination of variants, by the place of its change."""
-    if not together:
-        return []
-    versions, moments, sizes = [], [], []
-    for place, variant in together.items():
-        made = _versions(several[place].options.change, [variant])
-        versions += made
-        moments += [several[place].as_of] * len(made)
-        sizes.append(len(made))
-    values = _values(versions, moments, state)
-    return [float(score) for score in _any_fails(model.probability(values), sizes)]
+class _Together:
+    """Several of a change's variants at once."""
+
+    def __init__(self, one: Rescored, numbers: Sequence[int]) -> None:
+        self.one = one
+        variants = one.options.variants
+        self.variant = _together([variants[number] for number in numbers])
+        self.versions = _versions(one.options.change, [self.variant])
+        first = np.cumsum([0, *(len(variant.parts) for variant in variants)])
+        self.alone = one.values[first[[*numbers]]]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is still one change."""
+        return len(self.versions) == 1
+
+
+def _combined(together: Sequence[_Together], model: RiskModel, state: FeatureState) -> list[float]:
+    """The score of each combination of variants."""
+    found = [0.0] * len(together)
+    for whole, values_of in ((True, _edited), (False, _built)):
+        places = [place for place, one in enumerate(together) if one.whole == whole]
+        if places:
+            some = [together[place] for place in places]
+            sizes = [len(one.versions) for one in some]
+            scores = _any_fails(model.probability(values_of(some, state)), sizes).tolist()
+            for place, score in zip(places, scores, strict=True):
+                found[place] = score
+    return found
+
+
+def _edited(together: Sequence[_Together], state: FeatureState) -> Floats:
+    """The features of changes with several fields edited; most are those of one edit alone."""
+    changes = Columns.from_records(
+        Change, [version for one in together for version in one.versions]
+    )
+    own = np.array([one.one.own for one in together])
+    return combined(own, [one.alone for one in together], changes, state.place)
+
+
+def _built(together: Sequence[_Together], state: FeatureState) -> Floats:
+    """The features of changes that become several; found as those of any others."""
+    versions = [version for one in together for version in one.versions]
+    moments = [one.one.as_of for one in together for _ in one.versions]
+    return _values(versions, moments, state)
 
 
 def _lever(variant: _Variant, score: float, model: RiskModel) -> Lever:

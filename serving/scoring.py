@@ -59,6 +59,7 @@ def score_all(
             options=found,
             as_of=moment,
             probability=float(probabilities[row]),
+            own=built.values[row],
             values=built.values[row + 1 : row + size],
             probabilities=probabilities[row + 1 : row + size],
         )

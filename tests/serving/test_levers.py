@@ -17,7 +17,7 @@ from features.history import History
 from features.policy import POLICIES
 from features.records import Change
 from features.state import FeatureState
-from features.table import build
+from features.table import build, combined
 from models.bands import BANDS
 from models.explanation import Explainer
 from models.registry import Registered
@@ -84,6 +84,26 @@ def test_levers_keep_their_promises(
                 assert found[-1].probability < singles[0].probability
                 assert len(found[-1].change) >= max(len(v.change) for v in singles)
     assert seen & PLANS, "some plan helps"
+
+
+def test_a_row_put_together_of_edits_is_the_row_built(
+    asked: list[tuple[Change, int]], state: FeatureState
+) -> None:
+    told = {plan: f"{plan} in so many words that nobody wrote before" for plan in PLANS}
+    edits: list[dict[str, Any]] = [{plan: text} for plan, text in told.items()]
+    copied = told["backout_plan"]
+    for days, (change, as_of) in enumerate(asked):
+        moved = {name: getattr(change, name) + timedelta(days=days % 14) for name in WINDOW}
+        some = [*edits[days % 3 :], moved, {"implementation_plan": copied}][:: 1 + days % 2]
+        together = [{**change.__dict__}] + [{**change.__dict__, **edit} for edit in some]
+        for edit in some:
+            together[0] |= edit
+        versions = [change, *(Change(**fields) for fields in together)]
+        rows = np.vstack([row(version, as_of, state) for version in versions])
+        put = combined(
+            rows[:1], [rows[2:]], Columns.from_records(Change, versions[1:2]), state.place
+        )
+        assert put[0].tobytes() == rows[1].tobytes(), change.change_id
 
 
 def check_slot(change: Change, lever: Any, as_of: int, state: FeatureState) -> None:

@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -169,13 +169,18 @@ class Joined(Mapping[str, Array]):
 
     def __init__(self, tables: Sequence[Columns]) -> None:
         self._tables = [table for table in tables if len(table)] or list(tables[:1])
-        others = [table.data for table in tables[1:]]
-        self._names = [name for name in tables[0].data if all(name in data for data in others)]
+        self._every = [table.data for table in tables]
         self._found: dict[str, Array] = {}
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """The columns that every table has."""
+        first, *others = self._every
+        return [name for name in first if all(name in data for data in others)]
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._found:
-            if name not in self._names:
+            if not all(name in data for data in self._every):
                 raise KeyError(name)
             parts = [table.data[name] for table in self._tables]
             self._found[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.columns import Columns, array_of
+from features.columns import MANY, Columns, array_of
 from features.entities import ENTITIES
 from features.history import History
 from features.index import EventIndex, StreamIndex
@@ -46,8 +46,9 @@ class Revisions:
     @classmethod
     def of(cls, changes: Columns) -> Revisions:
         """Sort a table of changes into revisions."""
-        # Numbers anew, for of a table that was taken from another some names may have no row.
-        code = pd.factorize(changes.once_each("change_id")[0])[0].astype(np.int64)
+        code = changes.once_each("change_id")[0]
+        if len(changes) >= MANY:  # of a large table that was taken from another some have no row
+            code = pd.factorize(code)[0].astype(np.int64)
         order = np.lexsort((np.arange(len(code)), changes.times("known_at"), code))
         table, code = changes.take(order), code[order]
         known = table.times("known_at")

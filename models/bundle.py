@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -224,8 +225,8 @@ class RiskModel:
         probability : float
             Between 0 and 1.
         """
-        rank = np.searchsorted(self.score_quantiles, probability) / len(self.score_quantiles)
-        return int(100 * rank)
+        rank = bisect_left(self.score_quantiles, probability)
+        return int(100 * (rank / len(self.score_quantiles)))
 
     def facts(self) -> dict[str, Any]:
         """Everything but estimator, additive half and tables, as plain data."""

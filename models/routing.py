@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ _FURTHER = {"ci": "affected_cis", "service": "impacted_services"}
 _COLUMN = {name: column for column, name in enumerate(NAMES)}
 
 
+@lru_cache(maxsize=20_000)
 def word(text: str) -> str:
     """A word of a ticket or a rule in the form in which the two are compared."""
     return " ".join(text.split()).casefold()

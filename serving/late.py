@@ -14,6 +14,7 @@ from features.language import say
 from features.records import Change
 from features.store.chain import JournalEntry
 from features.store.rows import to_row
+from features.store.standing import Standing
 from features.store.writing import Writer
 from serving.contract import Warned
 
@@ -45,15 +46,15 @@ def placed(writer: Writer, records: Sequence[Change], marked: Sequence[bool]) ->
     marked : sequence of bool
         Whether whoever sent it numbered it; only whole numbers tell which one is the later.
     """
-    standing = writer.standing_revisions([record.change_id for record in records])
+    standing = writer.standing([record.change_id for record in records])
     return [
         _placed(record, is_marked, standing.get(record.change_id))
         for record, is_marked in zip(records, marked, strict=True)
     ]
 
 
-def _placed(record: Change, is_marked: bool, standing: tuple[str, bytes] | None) -> Place:
-    mark, identity = standing or ("", b"")
+def _placed(record: Change, is_marked: bool, standing: Standing | None) -> Place:
+    mark, identity, _ = standing or ("", b"", 0)
     came, last = _number(record.revision), _number(mark)
     if came is None or last is None or last < came:
         return Place(record)

@@ -105,7 +105,7 @@ def report_outcome(
     """
     occurred_at = said.occurred_at or now
     _passed(occurred_at, "/occurred_at", now)
-    if store.latest_revision(change_id) is None:
+    if not store.known_changes([change_id]):
         raise RefusedError("not-found", "this change is not on record")
     event = ChangeEvent(
         change_id=change_id,

@@ -18,6 +18,8 @@ from features.saved import open_state
 from features.similar import outcome_of
 from features.state import FeatureState
 from features.store import ASKED, Store, StoreError
+from features.store.rows import to_row
+from features.store.standing import Standing
 from models.explanation import Explainer
 from models.registry import Registered
 from serving.answers import (
@@ -374,24 +376,23 @@ def revised_all(
     StoreError
         If the store cannot be read.
     """
+    again = [one.change_id for one in changes if one.revision is None and one.change_id in known]
+    standing = store.standing(again) if again else {}
     return [
-        _next_revision(store, change, now)
-        if change.revision is None and change.change_id in known
-        else change.to_record(revision=change.revision or "1", known_at=now)
+        change.to_record(revision=change.revision or "1", known_at=now)
+        if change.revision is not None or change.change_id not in standing
+        else _next_revision(standing[change.change_id], change, now)
         for change in changes
     ]
 
 
-def _next_revision(store: Store, change: ChangeIn, now: datetime) -> Change:
-    latest = store.latest_revision(change.change_id)
-    if latest is None:
-        return change.to_record(revision="1", known_at=now)
-    mark, count = latest
-    same = change.to_record(revision=mark, known_at=now)
-    if store.holds(same):
+def _next_revision(last: Standing, change: ChangeIn, now: datetime) -> Change:
+    same = change.to_record(revision=last.revision, known_at=now)
+    if to_row(same)["identity"] == last.identity:
         return same
-    last = int(mark) if mark.isascii() and mark.isdecimal() and len(mark) < 10 else 0
-    return change.to_record(revision=str(max(count, last) + 1), known_at=now)
+    mark = last.revision
+    number = int(mark) if mark.isascii() and mark.isdecimal() and len(mark) < 10 else 0
+    return replace(same, revision=str(max(last.known, number) + 1))
 
 
 def _loggable(text: str) -> str:

@@ -132,7 +132,7 @@ def _servicenow(
         instance = ServiceNow(url, user, password)
 
     def on_record(number: str) -> bool:
-        return store.latest_revision(number) is not None
+        return bool(store.known_changes([number]))
 
     source = Source(instance, connection, on_record, names, odd)
     return feeds(source), ServiceNowDesk(store, instance, connection)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from features import instants
 from features.columns import kinds
 from features.history import History
 from features.place import Place
-from features.records import Change, Record
+from features.records import Change
 from features.store import migrations
 from features.store.chain import JournalEntry, entry_of
 from features.store.dialects import insert_into
@@ -33,8 +33,9 @@ from features.store.references import References
 from features.store.requests import Requests
 from features.store.retention import Anchor, Retention
 from features.store.review import Review
-from features.store.rows import to_columns, to_row
+from features.store.rows import to_columns
 from features.store.schema import batch, journal, record_tables, setting
+from features.store.standing import Standing, standing
 from features.store.writing import Writer
 
 ASKED = "score"
@@ -44,15 +45,6 @@ ASKED = "score"
 _LAST_WRITE = sa.select(sa.func.max(batch.c.batch))
 _WATERMARK = Prompt(lambda _: _LAST_WRITE)
 _NEW_WRITE = Prompt(lambda _: batch.insert(), [column.name for column in batch.c])
-_CHANGES = record_tables[Change]
-_LATEST_REVISION = Prompt(
-    lambda _: (
-        sa.select(_CHANGES.c.revision, sa.func.count().over())
-        .where(_CHANGES.c.change_id == sa.bindparam("change_id"))
-        .order_by(_CHANGES.c.known_at.desc(), _CHANGES.c.batch.desc())
-        .limit(1)
-    )
-)
 
 
 class Store:
@@ -157,16 +149,10 @@ class Store:
                 for table in record_tables.values()
             }
 
-    def latest_revision(self, change_id: str) -> tuple[str, int] | None:
-        """Revision mark and count of the revisions known of a change; None for a new one.
-
-        Parameters
-        ----------
-        change_id : str
-            The change.
-        """
-        rows = self._rows(_LATEST_REVISION, change_id=change_id)
-        return (str(rows[0][0]), int(rows[0][1])) if rows else None
+    def standing(self, change_ids: Iterable[str]) -> dict[str, Standing]:
+        """The revisions that stand of those of some changes that are on record."""
+        with self._reading() as connection:
+            return standing(connection, change_ids)
 
     def known_changes(self, change_ids: Collection[str]) -> set[str]:
         """Those of some changes that are on record.
@@ -183,19 +169,6 @@ class Store:
                 query = sa.select(column).where(column.in_(wanted[start : start + 500])).distinct()
                 found.update(connection.scalars(query))
         return found
-
-    def holds(self, record: Record) -> bool:
-        """Whether a fact of this content is on record.
-
-        Parameters
-        ----------
-        record : Record
-            The fact asked for.
-        """
-        table = record_tables[type(record)]
-        query = sa.select(table.c.batch).where(table.c.identity == to_row(record)["identity"])
-        with self._reading() as connection:
-            return connection.execute(query.limit(1)).first() is not None
 
     # writing -------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from features import instants
 from features.columns import RECORD_TYPES, Columns, kinds
 from features.history import History
-from features.records import Change, ChangeEvent, Record
+from features.records import ChangeEvent, Record
 from features.store.chain import GENESIS, Head, chain_hash
 from features.store.dialects import insert_into
 from features.store.news import freed, news
@@ -22,6 +22,7 @@ from features.store.retention import Retention
 from features.store.review import Review
 from features.store.rows import Row, to_columns, to_row
 from features.store.schema import TABLE_NAMES, journal, record_tables
+from features.store.standing import Standing, standing
 
 CHUNK = 5_000
 
@@ -31,15 +32,6 @@ FEW = 16
 _NEW_ENTRY = Prompt(lambda _: journal.insert(), [column.name for column in journal.c])
 _HEAD = Prompt(
     lambda _: sa.select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
-)
-_CHANGES = record_tables[Change]
-_STANDING = Prompt(
-    lambda _: (
-        sa.select(_CHANGES.c.revision, _CHANGES.c.identity)
-        .where(_CHANGES.c.change_id == sa.bindparam("change_id"))
-        .order_by(_CHANGES.c.known_at.desc(), _CHANGES.c.batch.desc())
-        .limit(1)
-    )
 )
 
 
@@ -78,14 +70,9 @@ class Writer:
         self.retention = Retention(connection)
         self.references = References(connection)
 
-    def standing_revisions(self, change_ids: Sequence[str]) -> dict[str, tuple[str, bytes]]:
-        """Mark and identity of the revisions of some changes that became known last."""
-        found: dict[str, tuple[str, bytes]] = {}
-        for change_id in change_ids:
-            row = _STANDING.find(self._connection, change_id=change_id)
-            if row is not None:
-                found[change_id] = str(row[0]), bytes(row[1])
-        return found
+    def standing(self, change_ids: Iterable[str]) -> dict[str, Standing]:
+        """The revisions that stand of those of some changes that are on record."""
+        return standing(self._connection, change_ids)
 
     def add_news(self, records: Sequence[Record]) -> dict[str, int]:
         """Store what is not on record yet in other words; see :mod:`features.store.news`.

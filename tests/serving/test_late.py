@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -93,18 +93,20 @@ def test_two_edits_at_once_are_two_revisions(
 ) -> None:
     """Another worker writes its own after this one has looked which mark is free."""
     body = ticket()
-    read = Store.latest_revision
+    read = Store.standing
 
-    def overtaken(self: Store, change_id: str) -> Any:
-        found = read(self, change_id)
+    def overtaken(self: Store, change_ids: Sequence[str]) -> Any:
+        found = read(self, change_ids)
         monkeypatch.undo()
-        other = Change(change_id=change_id, known_at=shared.clock.now, revision="2", urgency="1")
+        other = Change(
+            change_id=change_ids[0], known_at=shared.clock.now, revision="2", urgency="1"
+        )
         with self.write("score", now=shared.clock.now) as writer:
             writer.add([other])
         return found
 
     shared.score(body)
-    monkeypatch.setattr(Store, "latest_revision", overtaken)
+    monkeypatch.setattr(Store, "standing", overtaken)
     edit = {**body, "urgency": "2"}
     given = shared.ask("POST", path, json=[edit] if "batch" in path else edit).json()
     answer = given["items"][0]["answer"] if "batch" in path else given

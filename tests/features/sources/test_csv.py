@@ -274,7 +274,8 @@ def test_revisions_of_a_change(write: Write, run: Import, store: Store) -> None:
     assert report.rejected == {
         "an earlier row has the same change_id, revision and known_at and says otherwise": 1
     }
-    assert store.latest_revision("C1") == ("2", 3)
+    found = store.standing(["C1"])["C1"]
+    assert (found.revision, found.known) == ("2", 3)
     known = store.load()[Change].record(2)
     assert (known.revision, known.known_at) == ("3", MARCH), "an empty known_at is the submission"  # type: ignore[union-attr]
 

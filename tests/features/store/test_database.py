@@ -28,6 +28,7 @@ from features.records import (
 )
 from features.store import Store, StoreError
 from features.store.chain import GENESIS, chain_hash
+from features.store.rows import to_row
 from features.store.schema import batch
 from features.store.writing import CHUNK
 
@@ -243,12 +244,15 @@ def test_more_than_a_chunk(store: Store) -> None:
     assert store.counts()["change_revision"] == CHUNK + 8
 
 
-def test_latest_revision(store: Store) -> None:
-    assert store.latest_revision("C1") is None
+def test_the_revision_that_stands(store: Store) -> None:
+    assert store.standing(["C1"]) == {}
     add(store, change(1, revision="a"), change(2))
-    add(store, replace(change(1, revision="b"), known_at=LATER + timedelta(days=9)))
+    last = replace(change(1, revision="b"), known_at=LATER + timedelta(days=9))
+    add(store, last)
     add(store, replace(change(1, revision="c"), known_at=NOW))
-    assert store.latest_revision("C1") == ("b", 3), "the latest known, not the latest written"
+    found = store.standing(["C1", "C2", "C3"])
+    assert list(found) == ["C1", "C2"]
+    assert found["C1"] == ("b", to_row(last)["identity"], 3), "known latest, not written latest"
 
 
 def test_a_block_that_raises_writes_nothing(store: Store, url: str) -> None:

@@ -22,6 +22,7 @@ SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def to_micros(moment: datetime | None) -> int:
@@ -42,7 +43,7 @@ def to_micros(moment: datetime | None) -> int:
         return MISSING
     if moment.tzinfo is None:
         raise ValueError(f"expected a moment with a time zone, got {moment!r} without one")
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def from_micros(micros: int | None) -> datetime | None:

@@ -372,7 +372,8 @@ class Answer(BaseModel):
     @property
     def shadow(self) -> Recommendation | None:
         """The route that would have been suggested; None where nothing is tried in shadow."""
-        return self._shadow
+        # Read where it lies: the attribute is looked for in all other places first.
+        return (self.__pydantic_private__ or {}).get("_shadow")
 
     def beside(self, shadow: Recommendation | None) -> Answer:
         """The same answer, with what would have been suggested noted outside of its content."""

@@ -331,6 +331,8 @@ class Columns:
 
         Versions of one change share most of their values, and what is read off them is read once.
         """
+        if self.alike(names):
+            return [read(*self.values_of(0, names))] * len(self)
         known: dict[tuple[typing.Any, ...], Made] = {}
         found = []
         for values in zip(*(self[name].tolist() for name in names), strict=True):
@@ -338,6 +340,21 @@ class Columns:
                 known[values] = read(*values)
             found.append(known[values])
         return found
+
+    def alike(self, names: Sequence[str]) -> bool:
+        """Whether all rows say the same in some fields, and there is one at least."""
+        return len(self) > 0 and all(map(self._all_one, names))
+
+    def _all_one(self, name: str) -> bool:
+        key = "alike", name
+        if key not in self._derived:
+            values = self[name].tolist()
+            self._derived[key] = values.count(values[0]) == len(values)
+        return typing.cast(bool, self._derived[key])
+
+    def values_of(self, row: int, names: Sequence[str]) -> list[typing.Any]:
+        """The values of one row in some fields."""
+        return [self[name].item(row) for name in names]
 
     def by_row(self, read: Callable[[Columns], Read]) -> Read:
         """What a function reads off every row, read once; off a large table once for all that are

@@ -32,6 +32,11 @@ def names_of(*fields: str, one: Callable[..., tuple[str, ...]], many: Read) -> R
     def read(changes: Columns) -> Named:
         if len(changes) >= MANY:
             return many(changes)
+        if changes.alike(fields):
+            names = one(*changes.values_of(0, fields))
+            each = np.arange(len(names))
+            row = np.repeat(np.arange(len(changes)), len(names))
+            return Named(row, objects(names), np.tile(each, len(changes)))
         found = changes.read_few(fields, one)
         row = np.repeat(np.arange(len(found)), [*map(len, found)])
         return Named(row, objects([*chain.from_iterable(found)]), np.arange(len(row)))

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from features import request
 from features.asked import Asked, Floats
-from features.asking import Asking, at_least
+from features.asking import Asking, Met, at_least
 from features.calendar import Calendar
 from features.catalogue import Feature
 from features.columns import MANY, Array, Columns
 from features.entities import ENTITIES
 from features.segment import Ints, distinct
 from features.state import FeatureState
+from features.streams import scheduled
 from features.tallies import SMOOTHING
 
 EVIDENCE_SMOOTHING = {"title_word": 50.0}
@@ -83,10 +84,12 @@ def _reschedules(_: Feature, asking: Asking) -> Floats:
 
 def _overlaps(_: Feature, asking: Asking) -> Floats:
     """How many other changes are planned at the same time on any of the names, each once."""
-    found = overlapping(asking.changes, asking.vocabulary, asking.asked, asking.state)
+    entity, found = asking.plan.entity, asking.met
+    if found is None:
+        found = overlapping(asking.changes, {entity: asking.asked}, asking.state)[entity]
     rows, others = found[:2]
     if asking.behind.kept and len(asking.changes) < MANY:
-        asking.behind.met[asking.plan.entity] = found
+        asking.behind.met[entity] = found
     if not len(rows):
         return asking.if_planned(np.zeros(len(asking.changes)))
     width = int(others.max(initial=0)) + 1
@@ -119,15 +122,30 @@ ANSWERS: Mapping[str, Callable[[Feature, Asking], Floats]] = {
 
 
 def overlapping(
-    changes: Columns, vocabulary: str, asked: Asked, state: FeatureState
-) -> tuple[Ints, Ints, Ints]:
-    """Planned windows that overlap, as (row, number of the other change, microseconds)."""
+    changes: Columns, asked: Mapping[str, Asked], state: FeatureState
+) -> dict[str, Met]:
+    """Planned windows that overlap, by entity.
+
+    Parameters
+    ----------
+    asked : mapping of str to Asked
+        What the changes ask about each entity.
+    """
     unknown, starts, ends = request.planned(changes)
-    codes = np.where(unknown[asked.row], -1, asked.codes)
-    found = [
-        index.pairs(codes, asked.row, starts, ends, asked.times, asked.owners)
-        for index in state.schedule(vocabulary)
+    codes = [
+        np.where(unknown[one.row], -1, scheduled(ENTITIES[entity].vocabulary, one.codes))
+        for entity, one in asked.items()
     ]
+    row = np.concatenate([one.row for one in asked.values()])
+    times = np.concatenate([one.times for one in asked.values()])
+    owners = np.concatenate([one.owners for one in asked.values()])
+    questions = np.concatenate(codes), row, starts, ends, times, owners
+    found = [index.pairs(*questions) for index in state.schedule]
     found = [pairs for pairs in found if len(pairs[0])] or found[:1]
     query, others, overlap = (np.concatenate(part) for part in zip(*found, strict=True))
-    return asked.row[query], others, overlap
+    whose = np.cumsum([len(part) for part in codes]).searchsorted(query, "right")
+    met = {}
+    for number, entity in enumerate(asked):
+        mine = np.flatnonzero(whose == number)
+        met[entity] = row[query[mine]], others[mine], overlap[mine]
+    return met

@@ -61,6 +61,11 @@ class Plan:
     happening: Part
     standing: Part
 
+    @cached_property
+    def overlaps(self) -> bool:
+        """Whether planned windows are asked for that overlap."""
+        return any(feature.aggregate == "overlap" for _, feature in self.features)
+
 
 @cache
 def windows() -> tuple[int | None, ...]:
@@ -184,6 +189,8 @@ class Asking:
     ----------
     given : (ndarray, ndarray), optional
         Counts and last events of the index, where they were asked for already.
+    met : (ndarray, ndarray, ndarray), optional
+        Planned windows that overlap, likewise.
     """
 
     changes: Columns
@@ -195,6 +202,7 @@ class Asking:
     behind: Behind
     cursors: AllCursors
     given: tuple[Ints, Ints] | None = None
+    met: Met | None = None
 
     @property
     def vocabulary(self) -> str:

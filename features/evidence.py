@@ -143,10 +143,10 @@ class Question:
         by the other's number.
         """
         if entity not in self._met:
-            vocabulary, met = ENTITIES[entity].vocabulary, self._met.setdefault(entity, {})
+            met = self._met.setdefault(entity, {})
             found = None if self.table is None else self.table.met.get(entity)
             if found is None:
-                found = overlapping(self._one, vocabulary, self.asked(entity), self.state)
+                found = overlapping(self._one, {entity: self.asked(entity)}, self.state)[entity]
             for other, micros in zip(found[1].tolist(), found[2].tolist(), strict=True):
                 met[other] = max(micros, met.get(other, 0))
         return self._met[entity]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from features.search import classes_of, meeting
-from features.segment import NAME_BITS, NONE, Ints, among, distinct
+from features.segment import ENTITY_BITS, NONE, Ints, among, distinct
 
 DOUBLINGS = 4
 """By how many powers of two the longest and the shortest windows of a class may differ."""
@@ -73,7 +73,7 @@ class OverlapIndex:
         number, longest = classes_of(ends - windows.starts, DOUBLINGS)
         axis = distinct(windows.starts)
         rank = np.searchsorted(axis, windows.starts)
-        keys = (number << NAME_BITS | windows.code) * (len(axis) + 1) + rank
+        keys = (number << ENTITY_BITS | windows.code) * (len(axis) + 1) + rank
         order = np.argsort(keys, kind="stable")
         held = Windows(
             windows.code, windows.starts, ends, windows.known, windows.superseded, windows.owner

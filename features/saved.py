@@ -25,7 +25,6 @@ import orjson
 
 from features import catalogue
 from features.columns import RECORD_TYPES
-from features.entities import ENTITIES
 from features.facts import Facts, Lookup, doors_of
 from features.history import History
 from features.index import EventIndex
@@ -37,7 +36,7 @@ from features.policy import LabelPolicy
 from features.segment import NONE, Segment
 from features.state import FeatureState
 from features.store import Store
-from features.streams import SCHEDULED, SLOTS, Vocabularies
+from features.streams import SLOTS, Vocabularies
 from features.topology import STREAMS, Neighbours, Topology
 
 _log = logging.getLogger(__name__)
@@ -177,12 +176,11 @@ def _arrays_of(state: FeatureState) -> Iterator[tuple[str, Any]]:
     for name in _SEGMENT:
         yield f"events.{name}", getattr(base, name)
     yield from _arrays_of_topology(state.topology)
-    for kind, indexes in state.schedules.items():
-        [index] = indexes
-        for name in ("axis", "keys", "longest"):
-            yield f"schedule.{kind}.{name}", getattr(index, name)
-        for field in fields(Windows):
-            yield f"schedule.{kind}.{field.name}", getattr(index.windows, field.name)
+    [schedule] = state.schedule
+    for name in ("axis", "keys", "longest"):
+        yield f"schedule.{name}", getattr(schedule, name)
+    for field in fields(Windows):
+        yield f"schedule.{field.name}", getattr(schedule.windows, field.name)
     for kind, vocabulary in state.names.by_kind.items():
         for name, array in SavedNames.of(vocabulary.names).arrays().items():
             yield f"names.{kind}.{name}", array
@@ -238,12 +236,9 @@ def load(place: Path, policy: LabelPolicy, source: Callable[[int], str]) -> Feat
     names = Vocabularies()
     for kind in names.by_kind:
         names.by_kind[kind] = Vocabulary(SavedNames(**_under(arrays, f"names.{kind}")))
-    schedule = {}
-    for entity in SCHEDULED:
-        kind = ENTITIES[entity].vocabulary
-        part = _under(arrays, f"schedule.{kind}")
-        windows = Windows(**{field.name: part.pop(field.name) for field in fields(Windows)})
-        schedule[kind] = [OverlapIndex(windows, **part)]
+    planned = _under(arrays, "schedule")
+    windows = Windows(**{field.name: planned.pop(field.name) for field in fields(Windows)})
+    schedule = OverlapIndex(windows, **planned)
     tables = {kind: read_table(kind, place / f"{kind.__name__}.arrow") for kind in RECORD_TYPES}
     lookups = {
         door: Lookup(**_under(arrays, f"lookup.{door[0].__name__}.{door[1]}"))

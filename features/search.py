@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from features.instants import MISSING
 from features.ordering import compiled, in_order, place_of
-from features.segment import NAME_BITS, OWNER_BITS, Ints
+from features.segment import ENTITY_BITS, NAME_BITS, OWNER_BITS, Ints
 
 Own = tuple[Ints, NDArray[np.int32], Ints]
 """Where the owners' own events are found, as :class:`features.segment.Segment` holds it."""
@@ -332,7 +332,7 @@ def meeting(
         near = 0
         for query in order:
             row = rows[query]
-            base = ((length << NAME_BITS) + codes[query]) * stride
+            base = ((length << ENTITY_BITS) + codes[query]) * stride
             at = near = place_of(keys, base + since[length, row], near)
             while at < len(keys) and keys[at] < base + until[row]:
                 if (

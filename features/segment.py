@@ -16,6 +16,9 @@ Ints = NDArray[np.int64]
 NAME_BITS = 26
 """Bits of an entity's number that hold its name."""
 
+ENTITY_BITS = NAME_BITS + 2
+"""Bits of a name and of its kind, where planned windows are kept by them."""
+
 SLOT_BITS = 6
 """Bits above them that hold its slot."""
 

@@ -52,6 +52,8 @@ class FeatureState:
         Items and their relations.
     calendar : Calendar
         Freezes, blackouts and maintenance windows.
+    schedule : list of OverlapIndex
+        Planned windows; those of later facts beside those of the beginning.
     memory : Memory
         What is compared of changes on record; those that later facts bear on are forgotten.
     """
@@ -60,8 +62,7 @@ class FeatureState:
         names = Vocabularies()
         found = verdicts(history, policy)
         index = _index_of(streams(found, history[Incident], names))
-        planned = planned_windows(found.revisions, names)
-        schedule = {kind: [OverlapIndex.of(windows)] for kind, windows in planned.items()}
+        schedule = OverlapIndex.of(planned_windows(found.revisions, names))
         self._hold(policy, Facts(history, policy), names, index, schedule)
         self._survey()
 
@@ -72,12 +73,12 @@ class FeatureState:
         facts: Facts,
         names: Vocabularies,
         index: EventIndex,
-        schedules: dict[str, list[OverlapIndex]],
+        schedule: OverlapIndex,
         topology: Topology,
     ) -> FeatureState:
         """A state of parts that were made before."""
         state = cls.__new__(cls)
-        state._hold(policy, facts, names, index, schedules)
+        state._hold(policy, facts, names, index, schedule)
         state._lay_out(topology)
         return state
 
@@ -87,14 +88,14 @@ class FeatureState:
         facts: Facts,
         names: Vocabularies,
         index: EventIndex,
-        schedules: dict[str, list[OverlapIndex]],
+        schedule: OverlapIndex,
     ) -> None:
         self.policy = policy
         self.watermark = facts.parts[0].watermark
         self.facts = facts
         self.names = names
         self.index = index
-        self.schedules = schedules
+        self.schedule = [schedule]
         self.place = facts.parts[0].place
         self.memory = Memory()
 
@@ -119,10 +120,6 @@ class FeatureState:
     def events(self, stream: str, vocabulary: str) -> StreamIndex:
         """The index of one stream for one kind of entity."""
         return self.index.stream(stream, vocabulary)
-
-    def schedule(self, vocabulary: str) -> list[OverlapIndex]:
-        """The indexes of planned windows for one kind of entity."""
-        return self.schedules[vocabulary]
 
     def vocabulary(self, kind: str) -> Vocabulary:
         """The names of one kind of entity, of ``change`` or of ``incident``."""
@@ -228,19 +225,19 @@ class FeatureState:
         """Lay the planned windows of changes over the schedule, in place of their earlier ones."""
         several = np.flatnonzero(np.diff(revisions.first, append=len(revisions.code)) > 1)
         ids = revisions.table["change_id"][revisions.first[several]]
-        for kind, windows in planned_windows(revisions, self.names).items():
-            base, *tails = self.schedules[kind]
-            for index in (base, *tails) if len(ids) else ():
-                index.forget(self.names["change"].learn(ids))
-            if tails and len(tails[-1].windows.code) < MERGE_AT:
-                windows = tails.pop().windows_with(windows)
-            while (
-                tails
-                and len(windows.code) >= MERGE_AT
-                and len(tails[-1].windows.code) < RATIO * len(windows.code)
-            ):
-                windows = tails.pop().windows_with(windows)
-            self.schedules[kind] = [base, *tails, OverlapIndex.of(windows)]
+        windows = planned_windows(revisions, self.names)
+        base, *tails = self.schedule
+        for index in self.schedule if len(ids) else ():
+            index.forget(self.names["change"].learn(ids))
+        if tails and len(tails[-1].windows.code) < MERGE_AT:
+            windows = tails.pop().windows_with(windows)
+        while (
+            tails
+            and len(windows.code) >= MERGE_AT
+            and len(tails[-1].windows.code) < RATIO * len(windows.code)
+        ):
+            windows = tails.pop().windows_with(windows)
+        self.schedule = [base, *tails, OverlapIndex.of(windows)]
 
 
 def _index_of(found: Streams) -> EventIndex:

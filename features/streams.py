@@ -44,6 +44,8 @@ MAJOR = 2
 SCHEDULED = ("affected", "service", "team")
 """Entities under which planned windows are kept."""
 
+_SCHEDULED = {ENTITIES[entity].vocabulary: kind for kind, entity in enumerate(SCHEDULED)}
+
 _INCIDENT_FIELDS = {"ci": "ci", "service": "service", "team": "assignment_group"}
 
 CHANGE_STREAMS = ("changes", "decided", "failed", "failures")
@@ -151,26 +153,34 @@ def streams(found: Verdicts, incidents: Columns, names: Vocabularies) -> Streams
     return Streams([*moments], chain.from_iterable(part.events for part in parts))
 
 
-def planned_windows(revisions: Revisions, names: Vocabularies) -> dict[str, Windows]:
-    """Planned windows of every revision, by vocabulary, and while each of them held."""
+def planned_windows(revisions: Revisions, names: Vocabularies) -> Windows:
+    """Planned windows of every revision, and while each of them held; by all that it names, whose
+    codes say of which kind they are.
+    """
     table = revisions.table
     rows = np.flatnonzero(table.times("planned_start") != MISSING)
     if len(rows) < len(table):
         table = table.take(rows)
-    superseded = revisions.superseded[rows]
-    owners = _owners(revisions, names)[rows]
-    found = {}
-    for entity in SCHEDULED:
-        named = ENTITIES[entity].read(table)
-        found[ENTITIES[entity].vocabulary] = Windows(
-            code=named.learnt_by(names[ENTITIES[entity].vocabulary]),
-            starts=request.start(table)[named.row],
-            ends=request.end(table)[named.row],
-            known=table.times("known_at")[named.row],
-            superseded=superseded[named.row],
-            owner=owners[named.row],
-        )
-    return found
+    read = [ENTITIES[entity].read(table) for entity in SCHEDULED]
+    kinds = (ENTITIES[entity].vocabulary for entity in SCHEDULED)
+    codes = [
+        scheduled(kind, named.learnt_by(names[kind]))
+        for kind, named in zip(kinds, read, strict=True)
+    ]
+    row = np.concatenate([named.row for named in read])
+    return Windows(
+        code=np.concatenate(codes),
+        starts=request.start(table)[row],
+        ends=request.end(table)[row],
+        known=table.times("known_at")[row],
+        superseded=revisions.superseded[rows][row],
+        owner=_owners(revisions, names)[rows][row],
+    )
+
+
+def scheduled(vocabulary: str, codes: Ints) -> Ints:
+    """Names as planned windows are kept by them; -1 stays as it is."""
+    return np.where(codes < 0, codes, _SCHEDULED[vocabulary] << NAME_BITS | codes)
 
 
 def change_streams(found: Verdicts, names: Vocabularies) -> Streams:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from features import instants, request
-from features.answers import ANSWERS
+from features.answers import ANSWERS, overlapping
 from features.asked import Asked, Floats, asked_of
 from features.asking import (
     Asking,
@@ -286,13 +286,17 @@ class Building:
         where = rows.as_of, rows.owners
         asked = [asked_of(*named, *where, plan.entity, state) for plan, named in names]
         found = pack.fill(values, asked, rows.moments, rows.usual, state, behind)
+        by_entity = zip(pack.plans, asked, strict=True)
+        planned = {plan.entity: one for plan, one in by_entity if plan.overlaps}
+        met = overlapping(rows.changes, planned, state) if planned else {}
         for plan, one in zip(pack.plans, asked, strict=True):
             if self._support:
                 behind.asked[plan.entity] = one
             if plan.features:
                 of_rows = rows.changes, one, rows.moments, rows.usual
                 where_to = plan, state, behind, self._cursors
-                asking = Asking(*of_rows, *where_to, given=found.get(plan.entity))
+                already = found.get(plan.entity), met.get(plan.entity)
+                asking = Asking(*of_rows, *where_to, *already)
                 for column, feature in plan.features:
                     values[:, column] = ANSWERS[feature.aggregate](feature, asking)
         return behind

@@ -125,6 +125,22 @@ def all_of(value: object, length: int) -> Array:
     return np.broadcast_to(one, length)
 
 
+def joined(parts: Sequence[Array]) -> Array:
+    """The values of several parts of one column, one after another."""
+    full = [part for part in parts if len(part)] or list(parts[:1])
+    if len(full) == 1:
+        return full[0]
+    first, length = full[0][0], sum(map(len, full))
+    if length >= MANY and full[0].dtype == object and all(_says_only(first, one) for one in full):
+        return all_of(first, length)
+    return np.concatenate(full)
+
+
+def _says_only(value: object, part: Array) -> bool:
+    said = part[:1] if part.strides == (0,) else part
+    return all(one is value for one in said)
+
+
 def _micros(value: object) -> int:
     if isinstance(value, int):
         return value
@@ -182,8 +198,7 @@ class Joined(Mapping[str, Array]):
         if name not in self._found:
             if not all(name in data for data in self._every):
                 raise KeyError(name)
-            parts = [table.data[name] for table in self._tables]
-            self._found[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            self._found[name] = joined([table.data[name] for table in self._tables])
         return self._found[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -28,9 +28,8 @@ class Moments:
     def __init__(self, times: Ints, windows: Sequence[int | None] = ()) -> None:
         self.times = times
         self.windows = tuple(windows)
-        self._ranks: dict[int, Ints] = {}
+        self._ranks: dict[int, NDArray[np.int32]] = {}  # of a million moments in half the room
 
-    @cached_property
     def _edges(self) -> Ints:
         """The moments, and under them the windows' beginnings."""
         edges = np.empty((1 + len(self.windows), len(self.times)), np.int64)
@@ -42,8 +41,7 @@ class Moments:
     def part(self, low: int, high: int) -> Moments:
         """Some of the moments that follow one another."""
         made = Moments(self.times[low:high], self.windows)
-        ranks = ((key, found[:, low:high]) for key, found in self._ranks.items())
-        made._ranks.update((key, np.ascontiguousarray(found)) for key, found in ranks)
+        made._ranks.update((key, found[:, low:high]) for key, found in self._ranks.items())
         return made
 
     def ranks(self, segment: Segment) -> Ints:
@@ -51,8 +49,8 @@ class Moments:
         # The segment outlives the question, so its address stands for it.
         found = self._ranks.get(id(segment))
         if found is None:
-            found = self._ranks[id(segment)] = segment.ranks(self._edges)
-        return found
+            found = self._ranks[id(segment)] = segment.ranks(self._edges()).astype(np.int32)
+        return found.astype(np.int64, order="C")
 
 
 @dataclass(frozen=True)

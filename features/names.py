@@ -224,17 +224,19 @@ class Vocabulary:
         self._learnt: tuple[Sequence[str] | NDArray[np.object_], Ints] = (), NONE
         self.names = Names(saved)
 
-    def learn(self, names: Iterable[str], *, again: bool = False) -> Ints:
+    def learn(self, names: Iterable[str], *, again: bool = False, once_each: bool = False) -> Ints:
         """Codes of names, new ones added.
 
         Parameters
         ----------
         again : bool
             Whether many of them will be asked for again, all together.
+        once_each : bool
+            Whether no name comes twice.
         """
         if self._learnt_last(names):
             return self._learnt[1]
-        found = self._learn(list(names))
+        found = self._learn(list(names), once_each)
         if again and len(found) >= MANY and isinstance(names, (list, np.ndarray)):
             self._learnt = names, found
         return found
@@ -258,9 +260,9 @@ class Vocabulary:
             return names is last
         return 0 < len(names) == len(last) and all(map(is_, names, last))
 
-    def _learn(self, names: list[str]) -> Ints:
+    def _learn(self, names: list[str], once_each: bool) -> Ints:
         added, first = self.names.added, len(self.names)
-        if not first and len(set(names)) == len(names):  # mostly they come each once
+        if not first and (once_each or len(set(names)) == len(names)):  # mostly they do
             added.extend(names)
             return np.arange(len(names))
         self._remembered(names)

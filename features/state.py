@@ -9,6 +9,7 @@ import numpy as np
 from features.calendar import Calendar
 from features.columns import Columns
 from features.facts import Facts, any_of
+from features.freed import give_back
 from features.history import History
 from features.index import MERGE_AT, RATIO, EventIndex, StreamIndex, numbered
 from features.likeness import Memory
@@ -30,6 +31,9 @@ from features.streams import (
 )
 from features.topology import Topology
 from features.verdicts import Revisions, Verdicts, start_of, verdicts
+
+LARGE = 100_000
+"""Facts from which on what making the index took is given back."""
 
 
 class FeatureState:
@@ -65,6 +69,9 @@ class FeatureState:
         schedule = OverlapIndex.of(planned_windows(found.revisions, names))
         self._hold(policy, Facts(history, policy), names, index, schedule)
         self._survey()
+        del found  # nothing asks for it any more
+        if len(history) > LARGE:
+            give_back()
 
     @classmethod
     def of_parts(

@@ -263,7 +263,7 @@ def _change_events(
 def _owners(revisions: Revisions, names: Vocabularies) -> Ints:
     """Number of the change of every revision."""
     place, ids = revisions.table.once_each("change_id")
-    return names["change"].learn(ids, again=True)[place]
+    return names["change"].learn(ids, again=True, once_each=True)[place]
 
 
 def _planned_starts(revisions: Revisions, owners: Ints, names: Vocabularies) -> Iterator[Stream]:
@@ -281,7 +281,7 @@ def _planned_starts(revisions: Revisions, owners: Ints, names: Vocabularies) -> 
 def incident_streams(incidents: Columns, names: Vocabularies) -> Streams:
     """The events of incidents."""
     number, ids = pd.factorize(incidents["incident_id"])
-    owner = names["incident"].learn(ids)
+    owner = names["incident"].learn(ids, once_each=True)
     known, resolved = incidents.times("known_at"), incidents.times("resolved_at")
     order = np.argsort(known, kind="stable")
 

@@ -257,6 +257,8 @@ class Building:
             for segment in index.segments:
                 moments.ranks(segment)  # once for all entities
         usual = usual_rate(moments, owners, state, self._cursors)
+        if len(as_of) == self._rows:
+            self._cursors.forget("usual")
         rows = _Rows(changes, as_of, owners, moments, usual)
         pack = packed(self._features)
         if len(as_of) < MANY:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 
 from features import instants
-from features.columns import Columns, array_of, kinds
+from features.columns import Array, Columns, array_of, joined, kinds
 from features.records import Change, Record
 
 Row = dict[str, object]
+
+MOST_SHARED = 200_000
+"""Different values of a field up to which equal ones are looked for; of more, most come once."""
 
 ADDED_LATER = frozenset({"close_code"})
 """Fields that a stored fact may have been written without."""
@@ -49,17 +52,54 @@ def to_row(record: Record) -> Row:
 
 def to_columns(record_type: type, rows: Sequence[Sequence[object]]) -> Columns:
     """Rows as selected (``batch`` first, then the fields in their order) as a table."""
-    names = kinds(record_type)
-    series = list(zip(*rows, strict=True)) if rows else [()] * (len(names) + 1)
-    data = {"batch": array_of("number", series[0])}
-    for (name, kind), values in zip(names.items(), series[1:], strict=True):
-        data[name] = array_of(kind, list(_read(kind, values)))
-    return Columns(record_type, data)
+    return gathered(record_type, [rows])
 
 
-def _read(kind: str, values: Sequence[object]) -> Iterator[object]:
-    if kind == "list":
-        return (tuple(orjson.loads(str(value))) if value != "[]" else () for value in values)
-    if kind == "map":
-        return (orjson.loads(str(value)) if value != "{}" else {} for value in values)
-    return iter(values)
+def gathered(record_type: type, parts: Iterable[Sequence[Sequence[object]]]) -> Columns:
+    """The same of rows that come some at a time: only these are held as rows."""
+    columns = {"batch": _Column("number")}
+    columns |= {name: _Column(kind) for name, kind in kinds(record_type).items()}
+    for rows in parts:
+        series = zip(*rows, strict=True) if rows else [()] * len(columns)
+        for column, values in zip(columns.values(), series, strict=True):
+            column.add(values)
+    return Columns(record_type, {name: column.whole() for name, column in columns.items()})
+
+
+class _Column:
+    """One field of records that are read some at a time; equal texts and lists are held once."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._parts = [array_of(kind, [])]
+        self._known: dict[object, object] = {}
+        self._shared = kind in ("text", "list", "map")
+
+    def add(self, values: Sequence[object]) -> None:
+        """Take in the values of further rows."""
+        read = {"list": _list, "map": _map}.get(self._kind)
+        if self._shared:
+            known = self._known
+            if read is None:
+                values = list(map(known.setdefault, values, values))
+            else:
+                known.update((one, read(one)) for one in {*values}.difference(known))
+                values = [known[one] for one in values]
+            if len(known) > MOST_SHARED:
+                self._shared, self._known = False, {}
+        elif read is not None:
+            values = list(map(read, values))
+        self._parts.append(array_of(self._kind, values))
+
+    def whole(self) -> Array:
+        """All values; what they were made of is let go."""
+        parts, self._parts, self._known = self._parts, [], {}
+        return joined(parts)
+
+
+def _list(text: object) -> object:
+    return tuple(orjson.loads(str(text)))
+
+
+def _map(text: object) -> object:
+    return orjson.loads(str(text))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features import instants
+from features.chosen import LONG, Chosen, Joined, all_of, rows_of
 from features.records import (
     CalendarEntry,
     Change,
@@ -111,34 +112,11 @@ def array_of(kind: str, values: Sequence[object]) -> Array:
         return np.fromiter((_micros(value) for value in values), np.int64, len(values))
     if kind in ("number", "flag"):
         return np.array([np.nan if value is None else value for value in values], np.float64)
-    if len(values) >= MANY and values[0] is values[-1] and values.count(values[0]) == len(values):
+    if len(values) >= LONG and values[0] is values[-1] and values.count(values[0]) == len(values):
         return all_of(values[0], len(values))
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
-
-
-def all_of(value: object, length: int) -> Array:
-    """A column that says the same in every row, which takes no room; it cannot be written to."""
-    one = np.empty((), dtype=object)
-    one[()] = value
-    return np.broadcast_to(one, length)
-
-
-def joined(parts: Sequence[Array]) -> Array:
-    """The values of several parts of one column, one after another."""
-    full = [part for part in parts if len(part)] or list(parts[:1])
-    if len(full) == 1:
-        return full[0]
-    first, length = full[0][0], sum(map(len, full))
-    if length >= MANY and full[0].dtype == object and all(_says_only(first, one) for one in full):
-        return all_of(first, length)
-    return np.concatenate(full)
-
-
-def _says_only(value: object, part: Array) -> bool:
-    said = part[:1] if part.strides == (0,) else part
-    return all(one is value for one in said)
 
 
 def _micros(value: object) -> int:
@@ -147,73 +125,6 @@ def _micros(value: object) -> int:
     if value is None or isinstance(value, datetime):
         return instants.to_micros(value)
     raise TypeError(f"expected a datetime, microseconds or None, got {type(value).__name__}")
-
-
-class Chosen(Mapping[str, Array]):
-    """Some rows of a table's columns, each column fetched when it is asked for.
-
-    Most readers want a few of thirty columns, and of a million rows the others would be in the way.
-    """
-
-    def __init__(self, data: Mapping[str, Array], rows: NDArray[np.int64]) -> None:
-        self._data, self._rows = data, rows
-        self._found: dict[str, Array] = {}
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self._found:
-            self._found[name] = _rows_of(self._data, name, self._rows)
-        return self._found[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._data)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._data
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def rows(self, name: str, rows: NDArray[np.int64]) -> Array:
-        """Some of the rows of one column."""
-        if name in self._found:
-            return self._found[name][rows]
-        return _rows_of(self._data, name, self._rows[rows])
-
-
-class Joined(Mapping[str, Array]):
-    """The rows of several tables, one after another; a column is joined where it is asked for."""
-
-    def __init__(self, tables: Sequence[Columns]) -> None:
-        self._tables = [table for table in tables if len(table)] or list(tables[:1])
-        self._every = [table.data for table in tables]
-        self._found: dict[str, Array] = {}
-
-    @cached_property
-    def _names(self) -> list[str]:
-        """The columns that every table has."""
-        first, *others = self._every
-        return [name for name in first if all(name in data for data in others)]
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self._found:
-            if not all(name in data for data in self._every):
-                raise KeyError(name)
-            self._found[name] = joined([table.data[name] for table in self._tables])
-        return self._found[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-def _rows_of(data: Mapping[str, Array], name: str, rows: NDArray[np.int64]) -> Array:
-    by_row = getattr(data, "rows", None)
-    return data[name][rows] if by_row is None else typing.cast(Array, by_row(name, rows))
 
 
 def once_each(values: Array) -> tuple[NDArray[np.int64], list[typing.Any]]:
@@ -382,7 +293,7 @@ class Columns:
         return self._kept(read).whole()
 
     def _kept(self, read: Callable[[Columns], Read]) -> Kept[Read]:
-        return self.derived(read, lambda table: read(table).kept(len(table)))
+        return self.derived(("kept", read), lambda table: read(table).kept(len(table)))
 
     @property
     def _mostly_of(self) -> tuple[Columns, NDArray[np.int64]] | None:
@@ -422,7 +333,7 @@ class Columns:
         values: dict[str, object] = {}
         at = np.array([row])
         for name, kind in kinds(self.record_type).items():
-            values[name] = _plain(kind, _rows_of(self.data, name, at)[0])
+            values[name] = _plain(kind, rows_of(self.data, name, at)[0])
         if self.record_type is Incident and values["priority"] is not None:
             values["priority"] = int(typing.cast(float, values["priority"]))
         return typing.cast(Record, self.record_type(**values))

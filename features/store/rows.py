@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from features import instants
-from features.columns import Array, Columns, array_of, joined, kinds
+from features.chosen import Array, joined
+from features.columns import Columns, array_of, kinds
 from features.records import Change, Record
 
 Row = dict[str, object]

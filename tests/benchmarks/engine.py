@@ -22,20 +22,24 @@ from typing import Any
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features import instants, saved
-from features.catalogue import WINDOWS
+from features.catalogue import NAMES, WINDOWS
 from features.columns import Columns
 from features.counting import Counted, Moments
+from features.evidence import Question
 from features.history import History
 from features.index import EventIndex
 from features.policy import POLICIES
 from features.records import Change, ChangeEvent, Incident, Link, Record
 from features.segment import NAME_BITS, Events, Ints
+from features.similar import similar_changes
 from features.state import FeatureState
 from features.streams import SLOTS
 from features.sweep import Cursors
-from features.table import build
+from features.table import Building, build
 from tests.benchmarks.scale import END, Size, scale_history
 
 SIZES = (Size(20_000, 60_000), Size(200_000, 1_000_000))
@@ -43,6 +47,7 @@ LARGE = Size(1_000_000, 5_000_000)
 POLICY = POLICIES["incident"]
 SHARED = ("changes", "decided", "failed")
 KEYS = ("ci", "service", "team", "change_model", "category")
+AT_ONCE = 100_000
 WINDOW_MICROS = [days * instants.DAY for days in WINDOWS]
 
 
@@ -52,9 +57,12 @@ def main() -> None:
     parser.add_argument("--changes", type=int)
     parser.add_argument("--incidents", type=int)
     parser.add_argument("--open", type=Path, help="only open the state saved in this folder")
+    parser.add_argument("--parts", action="store_true", help="only build the table into a file")
     given = parser.parse_args()
     if given.open:
         say(opened(given.open))
+    elif given.parts:
+        say(in_parts(Size(given.changes, given.incidents)))
     elif given.changes:
         say(measured(Size(given.changes, given.incidents)))
     else:
@@ -134,7 +142,27 @@ def measured(size: Size) -> dict[str, Any]:
         found["saved, GiB"] = bytes_ / 2**30
         os.sync()  # mapped pages that are not on disk yet would count as the worker's own
         found |= in_process("--open", str(place))
-    return found
+    asked = "--changes", str(size.changes), "--incidents", str(size.incidents)
+    return found | in_process(*asked, "--parts")
+
+
+def in_parts(size: Size) -> dict[str, Any]:
+    """The table some rows at a time into a Parquet file, which is never held as a whole."""
+    state = FeatureState(scale_history(size), POLICY)
+    changes = state.facts.parts[0][Change]
+    with tempfile.TemporaryDirectory() as folder:
+        taken, _ = clocked(lambda: _write(changes, state, Path(folder) / "table.parquet"))
+    return {"table into a file, cpu s": taken, "peak memory with a file, GiB": peak()}
+
+
+def _write(changes: Columns, state: FeatureState, path: Path) -> None:
+    building = Building(state, len(changes), support=False)
+    times = changes.times("known_at")
+    with pq.ParquetWriter(path, pa.schema([(name, pa.float64()) for name in NAMES])) as writer:
+        for low in range(0, len(changes), AT_ONCE):
+            part = changes.part(low, low + AT_ONCE)
+            values = building.add(part, times[low : low + AT_ONCE]).values
+            writer.write_batch(pa.record_batch([*values.T], names=[*NAMES]))
 
 
 # the shared part: counts by key and window, from the same events ---------------------------------
@@ -228,6 +256,7 @@ def opened(place: Path) -> dict[str, Any]:
         1000 * thread(lambda n=n: build(rows[n], times[n], state)) for n in range(len(rows))
     )
     found |= {"one row, p50 ms": spent[250], "one row, p99 ms": spent[495]}
+    found |= alike(changes, chosen, state)
     many = rows[0].take(np.zeros(1000, np.int64))
     at = np.repeat(times[0], 1000)
     found["1,000 what-if rows, ms"] = 1000 * thread(lambda: build(many, at, state))
@@ -237,6 +266,20 @@ def opened(place: Path) -> dict[str, Any]:
             lambda h=history: state.extended(h)  # type: ignore[misc]
         )
     return found
+
+
+def alike(changes: Columns, chosen: Ints, state: FeatureState) -> dict[str, float]:
+    """The most similar earlier changes of some, none of which was asked about before."""
+    before = private()
+    until = changes.times("known_at") + 1
+    asked = [Question(changes, row, int(until[row]), state) for row in chosen.tolist()]
+    spent = sorted(1000 * thread(lambda one=one: similar_changes(one)) for one in asked)  # type: ignore[misc]
+    at = len(spent) // 2, len(spent) * 99 // 100
+    return {
+        "similar changes of one, p50 ms": spent[at[0]],
+        "similar changes of one, p99 ms": spent[at[1]],
+        "memory of 500 such questions, MiB": private() - before,
+    }
 
 
 def thread(work: Callable[[], Any]) -> float:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import instants
-from features.columns import RECORD_TYPES, Columns, array_of, kinds
+from features.chosen import LONG, joined
+from features.columns import RECORD_TYPES, Columns, array_of, kinds, once_each
 from features.records import Change, Incident, Item, Link
 
 
@@ -58,6 +59,18 @@ def test_taking_and_joining_rows_keeps_them(data, histories):
     assert {array.dtype for array in joined.data.values()} == {
         array.dtype for array in table.data.values()
     }
+
+
+@pytest.mark.parametrize("value", ["all", None, ()])
+def test_a_column_that_says_one_thing_takes_no_room(value):
+    kind = "list" if value == () else "text"
+    column, other = array_of(kind, [value] * LONG), array_of(kind, ["other"])
+    assert column.strides == (0,)
+    assert column.tolist() == [value] * LONG
+    assert joined([column, array_of(kind, [value])]).strides == (0,)
+    assert joined([column, other]).tolist() == [*[value] * LONG, "other"]
+    place, values = once_each(column)
+    assert [values[at] if at >= 0 else None for at in place] == [value] * LONG
 
 
 def test_only_columns_that_all_have_are_joined(day):

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from features.catalogue import CATALOGUE
 from features.columns import MANY, Columns
 from features.entities import EMITTED, ENTITIES, ORGANISATION
-from features.names import Vocabulary
+from features.names import Named, Vocabulary
 from features.records import PERSON_FIELDS, Change
 from features.texts import masked_title
 
@@ -254,17 +255,23 @@ def test_many_changes_bear_the_names_that_each_bears_alone(data):
         )
     )
     rows = [few[number % len(few)] for number in range(MANY + len(few))]
-    tables = Columns.from_records(Change, rows), Columns.from_records(Change, few)
+    many, alone = Columns.from_records(Change, rows), Columns.from_records(Change, few)
+    again = alone.take(np.arange(len(rows)) % len(few))
     for name, entity in ENTITIES.items():
-        found = []
-        for table in tables:
-            named = entity.read(table)
-            of_row = [[] for _ in range(len(table))]
-            for row, word in zip(named.row.tolist(), named.names.tolist(), strict=True):
-                of_row[row].append(word)
-            found.append(of_row)
-        assert found[0][: len(few)] == found[1], name
-        assert found[0] == [found[1][number % len(few)] for number in range(len(rows))], name
+        expected = borne(entity.read(alone), alone)
+        assert borne(entity.read(many), many) == [expected[n % len(few)] for n in range(len(rows))]
+        for table in (many, again):
+            parts = [table.part(low, low + MANY) for low in range(0, len(rows), MANY)]
+            found = [names for part in parts for names in borne(entity.read(part), part)]
+            assert found == borne(entity.read(many), many), name
+
+
+def borne(named: Named, table: Columns) -> list[list[str]]:
+    """The names of every row."""
+    of_row: list[list[str]] = [[] for _ in range(len(table))]
+    for row, word in zip(named.row.tolist(), named.names.tolist(), strict=True):
+        of_row[row].append(word)
+    return of_row
 
 
 def test_no_entity_is_a_person(read):
@@ -298,7 +305,7 @@ def test_many_names_are_found_whether_or_not_they_are_those_learnt_last():
     others = [f"other {number}" for number in range(MANY)]
     vocabulary = Vocabulary()
     for every in (names, others):
-        vocabulary.learn(every)
+        vocabulary.learn(every, again=True)
     for every, first in ((names, 0), (others, MANY), (list(others), MANY)):
         assert vocabulary.find(every).tolist() == list(range(first, first + MANY))
     assert vocabulary.find(others[::-1]).tolist() == list(range(2 * MANY - 1, MANY - 1, -1))

@@ -231,3 +231,11 @@ def test_a_state_of_nothing_answers(day, state_of, rows):
     frame = table.to_frame()
     assert np.isnan(frame.loc["CHG-10", "ci_failure_rate_7d"])
     assert frame.loc["CHG-10", "ci_changes_7d"] == 0.0
+
+
+def test_a_large_state_gives_back_what_making_it_took(monkeypatch):
+    monkeypatch.setattr(state_module, "LARGE", -1)
+    given = mock.Mock(wraps=state_module.give_back)
+    monkeypatch.setattr(state_module, "give_back", given)
+    FeatureState(History.from_records([]), POLICIES["incident"])
+    given.assert_called_once_with()

@@ -26,7 +26,7 @@ from features.records import (
     Record,
     Relation,
 )
-from features.store import Store, StoreError
+from features.store import Store, StoreError, database, rows
 from features.store.chain import GENESIS, chain_hash
 from features.store.rows import to_row
 from features.store.schema import batch
@@ -48,6 +48,20 @@ def change(number: int, **given: Any) -> Change:
 def held(store: Store, record_type: type) -> list[Record]:
     table = store.load()[record_type]
     return [table.record(row) for row in range(len(table))]
+
+
+def test_many_facts_are_read_some_at_a_time_and_equal_texts_held_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [change(n, ci=f"ci-{n % 3}", affected_cis=("a", f"{n % 3}")) for n in range(40)]
+    add(store, *given)
+    for at_once, most in ((7, 100), (7, 2), (1000, 100)):
+        monkeypatch.setattr(database, "AT_ONCE", at_once)
+        monkeypatch.setattr(rows, "MOST_SHARED", most)
+        assert held(store, Change) == given
+        found = store.load()[Change]
+        assert (len({id(ci) for ci in found["ci"]}) == 3) == (most == 100)
+        assert (len({id(cis) for cis in found["affected_cis"]}) == 3) == (most == 100)
 
 
 # facts and their two clocks ----------------------------------------------------------------------

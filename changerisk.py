@@ -6,22 +6,52 @@ or usage, 4 store or registry out of reach, 130 interrupted.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def insisting() -> Iterator[None]:
+    """Interrupt once more where Python can only ignore it.
+
+    What is raised while an object is cleared away, or in code that is called by other than
+    Python's, reaches nobody: a Ctrl-C would be lost, and the command go on.
+    """
+    before = sys.unraisablehook
+
+    def insist(ignored: sys.UnraisableHookArgs) -> None:
+        if ignored.exc_type is not KeyboardInterrupt:
+            before(ignored)
+            return
+        again = threading.Timer(0.05, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = insist
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
 
 try:
-    import rich_click as click
-    from click.exceptions import Exit
+    with insisting():
+        import rich_click as click
+        from click.exceptions import Exit
 
-    import features.commands
-    import serving.commands
-    import training.commands
-    import training.model_commands
-    import training.policy_commands
-    from features.console import err
-    from features.errors import ChangeRiskError
-    from features.language import catalogue_from, speak
-    from features.settings import Settings
+        import features.commands
+        import serving.commands
+        import training.commands
+        import training.model_commands
+        import training.policy_commands
+        from features.console import err
+        from features.errors import ChangeRiskError
+        from features.language import catalogue_from, speak
+        from features.settings import Settings
 except KeyboardInterrupt:  # the imports take a second or two
     sys.exit(130)
 
@@ -40,7 +70,8 @@ click.rich_click.MAX_WIDTH = 100
 def main() -> None:
     """Run the command line; turn every known failure into a sentence and an exit code."""
     try:
-        cli(prog_name="changerisk", standalone_mode=False)
+        with insisting():
+            cli(prog_name="changerisk", standalone_mode=False)
     except Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:

@@ -32,6 +32,9 @@ from serving.measures import Measures
 from serving.runtime import Runtime
 from serving.together import Together
 
+_UNTRACED = ".*" if os.environ["OTEL_SDK_DISABLED"].lower() == "true" else ""
+"""Paths of which no spans are made: they would be thrown away."""
+
 
 def create_service(runtime: Runtime) -> bentoml.Service:
     """The service over one worker's runtime; how many workers there are, its settings say."""
@@ -43,6 +46,7 @@ def create_service(runtime: Runtime) -> bentoml.Service:
         workers=runtime.settings.workers,
         metrics={"enabled": False},  # BentoML labels by raw path; our /metrics uses none
         logging={"access": {"enabled": False}},
+        tracing={"excluded_urls": _UNTRACED},
         traffic={"timeout": 60},
     )
     @bentoml.asgi_app(create_front(runtime, measures, together), path="/")

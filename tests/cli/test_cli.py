@@ -202,3 +202,16 @@ def test_a_registry_out_of_reach(run: Run) -> None:
     assert time.monotonic() - begun < 60
     assert (ran.code, ran.out) == (4, "")
     assert "hush-hush" not in ran.err
+
+
+def test_an_interrupt_that_python_ignores_comes_again() -> None:
+    class Clearing:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    def work() -> None:
+        Clearing()
+        time.sleep(10)
+
+    with changerisk.insisting(), pytest.raises(KeyboardInterrupt):
+        work()

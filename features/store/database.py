@@ -153,7 +153,13 @@ class Store:
             }
 
     def standing(self, change_ids: Iterable[str]) -> dict[str, Standing]:
-        """The revisions that stand of those of some changes that are on record."""
+        """The revisions that stand of those of some changes that are on record.
+
+        Parameters
+        ----------
+        change_ids : iterable of str
+            The changes asked for.
+        """
         with self._reading() as connection:
             return standing(connection, change_ids)
 

@@ -39,7 +39,7 @@ from features.store.standing import Standing, standing
 from features.store.writing import Writer
 
 AT_ONCE = 20_000
-"""Rows that are read together: as rows they take ten times the room that they take as columns."""
+"""Rows that are read together: as rows they take several times the room of columns."""
 
 ASKED = "score"
 """Source of the writes that keep changes as they came with a question for their score."""

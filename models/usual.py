@@ -90,4 +90,9 @@ class Usual:
         for column, name in enumerate(self.columns):
             if self.coverage.get(name, 0.0) >= USUALLY_KNOWN and name in self.reference:
                 groups.setdefault(BY_NAME[name].group, []).append(column)
-        return groups
+        # That something has never happened is known: no days have passed since, and nothing lacks.
+        return {
+            group: columns
+            for group, columns in groups.items()
+            if any(BY_NAME[self.columns[column]].aggregate != "days_since" for column in columns)
+        }

@@ -30,12 +30,21 @@ _NAME_ENDS = re.compile(rb'"[ \t\r\n]*:')
 """Matches once for every name of every object, and for what looks like one in a text."""
 
 
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape within a text; as a group, half of a pair without the other."""
+
+
 class RepeatedNameError(ValueError):
     """An object of a JSON text names something twice."""
 
 
-def json_of(content: bytes) -> object:
+def json_of(content: bytes, *, mend: bool = True) -> object:
     """The value of a JSON text.
+
+    Half of a pair of surrogates stands for no character; where ``mend``, it is read as U+FFFD.
 
     A name that comes twice in one object is refused: readers differ in which value they take (RFC
     8259, section 4; forbidden by RFC 7493, I-JSON), so the ticket's author and the score could mean
@@ -48,7 +57,16 @@ def json_of(content: bytes) -> object:
     RepeatedNameError
         If an object has a name twice.
     """
-    value: object = orjson.loads(content)
+    try:
+        value: object = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        # A text that was cut in the middle of a character is no reason to lose the ticket.
+        mended = _ESCAPE.sub(
+            lambda found: rb"\ufffd" if found.group(1) else found.group(0), content
+        )
+        if not mend or mended == content:
+            raise
+        content, value = mended, orjson.loads(mended)
     if len(_NAME_ENDS.findall(content)) != _count_names(value):  # else no name was lost
         try:
             json.loads(content, object_pairs_hook=_each_name_once)
@@ -86,7 +104,9 @@ def compressed(headers: Headers) -> Response | None:
     return problem("unsupported-media-type", detail, headers=accepted)
 
 
-def parsed(headers: Headers, content: bytes) -> tuple[Response | None, object]:
+def parsed(
+    headers: Headers, content: bytes, *, mend: bool = True
+) -> tuple[Response | None, object]:
     """The JSON of a body, or the problem with it or with what its headers declare it to be."""
     if (packed := compressed(headers)) is not None:
         return packed, None
@@ -95,7 +115,7 @@ def parsed(headers: Headers, content: bytes) -> tuple[Response | None, object]:
         return problem("unsupported-media-type", "expected application/json"), None
     try:
         # RFC 8259 lets a reader ignore the mark that some editors and scripts put first.
-        return None, json_of(content.removeprefix(codecs.BOM_UTF8))
+        return None, json_of(content.removeprefix(codecs.BOM_UTF8), mend=mend)
     except orjson.JSONDecodeError as error:
         return problem("broken-json", f"{error.msg} at character {error.pos}"), None
     except RepeatedNameError as error:
@@ -120,7 +140,7 @@ def native_problem(path: str, headers: Headers, content: bytes, now: datetime) -
 
     BentoML answers bad bodies in a shape of its own, and some with a 500; none of them gets there.
     """
-    refusal, body = parsed(headers, content)
+    refusal, body = parsed(headers, content, mend=False)
     if refusal is not None:
         return refusal
     try:

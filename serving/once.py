@@ -1,7 +1,8 @@
 """``Idempotency-Key``: a request that comes twice is done once and answered twice.
 
 Follows draft-ietf-httpapi-idempotency-key-header-07: the same key and content get the stored
-answer, other content a 422, and a 409 while the first is under way. Kept for a day, per client.
+answer, other content a 422, and a 409 while the first is under way. Kept for a day, per client. A
+request that was refused is not kept: it was not done, and comes mended under the same key.
 """
 
 from __future__ import annotations
@@ -80,10 +81,12 @@ def _begun(store: Store, client: str, key: str, digest: str, now: int) -> Respon
 
 
 def _finished(store: Store, client: str, key: str, response: Response | None) -> None:
-    """Keep an answer; what failed on our side may be asked again."""
+    """Keep an answer; what was refused or failed may be asked again."""
     try:
         with store.requests() as requests:
-            if response is None or response.status_code >= 500:
+            if (
+                response is None or response.status_code >= 400
+            ):  # nothing was done: it may be mended
                 requests.forget(client, key)
                 return
             headers = {n: v for n, v in response.headers.items() if n in _KEPT_HEADERS}

@@ -6,6 +6,7 @@ CHANGERISK_URL=http://127.0.0.1:3000 CHANGERISK_KEY=crk_… python client.py cha
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -17,14 +18,15 @@ TIMEOUT_SECONDS = 3
 
 def score(change: dict, url: str, key: str) -> dict | None:
     """The answer to a change; None where there is none in time: go on without a score."""
+    content = json.dumps(change).encode()
     request = urllib.request.Request(
         f"{url}/v1/score",
-        data=json.dumps(change).encode(),
+        data=content,
         headers={
             "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
-            # The same revision asked twice is scored once.
-            "Idempotency-Key": f"{change['change_id']}-{change.get('revision', '')}",
+            # The same content asked twice is scored once.
+            "Idempotency-Key": f"{change['change_id']}-{hashlib.sha256(content).hexdigest()[:16]}",
         },
     )
     try:

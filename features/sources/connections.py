@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -52,6 +53,16 @@ class Connection:
     def fields(self, record: str) -> Sequence[str]:
         """Our fields of a record that may be filled."""
         return tuple(self.settings[record])
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """All columns that fields of ours are read from, in the form of
+        :func:`features.sources.vendor.word`.
+        """
+        records = (self.settings[record] for record in ("change", "incident"))
+        given = (column for fields in records for column in fields.values())
+        every = chain.from_iterable([one] if isinstance(one, str) else one for one in given)
+        return frozenset(map(word, every))
 
     def words(self, field: str) -> Mapping[str, str]:
         """Our words by theirs, in the form of :func:`features.sources.vendor.word`."""

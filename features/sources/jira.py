@@ -69,7 +69,11 @@ class Issue:
                 self._ids.setdefault(word(name), field_id)
                 if own.get(field_id):
                     names.learn(FIELD, field_id, name)
-            elif field_id.startswith("customfield_") and self.fields[field_id] is not None:
+            elif (
+                field_id.startswith("customfield_")
+                and self.fields[field_id] is not None
+                and word(field_id) not in connection.named
+            ):
                 text = f"{field_id} has no name here; synchronise once, or set its id"
                 odd.note("unnamed_field", field_id, text)
 

@@ -147,9 +147,11 @@ def delivery(
     Raises
     ------
     DeliveryError
-        If it holds no row or the row has no number.
+        If it holds no row, the row has no number, or its table is neither one of changes nor that
+        of incidents.
     """
     row, envelope = unwrapped(body)
+    _refuse_others(envelope.get("table"))
     odd, names = Oddities(), Directory(known)
     read = Row(row, connection, names, odd)
     if _is_incident(row, envelope, read):
@@ -214,6 +216,22 @@ def references(body: object) -> set[str]:
             elif SYS_ID.fullmatch(value):
                 found.add(value)
     return found | {people.reference_id(one) for one in found}
+
+
+def _refuse_others(table: object) -> None:
+    """Refuse a row of a table that says what it is of, and is of neither changes nor incidents.
+
+    A table of the organisation's own (``u_…``, ``x_…``) may be one of changes.
+    """
+    name = table.strip().casefold() if isinstance(table, str) else ""
+    known = ("change" in name, name in ("", "task", "incident"), name.startswith(("u_", "x_")))
+    if not any(known):
+        text = (
+            "expected change_request, incident or a table of your own; items, relations and other"
+        )
+        raise DeliveryError(
+            "/table", f"{text} records come by `changerisk sync`, got {name[:60]!r}"
+        )
 
 
 def _is_incident(row: Mapping[str, Any], envelope: Mapping[str, Any], read: Row) -> bool:

@@ -81,3 +81,12 @@ def test_the_limit_counts_as_usually_known() -> None:
 
 def test_no_rows() -> None:
     assert USUAL.filled(np.zeros((0, 4))).shape == (0, 4)
+
+
+def test_what_never_happened_is_not_unknown() -> None:
+    days, count = "attempt_days_since_change", "reference_changes_90d"
+    rare = Usual(columns=(days, count), reference={days: 9.0}, coverage={days: 1.0, count: 0.2})
+    assert rare.unknown(np.full((1, 2), NAN)) == {}
+    both = {days: 9.0, count: 1.0}
+    usual = Usual(columns=(days, count), reference=both, coverage=dict.fromkeys(both, 1.0))
+    assert usual.unknown(np.array([[NAN, NAN], [NAN, 0.0]]))["retry"].tolist() == [True, False]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 
+from features.records import Change
 from tests.serving.refusals import check_problem
 
 LIMIT = 262_144
@@ -111,3 +114,24 @@ def test_other_methods_are_refused_by_name(shared: Any, path: str) -> None:
 @pytest.mark.usefixtures("untouched")
 def test_unknown_paths_are_not_found(shared: Any, path: str, method: str) -> None:
     check_problem(shared.ask(method, f"http://testserver{path}"), "not-found")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r"cut emoji \ud83d", "cut emoji \ufffd"),
+        (r"\ude00 first", "\ufffd first"),
+        (r"whole \ud83d\ude00, then \uD83D", "whole \U0001f600, then \ufffd"),
+        (r"no escape \\ud83d, then \udc00", "no escape \\ud83d, then \ufffd"),
+    ],
+)
+def test_half_a_character_loses_no_ticket(
+    shared: Any, ticket: Callable[..., Any], written: str, read: str
+) -> None:
+    body = orjson.dumps(ticket(short_description="HERE")).replace(b"HERE", written.encode())
+    answer = shared.send(body)
+    assert answer.status_code == 200
+    change_id = answer.json()["change_id"]
+    assert shared.store.load()[Change].data["short_description"][-1] == read, change_id
+    native = shared.send(body, "/score")
+    assert native.json()["type"].endswith("/broken-json")

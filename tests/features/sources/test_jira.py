@@ -116,6 +116,13 @@ def test_fields_without_a_name_are_told() -> None:
     assert {oddity.code for oddity in found.oddities} == {"unnamed_field"}
 
 
+def test_fields_set_by_id_need_no_name(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text('[jira.change]\nplanned_start = "customfield_10008"\n')
+    told = {oddity.field for oddity in read(example("webhook"), {}).oddities}
+    set_ = delivery(example("webhook"), load(tmp_path)["jira"], {}, now=NOW)
+    assert told - {oddity.field for oddity in set_.oddities} == {"customfield_10008"}
+
+
 def test_fields_may_be_set_by_id(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text('[jira.change]\nplanned_start = "customfield_10008"\n')
     found = delivery(example("webhook"), load(tmp_path)["jira"], {}, now=NOW)

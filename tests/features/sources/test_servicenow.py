@@ -309,6 +309,21 @@ ODD = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("table", ["problem", "cmdb_ci", "foo", "sc_req_item"])
+def test_rows_of_other_tables_are_refused(table: str) -> None:
+    with pytest.raises(DeliveryError, match=f"got '{table}'") as refused:
+        read({"record": example("change")["result"], "table": table})
+    assert refused.value.pointer == "/table"
+
+
+@pytest.mark.parametrize(
+    "table", ["change_request", "Change Request", "task", "u_rfc", "x_a_b", ""]
+)
+def test_rows_of_own_tables_are_changes(table: str) -> None:
+    found = read({"record": example("change")["result"], "table": table})
+    assert found.change is not None
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(
@@ -324,7 +339,7 @@ def test_odd_values_never_raise(changed: dict[str, object], beside: object) -> N
         try:
             found = read(whole)
         except DeliveryError as refused:
-            assert refused.pointer in ("/number",)  # noqa: PT017 - the only field that is needed
+            assert refused.pointer in ("/number", "/table")  # noqa: PT017 - all that is refused
             continue
         assert found.change is None or replace(found.change, known_at=NOW) == found.change
         references(whole)

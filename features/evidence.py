@@ -116,7 +116,7 @@ class Question:
 
     @cached_property
     def _owner(self) -> Ints:
-        return self.state.vocabulary("change").find([self.changes["change_id"][self.row]])
+        return self.state.vocabulary("change").find(self._one["change_id"].tolist())
 
     def one(self) -> Columns:
         """The change alone."""

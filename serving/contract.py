@@ -62,6 +62,8 @@ def identifier(value: object) -> object:
     """
     if isinstance(value, bool):
         raise ValueError("expected a text or a number")  # noqa: TRY004 - pydantic reads ValueError
+    if isinstance(value, str) and "\ufffd" in value:  # two such could be taken for each other
+        raise ValueError("expected whole characters, got one that was cut or could not be read")
     return text_or_none(value)
 
 

@@ -35,7 +35,6 @@ BROKEN = {
     "not UTF-8": b'{"change_id": "C\xff1"}',
     "UTF-16": '{"change_id": "C1"}'.encode("utf-16"),
     "two byte order marks": b'\xef\xbb\xbf\xef\xbb\xbf{"change_id": "C1"}',
-    "a lone surrogate": b'{"change_id": "C\\ud8001"}',
     "a raw control character": b'{"change_id": "C\x001"}',
     "very deep": b'{"change_id": "C1", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "form data": b"change_id=C1",

@@ -133,5 +133,10 @@ def test_half_a_character_loses_no_ticket(
     assert answer.status_code == 200
     change_id = answer.json()["change_id"]
     assert shared.store.load()[Change].data["short_description"][-1] == read, change_id
-    native = shared.send(body, "/score")
+    native = shared.send(body, "/score")  # BentoML reads it itself
     assert native.json()["type"].endswith("/broken-json")
+
+
+@pytest.mark.usefixtures("untouched")
+def test_half_a_character_is_no_part_of_an_id(shared: Any) -> None:
+    check_problem(shared.send(rb'{"change_id": "C\ud8001"}'), "invalid", "/change_id")

@@ -81,7 +81,8 @@ def test_a_bare_id_is_enough_and_what_is_missing_is_said(shared: Any) -> None:
 def test_what_is_not_used_is_said(shared: Any, ticket: Callable[..., Any]) -> None:
     body = ticket(change_id="PLAIN1")
     plain = shared.score(body)
-    odd = {"close_code": "failed", "colour": "red", "attributes": {"beauty": 3}}
+    attributes = {**body.get("attributes", {}), "beauty": 3}
+    odd = {"close_code": "failed", "colour": "red", "attributes": attributes}
     answer = shared.score({**body, **odd})
     said = {(w["code"], w["field"]) for w in answer["warnings"]}
     assert ("after_the_fact_field", "close_code") in said

@@ -200,9 +200,14 @@ class Tab:
     faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("console", lambda message: self.faults.append(f"console: {message.text}"))
+        self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("request", self._asked)
+
+    def _said(self, message: Any) -> None:
+        # Whether a reader was quicker than the page to put the focus somewhere is no fault of it.
+        if not message.text.startswith("Autofocus processing was blocked"):
+            self.faults.append(f"console: {message.text}")
 
     def _asked(self, request: Any) -> None:
         if not request.url.startswith((self.site.address, "data:")):

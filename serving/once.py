@@ -84,9 +84,8 @@ def _finished(store: Store, client: str, key: str, response: Response | None) ->
     """Keep an answer; what was refused or failed may be asked again."""
     try:
         with store.requests() as requests:
-            if (
-                response is None or response.status_code >= 400
-            ):  # nothing was done: it may be mended
+            # Of what was refused nothing was done: it may come again, mended.
+            if response is None or response.status_code >= 400:
                 requests.forget(client, key)
                 return
             headers = {n: v for n, v in response.headers.items() if n in _KEPT_HEADERS}

@@ -72,7 +72,7 @@ class _Column:
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._parts = [array_of(kind, [])]
+        self._parts: list[Array] = []
         self._known: dict[object, object] = {}
         self._shared = kind in ("text", "list", "map")
 
@@ -95,7 +95,7 @@ class _Column:
     def whole(self) -> Array:
         """All values; what they were made of is let go."""
         parts, self._parts, self._known = self._parts, [], {}
-        return joined(parts)
+        return joined(parts) if parts else array_of(self._kind, [])
 
 
 def _list(text: object) -> object:

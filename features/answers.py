@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import request
-from features.asked import Asked, Floats
+from features.asked import Asked, Floats, Questions
 from features.asking import Asking, Met, at_least
 from features.calendar import Calendar
 from features.catalogue import Feature
 from features.columns import MANY, Array, Columns
 from features.entities import ENTITIES
-from features.segment import Ints, distinct
+from features.segment import NONE, Ints, distinct
 from features.state import FeatureState
-from features.streams import scheduled
+from features.streams import schedule_of
 from features.tallies import SMOOTHING
 
 EVIDENCE_SMOOTHING = {"title_word": 50.0}
@@ -35,13 +35,7 @@ Mask = NDArray[np.bool_]
 def _evidence(feature: Feature, asking: Asking) -> Floats:
     """Evidence of the title's words; the word told and what is behind it are kept."""
     asked = asking.asked
-    failed = asking.count("failed", feature.window_days)
-    decided = at_least(asking.count("decided", feature.window_days), failed)
-    usual = asking.usual[asked.row]
-    known = np.where(usual > 0, usual, np.nan)
-    weight = EVIDENCE_SMOOTHING.get(feature.entity, SMOOTHING)
-    smoothed = (failed + weight * known) / (decided + weight)
-    found = np.log(smoothed / known)
+    found, failed, decided = _evidence_of_each(feature, asking)
     if asking.behind.kept:
         place = _told(feature, asked, found, decided)
         asking.behind.counts[feature.name] = asked.at(place, failed), asked.at(place, decided)
@@ -49,12 +43,27 @@ def _evidence(feature: Feature, asking: Asking) -> Floats:
     return asked.reduced(found, feature.across)
 
 
+def _evidence_of_each(feature: Feature, asking: Asking) -> tuple[Floats, Ints, Ints]:
+    """Evidence of every name, and the failed and decided changes behind it; worked out once for
+    features that differ only in what they make of a change's names.
+    """
+    weight = EVIDENCE_SMOOTHING.get(feature.entity, SMOOTHING)
+    key = feature.window_days, weight
+    if key not in asking.evidences:
+        failed = asking.count("failed", feature.window_days)
+        decided = at_least(asking.count("decided", feature.window_days), failed)
+        known = np.where(asking.usual > 0, asking.usual, np.nan)[asking.asked.row]
+        smoothed = (failed + weight * known) / (decided + weight)
+        asking.evidences[key] = np.log(smoothed / known), failed, decided
+    return asking.evidences[key]
+
+
 def _told(feature: Feature, asked: Asked, found: Floats, decided: Ints) -> Ints:
     """Place of the word told of for each change."""
-    lowest = np.full(len(found), feature.across == "min")
     if feature.across == "sum":
         lowest = asked.reduced(found, "sum")[asked.row] < 0
-    return asked.highest(np.where(lowest, -found, found), decided)
+        found = np.where(lowest, -found, found)
+    return asked.highest(-found if feature.across == "min" else found, decided)
 
 
 def _words(asking: Asking, place: Ints, told: Mask) -> Array:
@@ -72,6 +81,8 @@ def _reschedules(_: Feature, asking: Asking) -> Floats:
     asked, state = asking.asked, asking.state
     if (asked.codes < 0).all():  # nobody had heard of them
         return np.zeros(len(asked.named))
+    if len(asking.changes) < MANY:
+        return _reschedules_of_few(asking)
     nobody = asked.owners * 0 - 1
     everything = state.events("planned_starts", "change")
     had = everything.counts(asked.codes, asked.times, [None], nobody)[None]
@@ -82,11 +93,32 @@ def _reschedules(_: Feature, asking: Asking) -> Floats:
     return had.astype(np.float64)
 
 
+def _reschedules_of_few(asking: Asking) -> Floats:
+    """The same, from the planned starts one by one, which versions of a change share."""
+    asked, state = asking.asked, asking.state
+    events, starts = state.events("planned_starts", "change"), state.vocabulary("planned_start")
+    had: dict[tuple[int, int], set[int]] = {}
+    found = np.zeros(len(asking.changes))
+    names = ENTITIES["planned_start"].read.each(asking.changes)
+    for row, *pair in zip(
+        *(part.tolist() for part in (asked.row, asked.codes, asked.times)), strict=True
+    ):
+        code, time = pair
+        if code >= 0 and (code, time) not in had:
+            had[code, time] = {start for _, start in events.newest(code, time, None, -1)}
+        others = had.get((code, time), set())
+        own = starts.find(names[row]).tolist() if others else ()
+        found[row] = len(others.difference(own))
+    return found
+
+
 def _overlaps(_: Feature, asking: Asking) -> Floats:
     """How many other changes are planned at the same time on any of the names, each once."""
     entity, found = asking.plan.entity, asking.met
     if found is None:
-        found = overlapping(asking.changes, {entity: asking.asked}, asking.state)[entity]
+        found = overlapping(asking.changes, Questions.of_one(entity, asking.asked), asking.state)[
+            entity
+        ]
     rows, others = found[:2]
     if asking.behind.kept and len(asking.changes) < MANY:
         asking.behind.met[entity] = found
@@ -121,31 +153,27 @@ ANSWERS: Mapping[str, Callable[[Feature, Asking], Floats]] = {
 }
 
 
-def overlapping(
-    changes: Columns, asked: Mapping[str, Asked], state: FeatureState
-) -> dict[str, Met]:
+def overlapping(changes: Columns, asked: Questions, state: FeatureState) -> dict[str, Met]:
     """Planned windows that overlap, by entity.
 
     Parameters
     ----------
-    asked : mapping of str to Asked
+    asked : Questions
         What the changes ask about each entity.
     """
     unknown, starts, ends = request.planned(changes)
-    codes = [
-        np.where(unknown[one.row], -1, scheduled(ENTITIES[entity].vocabulary, one.codes))
-        for entity, one in asked.items()
-    ]
-    row = np.concatenate([one.row for one in asked.values()])
-    times = np.concatenate([one.times for one in asked.values()])
-    owners = np.concatenate([one.owners for one in asked.values()])
-    questions = np.concatenate(codes), row, starts, ends, times, owners
+    row, last = asked.row, asked.ends.tolist()
+    schedules = np.array([schedule_of(ENTITIES[one].vocabulary) for one in asked], np.int64)
+    names = np.repeat(schedules, asked.ends[1:] - asked.ends[:-1]) | asked.codes
+    codes = np.where(unknown[row] | (asked.codes < 0), -1, names)
+    questions = codes, row, starts, ends, asked.as_of[row], asked.owner[row]
     found = [index.pairs(*questions) for index in state.schedule]
-    found = [pairs for pairs in found if len(pairs[0])] or found[:1]
+    found = [pairs for pairs in found if len(pairs[0])]
+    if not found:
+        return dict.fromkeys(asked, (NONE, NONE, NONE))
     query, others, overlap = (np.concatenate(part) for part in zip(*found, strict=True))
-    whose = np.cumsum([len(part) for part in codes]).searchsorted(query, "right")
     met = {}
-    for number, entity in enumerate(asked):
-        mine = np.flatnonzero(whose == number)
+    for entity, low, high in zip(asked, last, last[1:], strict=False):
+        mine = np.flatnonzero((query >= low) & (query < high))
         met[entity] = row[query[mine]], others[mine], overlap[mine]
     return met

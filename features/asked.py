@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import Columns
 from features.entities import ENTITIES
-from features.segment import Ints
+from features.names import Vocabulary, look_up
+from features.readings import Names, alike
+from features.segment import NONE, Ints
 from features.state import FeatureState
 
 Floats = NDArray[np.float64]
@@ -94,6 +98,111 @@ class Asked:
         answers = np.full(len(self.named), np.nan)
         answers[self.row[places]] = counts[places]
         return answers
+
+
+@dataclass(frozen=True)
+class Questions(Mapping[str, Asked]):
+    """What few changes ask about several entities, put together.
+
+    Parameters
+    ----------
+    entities : tuple of str
+    row, codes : ndarray of int64
+        Those of all entities, one entity after another.
+    ends : ndarray of int64, shape (entities + 1,)
+        Where the questions about each begin, and those about the last end.
+    named : ndarray of bool, shape (entities, n)
+    as_of, owner : ndarray of int64, shape (n,)
+    """
+
+    entities: tuple[str, ...]
+    row: Ints
+    codes: Ints
+    ends: Ints
+    named: NDArray[np.bool_]
+    as_of: Ints
+    owner: Ints
+    _made: dict[str, Asked] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        entities: tuple[str, ...],
+        changes: Columns,
+        as_of: Ints,
+        owners: Ints,
+        state: FeatureState,
+    ) -> Questions:
+        """What few changes ask."""
+        each = [ENTITIES[entity].read.each(changes) for entity in entities]
+        known = [state.vocabulary(ENTITIES[entity].vocabulary) for entity in entities]
+        pairs = [*zip(known, each, strict=True)]
+        look_up((vocabulary, _all_of(names)) for vocabulary, names in pairs)
+        row: list[int] = []
+        codes: list[int] = []
+        ends = [0]
+        for entity, (vocabulary, names) in zip(entities, pairs, strict=True):
+            whose, found = _coded(names, vocabulary)
+            if hops := ENTITIES[entity].hops:
+                pair = np.array(whose, np.int64), np.array(found, np.int64)
+                around = state.topology.around(*pair, as_of, hops)
+                whose, found = (part.tolist() for part in around)
+            row += whose
+            codes += found
+            ends.append(len(row))
+        flat = np.array(row, np.int64), np.array(codes, np.int64), np.array(ends)
+        named = np.array([[*map(bool, names)] for names in each], bool)
+        return cls(entities, *flat, named, as_of, owners)
+
+    @classmethod
+    def of_one(cls, entity: str, asked: Asked) -> Questions:
+        """Those about one entity alone."""
+        ends = np.array([0, len(asked.row)])
+        of_rows = asked.named[None], asked.as_of, asked.owner
+        return cls((entity,), asked.row, asked.codes, ends, *of_rows)
+
+    def __getitem__(self, entity: str) -> Asked:
+        found = self._made.get(entity)
+        if found is None:
+            at = self.entities.index(entity)
+            low, high = self.ends[at : at + 2].tolist()
+            of_one = self.row[low:high], self.codes[low:high], self.as_of, self.owner
+            found = self._made[entity] = Asked(*of_one, self.named[at])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entities)
+
+    def __len__(self) -> int:
+        return len(self.entities)
+
+    def only(self, numbers: Sequence[int]) -> Questions:
+        """Those about some of the entities, by their places."""
+        entities = tuple(self.entities[number] for number in numbers)
+        last, named = len(numbers), self.named[[*numbers]]
+        if last and numbers[-1] == last - 1:  # the first ones
+            high = self.ends[last]
+            flat = self.row[:high], self.codes[:high], self.ends[: last + 1]
+            return Questions(entities, *flat, named, self.as_of, self.owner)
+        ends = self.ends.tolist()
+        places = [np.arange(ends[at], ends[at + 1]) for at in numbers]
+        chosen, until = np.concatenate([NONE, *places]), np.cumsum([0, *map(len, places)])
+        flat = self.row[chosen], self.codes[chosen], until
+        return Questions(entities, *flat, named, self.as_of, self.owner)
+
+
+def _all_of(names: Sequence[Names]) -> Iterable[str]:
+    """The names of few changes; those that all of them share once."""
+    return names[0] if alike(names) else chain.from_iterable(names)
+
+
+def _coded(names: Sequence[Names], known: Vocabulary) -> tuple[list[int], list[int]]:
+    """Rows and codes of the names that few changes bear."""
+    if alike(names):
+        codes = known.codes(names[0])
+        return [row for row in range(len(names)) for _ in codes], codes * len(names)
+    row = [row for row, of_one in enumerate(names) for _ in of_one]
+    return row, known.codes(chain.from_iterable(names))
 
 
 def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: FeatureState) -> Asked:

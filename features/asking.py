@@ -128,7 +128,8 @@ def plans(features: tuple[Feature, ...]) -> tuple[Plan, ...]:
         tallied = {*happening.tallies.columns.tolist(), *standing.tallies.columns.tolist()}
         others = tuple(pair for pair in columns if pair[0] not in tallied)
         plans.append(Plan(entity, others, happening, standing))
-    return tuple(plans)
+    # Those that the index of what happened is asked first: what it is asked follows one another.
+    return tuple(sorted(plans, key=lambda plan: not len(plan.happening.counted.slots)))
 
 
 def _micros(days: int | None) -> int | None:
@@ -151,7 +152,7 @@ class Behind:
         Failures and decided changes.
     words : dict of str to ndarray of object
         The word told.
-    asked : dict of str to Asked
+    asked : mapping of str to Asked
         The questions, by entity, where there are few.
     met : dict of str to (ndarray, ndarray, ndarray)
         Planned windows that overlap, as (row, number of the other change, microseconds), likewise.
@@ -160,7 +161,7 @@ class Behind:
     kept: bool
     counts: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
     words: dict[str, Array] = field(default_factory=dict)
-    asked: dict[str, Asked] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=dict)
     met: dict[str, Met] = field(default_factory=dict)
 
     def add(self, parts: Sequence[Behind]) -> None:
@@ -217,6 +218,11 @@ class Asking:
         cursors = self.cursors.of(self.plan.entity, counted, self.state)
         arguments = asked.codes, self.moments, asked.owner, asked.row, cursors
         return self.state.index.ask(counted, *arguments)
+
+    @cached_property
+    def evidences(self) -> dict[tuple[int | None, float], tuple[Floats, Ints, Ints]]:
+        """Evidence of the names that was worked out already, by window and weight."""
+        return {}
 
     @cached_property
     def _standing(self) -> tuple[Ints, Ints]:

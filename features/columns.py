@@ -269,7 +269,7 @@ class Columns:
 
     def alike(self, names: Sequence[str]) -> bool:
         """Whether all rows say the same in some fields, and there is one at least."""
-        return len(self) > 0 and all(map(self._all_one, names))
+        return self._length == 1 or (self._length > 0 and all(map(self._all_one, names)))
 
     def _all_one(self, name: str) -> bool:
         key = "alike", name
@@ -280,7 +280,8 @@ class Columns:
 
     def values_of(self, row: int, names: Sequence[str]) -> list[typing.Any]:
         """The values of one row in some fields."""
-        return [self[name].item(row) for name in names]
+        data = self.data
+        return [data[name].item(row) for name in names]
 
     def by_row(self, read: Callable[[Columns], Read]) -> Read:
         """What a function reads off every row, read once; off a large table once for all that are

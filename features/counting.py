@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.columns import MANY
 from features.instants import MISSING
 from features.segment import NAME_BITS, NONE, Ints, Segment
 
@@ -28,7 +29,7 @@ class Moments:
     def __init__(self, times: Ints, windows: Sequence[int | None] = ()) -> None:
         self.times = times
         self.windows = tuple(windows)
-        self._ranks: dict[int, NDArray[np.int32]] = {}  # of a million moments in half the room
+        self._ranks: dict[int, NDArray[np.signedinteger[Any]]] = {}
 
     def _edges(self) -> Ints:
         """The moments, and under them the windows' beginnings."""
@@ -49,8 +50,11 @@ class Moments:
         # The segment outlives the question, so its address stands for it.
         found = self._ranks.get(id(segment))
         if found is None:
-            found = self._ranks[id(segment)] = segment.ranks(self._edges()).astype(np.int32)
-        return found.astype(np.int64, order="C")
+            ranks = segment.ranks(self._edges())
+            # Of a million moments in half the room.
+            found = ranks if len(self.times) < MANY else ranks.astype(np.int32)
+            self._ranks[id(segment)] = found
+        return found.astype(np.int64, order="C", copy=False)
 
 
 @dataclass(frozen=True)
@@ -155,21 +159,20 @@ class Answered:
     last: Ints
 
     @classmethod
-    def zero(cls, several: Several, rows: Sequence[Ints]) -> Answered:
+    def zero(cls, several: Several, rows: Ints, ends: Ints) -> Answered:
         """Room for the answers."""
-        width = [*map(len, rows)]
-        totals, lasts = (width @ several.sizes).tolist()
-        total, last = np.zeros(totals, np.int64), np.full(lasts, MISSING)
-        ends = np.array([0, *accumulate(width)])
-        return cls(np.concatenate([NONE, *rows]), ends, several.sizes, total, last)
+        totals, lasts = ((ends[1:] - ends[:-1]) @ several.sizes).tolist()
+        total, last = np.zeros(totals, np.int64), np.empty(lasts, np.int64)
+        last.fill(MISSING)
+        return cls(rows, ends, several.sizes, total, last)
 
     @cached_property
     def each(self) -> list[tuple[Ints, Ints]]:
         """The answers of each kind, shapes (c, n) and (l, n)."""
         found, totals, lasts = [], 0, 0
-        for (wide, deep), width in zip(
-            self.sizes.tolist(), np.diff(self.ends).tolist(), strict=True
-        ):
+        ends = self.ends.tolist()
+        for (wide, deep), begin, end in zip(self.sizes.tolist(), ends, ends[1:], strict=False):
+            width = end - begin
             until, after = totals + wide * width, lasts + deep * width
             total, last = self.total[totals:until], self.last[lasts:after]
             found.append((total.reshape(wide, width), last.reshape(deep, width)))

@@ -17,7 +17,7 @@ import pandas as pd
 from features.columns import Columns
 from features.instants import MISSING
 from features.names import Named
-from features.readings import Read, by, each_has, listed, names_of, objects, only, single
+from features.readings import Reading, by, each_has, listed, names_of, objects, only, single
 from features.segment import spread
 from features.texts import (
     action,
@@ -140,7 +140,7 @@ def _title_words(changes: Columns) -> Named:
     return Named(row, objects([word for words in lists for word in words]), at)
 
 
-def _on_item(field: str, name_of: Callable[[str | None], str | None]) -> Read:
+def _on_item(field: str, name_of: Callable[[str | None], str | None]) -> Reading:
     """The name that a function makes of one field, together with the item the change is about."""
 
     def one(value: str | None, ci: str | None) -> tuple[str, ...]:
@@ -207,7 +207,7 @@ class Entity:
 
     vocabulary: str
     label: str
-    read: Callable[[Columns], Named]
+    read: Reading
     hops: int = 0
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from features import instants, request
 from features.answers import overlapping
-from features.asked import Asked, ask
+from features.asked import Asked, Questions, ask
 from features.asking import at_least
 from features.calendar import AHEAD, CLOSED, KINDS
 from features.catalogue import Feature
@@ -146,7 +146,9 @@ class Question:
             met = self._met.setdefault(entity, {})
             found = None if self.table is None else self.table.met.get(entity)
             if found is None:
-                found = overlapping(self._one, {entity: self.asked(entity)}, self.state)[entity]
+                found = overlapping(
+                    self._one, Questions.of_one(entity, self.asked(entity)), self.state
+                )[entity]
             for other, micros in zip(found[1].tolist(), found[2].tolist(), strict=True):
                 met[other] = max(micros, met.get(other, 0))
         return self._met[entity]

@@ -190,8 +190,9 @@ class EventIndex:
     def ask_several(
         self,
         several: Several,
-        codes: Sequence[Ints],
-        rows: Sequence[Ints],
+        codes: Ints,
+        rows: Ints,
+        ends: Ints,
         moments: Moments,
         owners: Ints,
     ) -> Answered:
@@ -200,11 +201,12 @@ class EventIndex:
 
         Parameters
         ----------
-        codes, rows : sequence of ndarray of int64
-            Those of each kind.
+        codes, rows : ndarray of int64
+            Those of each kind, one kind after another.
+        ends : ndarray of int64, shape (kinds + 1,)
+            Where the questions of each kind begin, and those of the last end.
         """
-        found = Answered.zero(several, rows)
-        joined = np.concatenate([NONE, *codes])
+        found = Answered.zero(several, rows, ends)
         for segment in self.segments:
             add_several(
                 found.total,
@@ -213,14 +215,15 @@ class EventIndex:
                 *several.joined,
                 several.bounds,
                 found.ends,
-                found.rows,
-                joined,
+                rows,
+                codes,
                 owners,
                 moments.times,
                 moments.ranks(segment),
             )
         if len(self._taken):
-            for asked in zip(found.each, several.each, codes, rows, strict=True):
+            of_kind = np.split(codes, ends[1:-1]), np.split(rows, ends[1:-1])
+            for asked in zip(found.each, several.each, *of_kind, strict=True):
                 (_, last), counted, own_codes, own_rows = asked
                 self._look_again(last, counted, own_codes, moments, owners, own_rows)
         return found

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from features.asked import Asked, Floats
+from features.asked import Floats, Questions
 from features.asking import Behind, Part, Plan, plans
 from features.catalogue import CATALOGUE, Feature
 from features.counting import Answered, Moments, Several
@@ -33,20 +33,31 @@ class _Half:
         several = Several(tuple(parts[n].counted for n in plans))
         return cls(plans, several, Together(tuple(parts[n].tallies for n in plans)))
 
-    def ask(self, index: EventIndex, asked: Sequence[Asked], moments: Moments) -> Answered:
-        """All counts and last events."""
-        codes, rows = ([getattr(asked[n], name) for n in self.plans] for name in ("codes", "row"))
-        return index.ask_several(self.several, codes, rows, moments, asked[0].owner)
-
     def fill(
-        self, values: Floats, found: Answered, asked: Sequence[Asked], usual: Floats, behind: Behind
-    ) -> None:
-        """Put what is made of counts into the columns of a table."""
-        made, failed, decided = self.tallies.answers(found, [asked[n] for n in self.plans], usual)
+        self,
+        values: Floats,
+        index: EventIndex,
+        asked: Questions,
+        moments: Moments,
+        usual: Floats,
+        behind: Behind,
+    ) -> Answered:
+        """Put what is made of counts into the columns of a table; returns counts and last events.
+
+        Parameters
+        ----------
+        asked : Questions
+            Those about the entities of all plans.
+        """
+        mine = asked.only(self.plans)
+        flat = mine.codes, mine.row, mine.ends
+        found = index.ask_several(self.several, *flat, moments, mine.owner)
+        made, failed, decided = self.tallies.answers(found, mine.named, mine.as_of, usual)
         values[:, self.tallies.columns] = made.T
         if behind.kept:
             pairs = zip(failed, decided, strict=True)
             behind.counts.update(zip(self.tallies.rates, pairs, strict=True))
+        return found
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,11 @@ class Pack:
     plans: tuple[Plan, ...]
 
     @cached_property
+    def entities(self) -> tuple[str, ...]:
+        """Those that the plans are for."""
+        return tuple(plan.entity for plan in self.plans)
+
+    @cached_property
     def _happening(self) -> _Half:
         return _Half.of([plan.happening for plan in self.plans])
 
@@ -71,7 +87,7 @@ class Pack:
     def fill(
         self,
         values: Floats,
-        asked: Sequence[Asked],
+        asked: Questions,
         moments: Moments,
         usual: Floats,
         state: FeatureState,
@@ -81,8 +97,8 @@ class Pack:
 
         Parameters
         ----------
-        asked : sequence of Asked
-            The questions of each plan.
+        asked : Questions
+            Those about the entities of the plans.
         behind : Behind
             Told what is behind the rates.
 
@@ -91,12 +107,10 @@ class Pack:
         dict of str to (ndarray, ndarray)
             Counts and last events of every entity, for those who make something else of them.
         """
-        half = self._happening
-        found = half.ask(state.index, asked, moments)
-        half.fill(values, found, asked, usual, behind)
+        half, of_rows = self._happening, (asked, moments, usual, behind)
+        found = half.fill(values, state.index, *of_rows)
         if self._standing.plans:
-            other = self._standing.ask(state.topology.index, asked, moments)
-            self._standing.fill(values, other, asked, usual, behind)
+            self._standing.fill(values, state.topology.index, *of_rows)
         entities = (self.plans[n].entity for n in half.plans)
         return dict(zip(entities, found.each, strict=True))
 

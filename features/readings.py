@@ -17,31 +17,55 @@ from features.segment import Ints
 
 Read = Callable[[Columns], Named]
 
+Names = tuple[str, ...]
 
-def names_of(*fields: str, one: Callable[..., tuple[str, ...]], many: Read) -> Read:
+
+class Reading:
     """A reading of names, made once for all rows that are taken from one table.
 
     Parameters
     ----------
+    fields : tuple of str
+        What is read.
     one
         The names of a change, each once, by its values of the fields.
     many
         The same of many changes in a fraction of the time that it would take one by one.
     """
 
-    def read(changes: Columns) -> Named:
+    def __init__(self, fields: tuple[str, ...], one: Callable[..., Names], many: Read) -> None:
+        self._fields, self._one, self._many = fields, one, many
+
+    def __call__(self, changes: Columns) -> Named:
+        """The names of all changes."""
+        return changes.by_row(self._read)
+
+    def each(self, changes: Columns) -> list[Names]:
+        """The names of every one of few changes; versions of one change mostly share theirs."""
+        return changes.derived(self, self._each)
+
+    def _each(self, changes: Columns) -> list[Names]:
+        return changes.read_few(self._fields, self._one)
+
+    def _read(self, changes: Columns) -> Named:
         if len(changes) >= MANY:
-            return many(changes)
-        if changes.alike(fields):
-            names = one(*changes.values_of(0, fields))
-            each = np.arange(len(names))
-            row = np.repeat(np.arange(len(changes)), len(names))
-            return Named(row, objects(names), np.tile(each, len(changes)))
-        found = changes.read_few(fields, one)
+            return self._many(changes)
+        found = self.each(changes)
         row = np.repeat(np.arange(len(found)), [*map(len, found)])
+        if alike(found):
+            each = np.arange(len(found[0]))
+            return Named(row, objects(found[0]), np.tile(each, len(found)))
         return Named(row, objects([*chain.from_iterable(found)]), np.arange(len(row)))
 
-    return lambda changes: changes.by_row(read)
+
+def names_of(*fields: str, one: Callable[..., Names], many: Read) -> Reading:
+    """A reading of some fields; the parameters are those of :class:`Reading`."""
+    return Reading(fields, one, many)
+
+
+def alike(found: Sequence[Names]) -> bool:
+    """Whether all of few changes bear the same names, and there is one at least."""
+    return len(found) > 0 and found.count(found[0]) == len(found)
 
 
 def only(name: str | None) -> tuple[str, ...]:
@@ -49,7 +73,7 @@ def only(name: str | None) -> tuple[str, ...]:
     return (name,) if name else ()
 
 
-def by(field: str, name_of: Callable[[str | None], str | None]) -> Read:
+def by(field: str, name_of: Callable[[str | None], str | None]) -> Reading:
     """The name that a function makes of one field."""
 
     def many(changes: Columns) -> Named:
@@ -59,7 +83,7 @@ def by(field: str, name_of: Callable[[str | None], str | None]) -> Read:
     return names_of(field, one=lambda value: only(name_of(value)), many=many)
 
 
-def single(field: str) -> Read:
+def single(field: str) -> Reading:
     """The name in one field."""
     return by(field, lambda value: value or None)
 

@@ -164,7 +164,7 @@ def planned_windows(revisions: Revisions, names: Vocabularies) -> Windows:
     read = [ENTITIES[entity].read(table) for entity in SCHEDULED]
     kinds = (ENTITIES[entity].vocabulary for entity in SCHEDULED)
     codes = [
-        scheduled(kind, named.learnt_by(names[kind]))
+        schedule_of(kind) | named.learnt_by(names[kind])
         for kind, named in zip(kinds, read, strict=True)
     ]
     row = np.concatenate([named.row for named in read])
@@ -178,9 +178,9 @@ def planned_windows(revisions: Revisions, names: Vocabularies) -> Windows:
     )
 
 
-def scheduled(vocabulary: str, codes: Ints) -> Ints:
-    """Names as planned windows are kept by them; -1 stays as it is."""
-    return np.where(codes < 0, codes, _SCHEDULED[vocabulary] << NAME_BITS | codes)
+def schedule_of(vocabulary: str) -> int:
+    """What stands before a name's code where planned windows are kept by it."""
+    return _SCHEDULED[vocabulary] << NAME_BITS
 
 
 def change_streams(found: Verdicts, names: Vocabularies) -> Streams:

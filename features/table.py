@@ -15,7 +15,7 @@ import pandas as pd
 
 from features import instants, request
 from features.answers import ANSWERS, overlapping
-from features.asked import Asked, Floats, asked_of
+from features.asked import Asked, Floats, Questions, asked_of
 from features.asking import (
     Asking,
     Behind,
@@ -283,19 +283,15 @@ class Building:
 
     def _answer_few(self, values: Floats, rows: _Rows, pack: Pack) -> Behind:
         """Find the values of all entities, by the names that few changes bear."""
-        behind, state = Behind(self._support), self._state
-        names = zip(pack.plans, self._named(rows.changes, pack), strict=True)
-        where = rows.as_of, rows.owners
-        asked = [asked_of(*named, *where, plan.entity, state) for plan, named in names]
+        state = self._state
+        asked = Questions.of(pack.entities, rows.changes, rows.as_of, rows.owners, state)
+        behind = Behind(self._support, asked=asked if self._support else {})
         found = pack.fill(values, asked, rows.moments, rows.usual, state, behind)
-        by_entity = zip(pack.plans, asked, strict=True)
-        planned = {plan.entity: one for plan, one in by_entity if plan.overlaps}
-        met = overlapping(rows.changes, planned, state) if planned else {}
-        for plan, one in zip(pack.plans, asked, strict=True):
-            if self._support:
-                behind.asked[plan.entity] = one
+        planned = [number for number, plan in enumerate(pack.plans) if plan.overlaps]
+        met = overlapping(rows.changes, asked.only(planned), state)
+        for plan in pack.plans:
             if plan.features:
-                of_rows = rows.changes, one, rows.moments, rows.usual
+                of_rows = rows.changes, asked[plan.entity], rows.moments, rows.usual
                 where_to = plan, state, behind, self._cursors
                 already = found.get(plan.entity), met.get(plan.entity)
                 asking = Asking(*of_rows, *where_to, *already)

@@ -242,15 +242,21 @@ class Together:
         return found
 
     def answers(
-        self, found: Answered, asked: Sequence[Asked], usual: Floats
+        self, found: Answered, named: Bits, as_of: Ints, usual: Floats
     ) -> tuple[Floats, Floats, Floats]:
         """The same as each of them answers, one after another; of few changes in a fraction of the
         time.
+
+        Parameters
+        ----------
+        named : ndarray of bool, shape (entities, n)
+            Whether each change names anything of each kind.
+        as_of : ndarray of int64, shape (n,)
+            The moment of each change.
         """
         values, failed, decided = room(len(self.columns), len(self.rates), len(usual))
-        named = np.array([one.named for one in asked])
         each = found.total, found.last, found.sizes, found.ends, found.rows
-        change = named, asked[0].as_of, usual
+        change = named, as_of, usual
         made_of = *self._made_of, self._bounds
         _tally_several(*each, *change, *made_of, SMOOTHING, (values, failed, decided))
         return values, failed, decided
@@ -303,5 +309,6 @@ def _tally_several(
 
 def room(features: int, rates: int, changes: int) -> tuple[Floats, Floats, Floats]:
     """Room for the answers of some tallies."""
-    failed, decided = np.full((2, rates, changes), np.nan)
-    return np.full((features, changes), np.nan), failed, decided
+    found = np.empty((features + 2 * rates, changes))
+    found.fill(np.nan)
+    return found[:features], found[features : features + rates], found[features + rates :]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from features.search import classes_of, meeting
+from features.columns import MANY
+from features.search import begins_of, classes_of, meeting
 from features.segment import ENTITY_BITS, NONE, Ints, among, distinct
 
 DOUBLINGS = 4
 """By how many powers of two the longest and the shortest windows of a class may differ."""
+
+SPARSE = 1_024
+"""Windows to a question from which on a name's are searched for among all."""
 
 
 @dataclass(frozen=True)
@@ -49,41 +55,88 @@ class OverlapIndex:
 
     Parameters
     ----------
-    windows : Windows
-        In the order of ``keys``, which :meth:`of` finds.
     axis : ndarray of int64
         All starts, each once, in order.
     keys : ndarray of int64
         Class of length, entity and rank of the start as one integer, in order.
     longest : ndarray of int64
         The longest window of each class, microseconds.
+    ends, known, superseded : ndarray of int64
+        Of each window, in the order of the keys.
+    owner : ndarray of int32
+        Whose it is, likewise.
     """
 
-    def __init__(self, windows: Windows, axis: Ints, keys: Ints, longest: Ints) -> None:
-        self.windows = windows
+    def __init__(
+        self,
+        axis: Ints,
+        keys: Ints,
+        longest: Ints,
+        ends: Ints,
+        known: Ints,
+        superseded: Ints,
+        owner: NDArray[np.int32],
+    ) -> None:
         self.axis = axis
         self.keys = keys
         self.longest = longest
+        self.ends = ends
+        self.known = known
+        self.superseded = superseded
+        self.owner = owner
         self._forgotten = np.zeros(0, np.int64)
 
     @classmethod
     def of(cls, windows: Windows) -> OverlapIndex:
         """An index of some windows."""
         ends = np.maximum(windows.ends, windows.starts + 1)
-        number, longest = classes_of(ends - windows.starts, DOUBLINGS)
+        keys, longest = classes_of(ends - windows.starts, DOUBLINGS)
         axis = distinct(windows.starts)
-        rank = np.searchsorted(axis, windows.starts)
-        keys = (number << ENTITY_BITS | windows.code) * (len(axis) + 1) + rank
+        keys = (keys << ENTITY_BITS | windows.code) * (len(axis) + 1)
+        keys += np.searchsorted(axis, windows.starts)
         order = np.argsort(keys, kind="stable")
-        held = Windows(
-            windows.code, windows.starts, ends, windows.known, windows.superseded, windows.owner
+        return cls(
+            axis,
+            keys[order],
+            longest,
+            ends[order],
+            windows.known[order],
+            windows.superseded[order],
+            windows.owner[order].astype(np.int32),
         )
-        return cls(held.take(order), axis, keys[order], longest)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def arrays(self) -> dict[str, NDArray[np.int32] | Ints]:
+        """All it is made of, by name."""
+        return {name: array for name, array in vars(self).items() if name in _ARRAYS}
 
     def windows_with(self, more: Windows) -> Windows:
         """The windows of this index, without the forgotten ones, and more."""
-        kept = np.flatnonzero(~among(self.windows.owner, self._forgotten))
-        return Windows.concatenate([self.windows.take(kept), more])
+        owner = self.owner.astype(np.int64)
+        kept = np.flatnonzero(~among(owner, self._forgotten))
+        held = Windows(
+            self.keys[kept] // self._stride & (1 << ENTITY_BITS) - 1,
+            self._starts(kept),
+            self.ends[kept],
+            self.known[kept],
+            self.superseded[kept],
+            owner[kept],
+        )
+        return Windows.concatenate([held, more])
+
+    @property
+    def _stride(self) -> int:
+        return len(self.axis) + 1
+
+    def _starts(self, places: Ints) -> Ints:
+        return self.axis[self.keys[places] % self._stride]
+
+    @cached_property
+    def _near(self) -> tuple[NDArray[np.int32], Ints]:
+        """Where the windows of every name were last looked for, by many questions."""
+        return begins_of(self.keys, self._stride, len(self.longest))
 
     def forget(self, owners: Ints) -> None:
         """Leave out all windows of some owners from now on."""
@@ -109,20 +162,27 @@ class OverlapIndex:
         """
         if not len(self.keys) or not (codes >= 0).any():
             return NONE, NONE, NONE
-        held, ends = self.windows, np.maximum(ends, starts + 1)
-        since = self.axis.searchsorted(starts - self.longest[:, None])
+        ends = np.maximum(ends, starts + 1)
+        many = len(codes) >= max(MANY, len(self.keys) // SPARSE)
         query, at = meeting(
             self.keys,
-            len(self.axis) + 1,
-            (held.starts, held.ends, held.known, held.superseded, held.owner),
-            (since, self.axis.searchsorted(ends)),
-            (codes, rows, starts, ends, times, owners),
+            self._stride,
+            self._near if many else (_NOWHERE, NONE),
+            (self.ends, self.known, self.superseded, self.owner),
+            (self.axis.searchsorted(starts - self.longest[:, None]), self.axis.searchsorted(ends)),
+            (codes, rows, starts, times, owners),
         )
         if not len(query):
             return NONE, NONE, NONE
+        owner = self.owner[at].astype(np.int64)
         if len(self._forgotten):
-            keep = ~among(held.owner[at], self._forgotten)
-            query, at = query[keep], at[keep]
+            keep = ~among(owner, self._forgotten)
+            query, at, owner = query[keep], at[keep], owner[keep]
         row = rows[query]
-        first = np.maximum(held.starts[at], starts[row])
-        return query, held.owner[at].astype(np.int64), np.minimum(held.ends[at], ends[row]) - first
+        first = np.maximum(self._starts(at), starts[row])
+        return query, owner, np.minimum(self.ends[at], ends[row]) - first
+
+
+_NOWHERE = np.zeros(0, np.int32)
+
+_ARRAYS = frozenset(("axis", "keys", "longest", "ends", "known", "superseded", "owner"))

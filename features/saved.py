@@ -30,7 +30,7 @@ from features.history import History
 from features.index import EventIndex
 from features.mapped import read_table, write_table
 from features.names import SavedNames, Vocabulary
-from features.overlap import OverlapIndex, Windows
+from features.overlap import OverlapIndex
 from features.place import NOWHERE, Place
 from features.policy import LabelPolicy
 from features.segment import NONE, Segment
@@ -177,10 +177,8 @@ def _arrays_of(state: FeatureState) -> Iterator[tuple[str, Any]]:
         yield f"events.{name}", getattr(base, name)
     yield from _arrays_of_topology(state.topology)
     [schedule] = state.schedule
-    for name in ("axis", "keys", "longest"):
-        yield f"schedule.{name}", getattr(schedule, name)
-    for field in fields(Windows):
-        yield f"schedule.{field.name}", getattr(schedule.windows, field.name)
+    for name, array in schedule.arrays().items():
+        yield f"schedule.{name}", array
     for kind, vocabulary in state.names.by_kind.items():
         for name, array in SavedNames.of(vocabulary.names).arrays().items():
             yield f"names.{kind}.{name}", array
@@ -236,9 +234,7 @@ def load(place: Path, policy: LabelPolicy, source: Callable[[int], str]) -> Feat
     names = Vocabularies()
     for kind in names.by_kind:
         names.by_kind[kind] = Vocabulary(SavedNames(**_under(arrays, f"names.{kind}")))
-    planned = _under(arrays, "schedule")
-    windows = Windows(**{field.name: planned.pop(field.name) for field in fields(Windows)})
-    schedule = OverlapIndex(windows, **planned)
+    schedule = OverlapIndex(**_under(arrays, "schedule"))
     tables = {kind: read_table(kind, place / f"{kind.__name__}.arrow") for kind in RECORD_TYPES}
     lookups = {
         door: Lookup(**_under(arrays, f"lookup.{door[0].__name__}.{door[1]}"))

@@ -236,12 +236,10 @@ class FeatureState:
         base, *tails = self.schedule
         for index in self.schedule if len(ids) else ():
             index.forget(self.names["change"].learn(ids))
-        if tails and len(tails[-1].windows.code) < MERGE_AT:
+        if tails and len(tails[-1]) < MERGE_AT:
             windows = tails.pop().windows_with(windows)
         while (
-            tails
-            and len(windows.code) >= MERGE_AT
-            and len(tails[-1].windows.code) < RATIO * len(windows.code)
+            tails and len(windows.code) >= MERGE_AT and len(tails[-1]) < RATIO * len(windows.code)
         ):
             windows = tails.pop().windows_with(windows)
         self.schedule = [base, *tails, OverlapIndex.of(windows)]

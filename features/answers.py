@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +38,14 @@ def _evidence(feature: Feature, asking: Asking) -> Floats:
     asked = asking.asked
     found, failed, decided = _evidence_of_each(feature, asking)
     if asking.behind.kept:
-        place = _told(feature, asked, found, decided)
-        asking.behind.counts[feature.name] = asked.at(place, failed), asked.at(place, decided)
-        asking.behind.words[feature.name] = _words(asking, place, (decided + failed)[place] > 0)
+        place = cache(lambda: _told(feature, asked, found, decided))
+        behind = asking.behind
+        behind.counts.when_asked(
+            feature.name, lambda: (asked.at(place(), failed), asked.at(place(), decided))
+        )
+        behind.words.when_asked(
+            feature.name, lambda: _words(asking, place(), (decided + failed)[place()] > 0)
+        )
     return asked.reduced(found, feature.across)
 
 

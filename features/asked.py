@@ -178,17 +178,18 @@ class Questions(Mapping[str, Asked]):
 
     def only(self, numbers: Sequence[int]) -> Questions:
         """Those about some of the entities, by their places."""
-        entities = tuple(self.entities[number] for number in numbers)
-        last, named = len(numbers), self.named[[*numbers]]
+        last = len(numbers)
         if last and numbers[-1] == last - 1:  # the first ones
             high = self.ends[last]
             flat = self.row[:high], self.codes[:high], self.ends[: last + 1]
-            return Questions(entities, *flat, named, self.as_of, self.owner)
+            named = self.named[:last]
+            return Questions(self.entities[:last], *flat, named, self.as_of, self.owner)
+        entities = tuple(self.entities[number] for number in numbers)
         ends = self.ends.tolist()
         places = [np.arange(ends[at], ends[at + 1]) for at in numbers]
         chosen, until = np.concatenate([NONE, *places]), np.cumsum([0, *map(len, places)])
         flat = self.row[chosen], self.codes[chosen], until
-        return Questions(entities, *flat, named, self.as_of, self.owner)
+        return Questions(entities, *flat, self.named[[*numbers]], self.as_of, self.owner)
 
 
 def _all_of(names: Sequence[Names]) -> Iterable[str]:

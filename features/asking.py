@@ -16,6 +16,7 @@ from features.columns import Array, Columns
 from features.counting import Counted, Moments
 from features.entities import ENTITIES, ORGANISATION
 from features.index import Slot
+from features.later import Later
 from features.segment import Ints
 from features.state import FeatureState
 from features.streams import CHANGE_STREAMS, SLOTS, streams_of
@@ -159,27 +160,25 @@ class Behind:
     """
 
     kept: bool
-    counts: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
-    words: dict[str, Array] = field(default_factory=dict)
+    counts: Later[tuple[Floats, Floats]] = field(default_factory=Later)
+    words: Later[Array] = field(default_factory=Later)
     asked: Mapping[str, Asked] = field(default_factory=dict)
     met: dict[str, Met] = field(default_factory=dict)
 
     def add(self, parts: Sequence[Behind]) -> None:
         """What is behind further features, by parts of the changes that follow one another."""
-        if len(parts) == 1:
-            self.counts.update(parts[0].counts)
-            self.words.update(parts[0].words)
-            return
         for name in parts[0].counts:
             failed, decided = zip(*(part.counts[name] for part in parts), strict=True)
-            self.counts[name] = np.concatenate(failed), np.concatenate(decided)
+            self.counts.put([(name, (np.concatenate(failed), np.concatenate(decided)))])
         for name in parts[0].words:
-            self.words[name] = np.concatenate([part.words[name] for part in parts])
+            self.words.put([(name, np.concatenate([part.words[name] for part in parts]))])
 
     def take(self, rows: Ints) -> Behind:
         """The same for the chosen changes."""
-        counts = {name: (f[rows], d[rows]) for name, (f, d) in self.counts.items()}
-        return Behind(self.kept, counts, {name: said[rows] for name, said in self.words.items()})
+        taken = Behind(self.kept)
+        taken.counts.put((name, (f[rows], d[rows])) for name, (f, d) in self.counts.items())
+        taken.words.put((name, said[rows]) for name, said in self.words.items())
+        return taken
 
 
 @dataclass(frozen=True)
@@ -248,7 +247,7 @@ class Asking:
         values, failed, decided = tallies.answers(counts, lasts, self.asked, self.usual)
         if self.behind.kept:
             pairs = zip(failed, decided, strict=True)
-            self.behind.counts.update(zip(tallies.rates, pairs, strict=True))
+            self.behind.counts.put(zip(tallies.rates, pairs, strict=True))
         return values
 
     @cached_property

@@ -14,7 +14,7 @@ from features.columns import Columns
 from features.instants import MISSING, NEVER
 from features.names import Vocabulary
 from features.overlap import OverlapIndex, Windows
-from features.segment import Ints
+from features.segment import NONE, Ints
 
 KINDS = ("freeze", "blackout", "maintenance")
 """Kinds of entries a feature can ask for."""
@@ -62,6 +62,8 @@ class Calendar:
         self, kind: str, codes: Ints, starts: Ints, ends: Ints, times: Ints
     ) -> tuple[Ints, Ints, Ints]:
         """Entries that a window meets, as (query row, place of the entry, microseconds)."""
+        if not len(self._by_kind[kind].keys):
+            return NONE, NONE, NONE
         nobody = np.full(len(codes), -1)
         each = np.arange(len(codes))
         return self._by_kind[kind].pairs(codes, each, starts, ends, times, nobody)

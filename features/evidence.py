@@ -20,7 +20,7 @@ from features.columns import Columns
 from features.entities import ENTITIES
 from features.index import StreamIndex
 from features.instants import MISSING
-from features.segment import Ints
+from features.segment import NONE, Ints
 from features.state import FeatureState
 from features.streams import RESOLVED
 from features.table import FeatureTable, build
@@ -170,7 +170,7 @@ def records_behind(question: Question, feature: Feature, *, of_all: bool = False
     if feature.stream in _SPEAKS_FOR_ITSELF:
         return []
     if feature.stream.startswith("dependent"):
-        return _dependents(question, feature.entity)
+        return _dependents(question, feature)
     if feature.stream in KINDS:
         return _entries(question, feature)
     if feature.stream == "schedule":
@@ -200,13 +200,18 @@ def _told_of(feature: Feature) -> tuple[str, str]:
     return stream, "incident" if stream in ("incidents", "major_incidents") else "change"
 
 
-def _dependents(question: Question, entity: str) -> list[str]:
-    """Items that need the change's, by name."""
-    codes = np.array(question.codes(entity), np.int64)
-    times = np.full(len(codes), question.as_of)
-    items = question.state.vocabulary("ci").names
-    found = question.state.topology.dependents(codes, times)
-    return sorted(items[code] for code in found.tolist())[:SHOWN]
+def _dependents(question: Question, feature: Feature) -> list[str]:
+    """Items that need the change's, by name; where they are counted, those of the item that most
+    need.
+    """
+    topology, items = question.state.topology, question.state.vocabulary("ci").names
+    codes = question.codes(feature.entity)
+    groups = [[code] for code in codes] if feature.stream == "dependents" else [codes]
+    found = [
+        topology.dependents(np.array(group, np.int64), np.full(len(group), question.as_of))
+        for group in groups
+    ]
+    return sorted(items[code] for code in max(found, key=len, default=NONE).tolist())[:SHOWN]
 
 
 def _entries(question: Question, feature: Feature) -> list[str]:

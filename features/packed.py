@@ -56,7 +56,7 @@ class _Half:
         values[:, self.tallies.columns] = made.T
         if behind.kept:
             pairs = zip(failed, decided, strict=True)
-            behind.counts.update(zip(self.tallies.rates, pairs, strict=True))
+            behind.counts.put(zip(self.tallies.rates, pairs, strict=True))
         return found
 
 

@@ -14,50 +14,18 @@ from features import instants
 from features.columns import MANY, Columns
 from features.entities import affected
 from features.instants import MISSING
-from features.names import Named
 from features.place import Place
+from features.readings import Reading
 from features.texts import text_key
 
 Floats = NDArray[np.float64]
 
-BOILERPLATE = frozenset(
-    [
-        "n/a",
-        "na",
-        "none",
-        "nil",
-        "tbc",
-        "tbd",
-        "todo",
-        "test",
-        "see",
-        "above",
-        "see",
-        "attached",
-        "as",
-        "usual",
-        "standard",
-        "not",
-        "applicable",
-        "not",
-        "required",
-        "no",
-        "rollback",
-        "rollback",
-        "revert",
-        "x",
-        "-",
-    ]
-) | {
-    "see above",
-    "see attached",
-    "as usual",
-    "not applicable",
-    "not required",
-    "no rollback",
-    "same as above",
-    "roll back",
-}
+BOILERPLATE = frozenset([
+    "n/a", "na", "none", "nil", "tbc", "tbd", "todo", "test", "see", "above", "attached", "as",
+    "usual", "standard", "not", "applicable", "required", "no", "rollback", "revert", "x", "-",
+    "see above", "see attached", "as usual", "not applicable", "not required", "no rollback",
+    "same as above", "roll back",
+])  # fmt: skip
 """Whole texts that say nothing; a plan made of one of them counts as missing."""
 
 LEVELS: dict[str, float] = {
@@ -138,6 +106,10 @@ def level(text: str | None) -> float:
 
 def start(changes: Columns) -> NDArray[np.int64]:
     """Planned start, or the submission where none is planned."""
+    return changes.derived("start", _start)
+
+
+def _start(changes: Columns) -> NDArray[np.int64]:
     planned, submitted = changes.times("planned_start"), changes.times("submitted_at")
     return np.where(planned != MISSING, planned, submitted)
 
@@ -195,13 +167,22 @@ def _is(field: str, wanted: str) -> Reader:
     return _each(field, read)
 
 
-def _hours_between(first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:
-    known = (first != MISSING) & (last != MISSING)
-    span = np.where(known, last, 0) - np.where(known, first, 0)
-    return np.where(known, span / instants.HOUR, np.nan)
+def _hours(first: str, last: str) -> Reader:
+    """The hours from one moment to another; NaN where either is missing."""
+
+    def one(begin: int, end: int) -> float:
+        return np.nan if MISSING in (begin, end) else (end - begin) / instants.HOUR
+
+    def many(changes: Columns) -> Floats:
+        begins, ends = changes.times(first), changes.times(last)
+        known = (begins != MISSING) & (ends != MISSING)
+        span = np.where(known, ends, 0) - np.where(known, begins, 0)
+        return np.where(known, span / instants.HOUR, np.nan)
+
+    return _by_values((first, last), one, many)
 
 
-def _calendar(read: Callable[[NDArray[np.int64]], NDArray[Any]]) -> Reader:
+def _in_days(read: Callable[[NDArray[np.int64]], NDArray[Any]]) -> Reader:
     """A reading of the planned start, microseconds in UTC; NaN where there is no start."""
 
     def values(changes: Columns) -> Floats:
@@ -212,7 +193,17 @@ def _calendar(read: Callable[[NDArray[np.int64]], NDArray[Any]]) -> Reader:
     return values
 
 
-def _weekday(moments: NDArray[np.int64]) -> NDArray[np.int64]:
+def _calendar(read: Callable[[Any], Any]) -> Reader:
+    """The same of a reading that takes one moment, too."""
+
+    def one(planned: int, submitted: int) -> float:
+        moment = submitted if planned == MISSING else planned
+        return np.nan if moment == MISSING else float(read(moment))
+
+    return _by_values(("planned_start", "submitted_at"), one, _in_days(read))
+
+
+def _weekday(moments: Any) -> Any:
     """Monday is 0; the first of January 1970 was a Thursday."""
     return (moments // instants.DAY + 3) % 7
 
@@ -279,8 +270,14 @@ def _filled(*names: str) -> Reader:
     return _by_values(names, one, many)
 
 
+def _copies(plan: str | None, other: str | None) -> float:
+    """Whether a plan repeats another; NaN without both."""
+    keys = text_key(plan), text_key(other)
+    return np.nan if None in keys else float(keys[0] == keys[1])
+
+
 def _copied(changes: Columns) -> Floats:
-    """Whether the backout plan repeats the implementation plan; NaN without both."""
+    """The same of the backout plan and the implementation plan of many changes."""
     numbers: dict[str | None, int] = {None: -1}
     keys = []
     for name in ("implementation_plan", "backout_plan"):
@@ -313,9 +310,15 @@ def _holiday(days: int) -> LocalReader:
     return values
 
 
-def _names_each(named: Named, changes: Columns) -> Floats:
+def _names_each(read: Reading) -> Reader:
     """How many names every change has."""
-    return np.bincount(named.row, minlength=len(changes)).astype(np.float64)
+
+    def values(changes: Columns) -> Floats:
+        if len(changes) < MANY:
+            return np.array([*map(len, read.each(changes))], np.float64)
+        return np.bincount(read(changes).row, minlength=len(changes)).astype(np.float64)
+
+    return values
 
 
 def _count(field: str) -> Reader:
@@ -330,7 +333,7 @@ def _count(field: str) -> Reader:
 
 
 VALUES: dict[str, Reader] = {
-    "affected_ci_count": lambda changes: _names_each(affected(changes), changes),
+    "affected_ci_count": _names_each(affected),
     "impacted_service_count": _count("impacted_services"),
     "reference_count": _count("references"),
     "is_emergency": _is("change_type", "emergency"),
@@ -347,16 +350,12 @@ VALUES: dict[str, Reader] = {
     "backout_plan_words": _each("backout_plan", words),
     "test_plan_words": _each("test_plan", words),
     "missing_field_count": _by_values(DESCRIBED_BY, _is_missing, _missing),
-    "lead_time_hours": lambda changes: _hours_between(
-        changes.times("submitted_at"), changes.times("planned_start")
-    ),
-    "duration_hours": lambda changes: _hours_between(
-        changes.times("planned_start"), changes.times("planned_end")
-    ),
+    "lead_time_hours": _hours("submitted_at", "planned_start"),
+    "duration_hours": _hours("planned_start", "planned_end"),
     "start_hour": _calendar(lambda moments: moments // instants.HOUR % 24),
     "start_weekday": _calendar(_weekday),
     "start_on_weekend": _calendar(lambda moments: _weekday(moments) >= 5),
-    "days_to_month_end": _calendar(_to_month_end),
+    "days_to_month_end": _in_days(_to_month_end),
     "target_fields_share": _filled(
         "ci", "affected_cis", "service", "category", "change_model", "assignment_group"
     ),
@@ -364,7 +363,9 @@ VALUES: dict[str, Reader] = {
     "declared_fields_share": _filled(
         "change_type", "declared_risk", "impact", "urgency", "priority", "cab_required"
     ),
-    "backout_copies_implementation": _copied,
+    "backout_copies_implementation": _by_values(
+        ("implementation_plan", "backout_plan"), _copies, _copied
+    ),
     **{name: _attribute(name) for name in ATTRIBUTES},
 }
 """How each request feature is read, by its name in the catalogue."""

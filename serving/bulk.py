@@ -84,6 +84,7 @@ def score_many(scorer: Scorer, changes: Sequence[ChangeIn], *, now: datetime) ->
                 Columns.from_records(Change, records),
                 np.array([instants.to_micros(one.as_of) for one in asked], np.int64),
                 state,
+                support=False,
             )
             answers = _answers(asked, table, registered)
             return scorer.record(changes, asked, table.values.tolist(), answers, explain="none")
@@ -98,7 +99,8 @@ def consider_many(scorer: Scorer, change: ChangeIn, *, now: datetime) -> None:
     with scorer.reading() as state:
         if scorer.registered is not None and state is not None:
             changes = Columns.from_records(Change, [one.record] * CHUNK)
-            table = build(changes, np.full(CHUNK, instants.to_micros(one.as_of)), state)
+            moments = np.full(CHUNK, instants.to_micros(one.as_of))
+            table = build(changes, moments, state, support=False)
             _answers([one], table.rows(0, 1), scorer.registered)
 
 

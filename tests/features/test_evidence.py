@@ -295,6 +295,18 @@ def test_behind_dependents_stand_their_names(day: Day) -> None:
     assert behind(asked, "second_neighbour_incidents_30d") == ["INC-3"]
 
 
+def test_dependents_are_those_of_the_item_that_has_most(day: Day) -> None:
+    needs = {"db-01": ["web-01", "web-02"], "san-01": ["disk-01"]}
+    facts = [
+        Relation(parent=parent, child=child, kind="runs_on", occurred_at=day(0), known_at=day(0))
+        for child, parents in needs.items()
+        for parent in parents
+    ]
+    items = tuple(needs)
+    asked = question(facts, planned("CHG-1", day(10), affected_cis=items[::-1]), day(9.5))
+    assert behind(asked, "dependent_items") == ["web-01", "web-02"]
+
+
 def test_behind_a_closed_time_stands_its_entry(day: Day) -> None:
     def freeze(entry_id: str, starts: float, ends: float, known: float = 0) -> CalendarEntry:
         return CalendarEntry(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +37,18 @@ def _evidence(feature: Feature, asking: Asking) -> Floats:
     asked = asking.asked
     found, failed, decided = _evidence_of_each(feature, asking)
     if asking.behind.kept:
-        place = cache(lambda: _told(feature, asked, found, decided))
         behind = asking.behind
-        behind.counts.when_asked(
-            feature.name, lambda: (asked.at(place(), failed), asked.at(place(), decided))
-        )
-        behind.words.when_asked(
-            feature.name, lambda: _words(asking, place(), (decided + failed)[place()] > 0)
-        )
+
+        def counts() -> tuple[Floats, Floats]:
+            place = _told(feature, asked, found, decided)
+            return asked.at(place, failed), asked.at(place, decided)
+
+        def words() -> Array:
+            place = _told(feature, asked, found, decided)
+            return _words(asking, place, (decided + failed)[place] > 0)
+
+        behind.counts.when_asked(feature.name, counts)
+        behind.words.when_asked(feature.name, words)
     return asked.reduced(found, feature.across)
 
 

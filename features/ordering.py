@@ -48,6 +48,26 @@ def place_of(keys: Ints, key: int, near: int) -> int:
     return low
 
 
+APART = 64
+"""How far apart the keys stand that are searched first."""
+
+
+@compiled
+def place_among(keys: Ints, coarse: Ints, key: int) -> int:
+    """First place whose key is not below ``key``, by way of every ``APART``-th key: these stay in
+    the processor's cache, where a search among millions waits for memory at every step.
+    """
+    block = int(np.searchsorted(coarse, key))
+    low, high = max(block - 1, 0) * APART, min(block * APART, len(keys))
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @compiled
 def in_order(codes: Ints) -> Ints:
     """Places of codes from the lowest on, those of one code in their order; -1 left out."""

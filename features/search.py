@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instants import MISSING
-from features.ordering import compiled, in_order, place_of
+from features.ordering import compiled, in_order, place_among, place_of
 from features.segment import ENTITY_BITS, NAME_BITS, OWNER_BITS, Ints
 
 Own = tuple[Ints, NDArray[np.int32], Ints]
@@ -121,6 +121,7 @@ def own_events(
 def add_counts(
     total: Ints,
     last: Ints,
+    coarse: Ints,
     keys: Ints,
     stride: int,
     axis: Ints,
@@ -144,6 +145,8 @@ def add_counts(
     ----------
     total, last : ndarray of int64, shape (c, n) and (l, n)
         Counts, added to, and moments of last events, raised.
+    coarse : ndarray of int64
+        Every so many-th key, for few questions; of many, each is looked for near the one before.
     entities, without : ndarray of int64, shape (s,)
         By slot: the entity of code 0, and the slot, -1 where an owner's own events count like
         others'.
@@ -167,7 +170,10 @@ def add_counts(
         for slot in range(len(entities)):
             base = (entities[slot] + code) * stride
             owner = owners[row] if without[slot] >= 0 else -1
-            until = near[slot] = place_of(keys, base + ranks[0, row], near[slot])
+            if len(coarse):
+                until = place_among(keys, coarse, base + ranks[0, row])
+            else:
+                until = near[slot] = place_of(keys, base + ranks[0, row], near[slot])
             at = last_of[slot]
             if at >= 0:
                 moment = last_moment(keys, base, axis, events_of, until, owner)
@@ -201,6 +207,7 @@ def _asked_before(order: Ints, codes: Ints, rows: Ints, owners: Ints, times: Int
 def add_several(
     total: Ints,
     last: Ints,
+    coarse: Ints,
     keys: Ints,
     stride: int,
     axis: Ints,
@@ -249,6 +256,7 @@ def add_several(
             add_counts(
                 own_total,
                 own_last,
+                coarse,
                 keys,
                 stride,
                 axis,

@@ -123,20 +123,42 @@ def _reschedules_of_few(asking: Asking) -> Floats:
 
 def _overlaps(_: Feature, asking: Asking) -> Floats:
     """How many other changes are planned at the same time on any of the names, each once."""
-    entity, found = asking.plan.entity, asking.met
-    if found is None:
-        found = overlapping(asking.changes, Questions.of_one(entity, asking.asked), asking.state)[
-            entity
-        ]
-    rows, others = found[:2]
-    if asking.behind.kept and len(asking.changes) < MANY:
-        asking.behind.met[entity] = found
+    rows, others = _met_by_few(asking) if len(asking.changes) < MANY else _met_by_many(asking)
     if not len(rows):
         return asking.if_planned(np.zeros(len(asking.changes)))
     width = int(others.max(initial=0)) + 1
     pairs = distinct(rows * width + others)
     counts = np.bincount(pairs // width, minlength=len(asking.changes))
     return asking.if_planned(counts.astype(np.float64))
+
+
+def _met_by_few(asking: Asking) -> tuple[Ints, Ints]:
+    """Changes and the others that they meet; how long is kept, too."""
+    entity, found = asking.plan.entity, asking.met
+    if found is None:
+        one = Questions.of_one(entity, asking.asked)
+        found = overlapping(asking.changes, one, asking.state)[entity]
+    if asking.behind.kept:
+        asking.behind.met[entity] = found
+    return found[:2]
+
+
+def _met_by_many(asking: Asking) -> tuple[Ints, Ints]:
+    """Changes and the others that they meet."""
+    asked, schedule = asking.asked, schedule_of(asking.vocabulary)
+    of_all = schedule | asked.codes, asked.codes, asked.times, asked.owners
+    questions = _planned(asking.changes, asked.row, *of_all)
+    found = [index.others(*questions) for index in asking.state.schedule]
+    query, others = (np.concatenate(part) for part in zip(*found, strict=True))
+    return asked.row[query], others
+
+
+def _planned(
+    changes: Columns, row: Ints, names: Ints, codes: Ints, times: Ints, owners: Ints
+) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
+    """Questions about planned windows, by names as the schedule numbers them."""
+    unknown, starts, ends = request.planned(changes)
+    return np.where(unknown[row] | (codes < 0), -1, names), row, starts, ends, times, owners
 
 
 _CALENDAR: Mapping[str, Callable[..., Floats]] = {
@@ -170,12 +192,11 @@ def overlapping(changes: Columns, asked: Questions, state: FeatureState) -> dict
     asked : Questions
         What the changes ask about each entity.
     """
-    unknown, starts, ends = request.planned(changes)
     row, last = asked.row, asked.ends.tolist()
     schedules = np.array([schedule_of(ENTITIES[one].vocabulary) for one in asked], np.int64)
     names = np.repeat(schedules, asked.ends[1:] - asked.ends[:-1]) | asked.codes
-    codes = np.where(unknown[row] | (asked.codes < 0), -1, names)
-    questions = codes, row, starts, ends, asked.as_of[row], asked.owner[row]
+    moments = asked.as_of[row], asked.owner[row]
+    questions = _planned(changes, row, names, asked.codes, *moments)
     found = [index.pairs(*questions) for index in state.schedule]
     found = [pairs for pairs in found if len(pairs[0])]
     if not found:

@@ -68,6 +68,13 @@ class Chosen(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._data)
 
+    def numbered(self, name: str) -> tuple[NDArray[np.int32], list[Any]] | None:
+        """Numbers and values as the whole table holds them, if it does and most are chosen."""
+        found = numbered_in(self._data, name)
+        if found is None or len(self._rows) * 2 < len(found[0]):
+            return None
+        return found[0][self._rows], found[1]
+
     def rows(self, name: str, rows: NDArray[np.int64]) -> Array:
         """Some of the rows of one column."""
         if name in self._found:
@@ -110,3 +117,13 @@ def rows_of(data: Mapping[str, Array], name: str, rows: NDArray[np.int64]) -> Ar
     """Some rows of one column."""
     by_row = getattr(data, "rows", None)
     return data[name][rows] if by_row is None else typing.cast(Array, by_row(name, rows))
+
+
+def numbered_in(data: Mapping[str, Array], name: str) -> tuple[NDArray[np.int32], list[Any]] | None:
+    """A column as numbers of its values, -1 for none, and these, where it is held so."""
+    numbered = getattr(data, "numbered", None)
+    return (
+        None
+        if numbered is None
+        else typing.cast("tuple[NDArray[np.int32], list[Any]] | None", numbered(name))
+    )

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features import instants
-from features.chosen import LONG, Chosen, Joined, all_of, rows_of
+from features.chosen import LONG, Chosen, Joined, all_of, numbered_in, rows_of
 from features.records import (
     CalendarEntry,
     Change,
@@ -240,7 +240,12 @@ class Columns:
     def _once_each(self, name: str) -> tuple[NDArray[np.integer[Any]], list[typing.Any]]:
         if len(self) < MANY:
             return self.derived(f"once {name}", lambda table: once_each(table[name]))
-        return self.derived(f"once {name}", lambda table: _narrow(*once_each(table[name])))
+        return self.derived(f"once {name}", lambda table: table.numbered(name))
+
+    def numbered(self, name: str) -> tuple[NDArray[np.int32], list[typing.Any]]:
+        """The same as :meth:`once_each` finds, kept nowhere and in half the room."""
+        held = numbered_in(self.data, name)
+        return _narrow(*once_each(self[name])) if held is None else held
 
     def read_once(
         self, name: str, read: Callable[[typing.Any], Made]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from features.arrow import Bytes, bytes_of
+from features.chosen import Array, numbered_in
 from features.columns import Columns
 from features.ordering import compiled
-from features.segment import NONE, Ints
+from features.segment import NONE, Ints, spread
 
 AT_ONCE = 50_000
 """Incidents read together."""
@@ -42,21 +44,59 @@ def mentioned_numbers(incidents: Columns) -> Iterator[tuple[Ints, list[str]]]:
 
 
 def numbers_among(incidents: Columns, wanted: Iterable[str]) -> tuple[Ints, list[str]]:
-    """The same of certain numbers only, of all incidents together."""
-    parts = [(NONE, pa.array([], pa.large_string())), *_read(incidents)]
-    numbers = pa.chunked_array([part[1] for part in parts])
-    found = pc.is_in(numbers, pa.array(list(wanted), pa.large_string()))
-    rows = np.concatenate([part[0] for part in parts])[found.to_numpy()]
-    return rows, numbers.filter(found).to_pylist()
+    """The same of certain numbers only, of all incidents together, by row.
+
+    Of millions of titles many are equal: where the table tells which, each is read once.
+    """
+    among = pa.array(list(wanted), pa.large_string())
+    rows, numbers = [NONE], []
+    for field in _FIELDS:
+        held = numbered_in(incidents.data, field)
+        place, texts = (None, incidents[field]) if held is None else held
+        row, found = _wanted(texts, among)
+        if place is not None:
+            row, which = _with_each(row, place, len(texts))
+            found = [found[one] for one in which.tolist()]
+        rows.append(row)
+        numbers += found
+    row = np.concatenate(rows)
+    order = np.argsort(row, kind="stable")
+    return row[order], [numbers[at] for at in order.tolist()]
+
+
+def _wanted(texts: Sequence[str | None] | Array, among: Any) -> tuple[Ints, list[str]]:
+    """Row and number of whatever in the texts is among some numbers."""
+    rows, numbers = [NONE], []
+    for low in range(0, len(texts), AT_ONCE):
+        part = pa.array(texts[low : low + AT_ONCE], pa.large_string())
+        if part.null_count == len(part):
+            continue
+        row, found = _numbers_in([part, pa.nulls(len(part), pa.large_string())])
+        kept = pc.is_in(found, among)
+        rows.append(low + row[kept.to_numpy(zero_copy_only=False)])
+        numbers += found.filter(kept).to_pylist()
+    return np.concatenate(rows), numbers
+
+
+def _with_each(value: Ints, place: NDArray[np.int32], values: int) -> tuple[Ints, Ints]:
+    """Rows that have any of some values, which are ascending, and the place of that among these."""
+    count = np.bincount(value, minlength=values + 1)  # the last for rows that have none at all
+    first = np.cumsum(count) - count
+    rows = np.flatnonzero(count[place])
+    which, at = spread(first[place[rows]], count[place[rows]])
+    return rows[which], at
 
 
 def _read(incidents: Columns) -> Iterator[tuple[Ints, Any]]:
     """Rows and an Arrow array of numbers: of millions few are ever wanted as text."""
     for low in range(0, len(incidents), AT_ONCE):
         part = incidents.take(np.arange(low, min(low + AT_ONCE, len(incidents))))
-        texts = [pa.array(part[field], pa.large_string()) for field in _FIELDS]
-        rows, numbers = _by_pattern(texts) if any(map(_foreign, texts)) else _by_bytes(texts)
+        rows, numbers = _numbers_in([pa.array(part[field], pa.large_string()) for field in _FIELDS])
         yield low + rows, numbers
+
+
+def _numbers_in(texts: list[Any]) -> tuple[Ints, Any]:
+    return _by_pattern(texts) if any(map(_foreign, texts)) else _by_bytes(texts)
 
 
 def _foreign(texts: Any) -> bool:

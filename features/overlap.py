@@ -160,6 +160,24 @@ class OverlapIndex:
         query, owner, overlap : ndarray of int64
             Place of the question, owner of the other window, microseconds of overlap.
         """
+        query, at, owner = self._met(codes, rows, starts, ends, times, owners)
+        if not len(query):
+            return NONE, NONE, NONE
+        row, ends = rows[query], np.maximum(ends, starts + 1)
+        first = np.maximum(self._starts(at), starts[row])
+        return query, owner, np.minimum(self.ends[at], ends[row]) - first
+
+    def others(
+        self, codes: Ints, rows: Ints, starts: Ints, ends: Ints, times: Ints, owners: Ints
+    ) -> tuple[Ints, Ints]:
+        """Question and owner of the same windows."""
+        query, _, owner = self._met(codes, rows, starts, ends, times, owners)
+        return query, owner
+
+    def _met(
+        self, codes: Ints, rows: Ints, starts: Ints, ends: Ints, times: Ints, owners: Ints
+    ) -> tuple[Ints, Ints, Ints]:
+        """Questions, places of the windows that overlap theirs, and whose these are."""
         if not len(self.keys) or not (codes >= 0).any():
             return NONE, NONE, NONE
         ends = np.maximum(ends, starts + 1)
@@ -178,9 +196,7 @@ class OverlapIndex:
         if len(self._forgotten):
             keep = ~among(owner, self._forgotten)
             query, at, owner = query[keep], at[keep], owner[keep]
-        row = rows[query]
-        first = np.maximum(self._starts(at), starts[row])
-        return query, owner, np.minimum(self.ends[at], ends[row]) - first
+        return query, at, owner
 
 
 _NOWHERE = np.zeros(0, np.int32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -154,8 +155,8 @@ def _by_values(fields: tuple[str, ...], one: Callable[..., float], many: Reader)
 def _each(field: str, function: Callable[[str | None], float]) -> Reader:
     def many(changes: Columns) -> Floats:
         # Of a million plans many are one text: each is read once.
-        place, values = changes.once_each(field)
-        return np.array([*(function(value) for value in values), function(None)])[place]
+        place, found = changes.read_once(field, function)
+        return np.array([*found, function(None)])[place]
 
     return _by_values((field,), function, many)
 
@@ -257,14 +258,16 @@ def _filled(*names: str) -> Reader:
     def one(*values: Any) -> float:
         return sum(map(holds, names, values)) / len(names)
 
+    each = {name: partial(holds, name) for name in names}
+
     def many(changes: Columns) -> Floats:
         held = np.zeros(len(changes))
         for name in names:
             if name == "cab_required":
                 held += ~np.isnan(changes.numbers(name))
                 continue
-            place, values = changes.once_each(name)
-            held += np.array([*(holds(name, value) for value in values), False], bool)[place]
+            place, found = changes.read_once(name, each[name])
+            held += np.array([*found, False], bool)[place]
         return held / len(names)
 
     return _by_values(names, one, many)

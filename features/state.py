@@ -66,6 +66,8 @@ class FeatureState:
         names = Vocabularies()
         found = verdicts(history, policy)
         index = _index_of(streams(found, history[Incident], names))
+        if len(history) > LARGE:
+            give_back()
         schedule = OverlapIndex.of(planned_windows(found.revisions, names))
         self._hold(policy, Facts(history, policy), names, index, schedule)
         self._survey()
@@ -163,6 +165,15 @@ class FeatureState:
     def prepare(self) -> FeatureState:
         """Do now what the first extension would otherwise wait for."""
         self.facts.prepare()
+        return self
+
+    def without_facts(self) -> FeatureState:
+        """Let go of the facts, of which a table asks for nothing; returns the state itself, which
+        can then neither grow nor be saved.
+        """
+        self.facts = Facts(History.from_records([]), self.policy)
+        if len(self.index.base) > LARGE:
+            give_back()
         return self
 
     def _take_in(self, newer: History) -> None:

@@ -29,7 +29,7 @@ import pandas as pd
 from features import request
 from features.catalogue import CATALOGUE
 from features.catalogue.feature import Feature
-from features.columns import Columns, once_each
+from features.columns import Columns
 from features.entities import EMITTED, ENTITIES, ORGANISATION
 from features.index import Slot, numbered
 from features.instants import MISSING, NEVER
@@ -315,7 +315,7 @@ def incident_streams(incidents: Columns, names: Vocabularies) -> Streams:
 
 def _codes_of(incidents: Columns, field: str, names: Vocabulary) -> Ints:
     """Code of what a field of every incident names; -1 for nothing."""
-    place, values = once_each(incidents[field])
+    place, values = incidents.numbered(field)
     said = [value for value in values if value]
     codes = np.full(len(values) + 1, -1)
     codes[:-1][[bool(value) for value in values]] = names.learn(said)

@@ -8,6 +8,7 @@ places of one name lie side by side, and a count is the difference of two of the
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ class Cursors:
     segment : Segment
         In which every event counts 1.
     counted : Counted
+    once : Once, optional
+        Where others of the segment keep what they have in common.
 
     Raises
     ------
@@ -43,11 +46,12 @@ class Cursors:
         If the segment takes events back.
     """
 
-    def __init__(self, segment: Segment, counted: Counted) -> None:
+    def __init__(self, segment: Segment, counted: Counted, once: Once | None = None) -> None:
         if segment.cumulated is not None:
             raise ValueError("expected a segment of events that all count 1")
-        self._counted = counted
-        self._slots = [_Slot(segment, counted, number) for number in range(len(counted.slots))]
+        self._counted, once = counted, once or Once()
+        every = range(len(counted.slots))
+        self._slots = [_Slot(segment, counted, number, once) for number in every]
 
     def counts(
         self, total: Ints, last: Ints, rows: Ints, codes: Ints, owners: Ints, ranks: Ints
@@ -66,10 +70,24 @@ class Cursors:
             slot.counts(part, last[at : at + (at >= 0)], rows, codes, owners, ranks)
 
 
+class Once:
+    """Ranks in order, equal ones held once: under every name that each change has one of, the
+    events of a stream have the same.
+    """
+
+    def __init__(self) -> None:
+        self._held: WeakValueDictionary[tuple[int, int], Places] = WeakValueDictionary()
+
+    def of(self, ranks: Places) -> Places:
+        """The given ranks, or others that are equal."""
+        held = self._held.setdefault((len(ranks), int(ranks.sum())), ranks)
+        return held if np.array_equal(held, ranks) else ranks
+
+
 class _Slot:
     """The events of one slot in the order of time, and what has passed of them."""
 
-    def __init__(self, segment: Segment, counted: Counted, number: int) -> None:
+    def __init__(self, segment: Segment, counted: Counted, number: int, once: Once) -> None:
         entity, slot = int(counted.entities[number]), int(counted.slots[number])
         self._segment, self._entity = segment, entity
         self._window = counted.window[counted.first[number] : counted.first[number + 1]]
@@ -80,16 +98,15 @@ class _Slot:
         self._passed = np.zeros(1 + len(self._window), np.int64)
         self._held = np.zeros(codes * len(self._passed), np.int32)
         self._own = segment.owners_in(slot) if counted.own[number] else (_NONE, _NONE)
-        self._passing = np.empty((len(keys), 2), np.int32)
         first = entity * segment.stride
         _set_before(keys, segment.stride, first, low, self._held, len(self._passed))
         if len(keys) * SPARSE > segment.stride:
-            _in_time(keys, segment.stride, first, self._passing)
+            ranks, self._codes = _in_time(keys, segment.stride, first)
         else:  # counting would cost more than comparing
             code, rank = np.divmod(keys - first, segment.stride)
             order = np.argsort(rank, kind="stable")
-            for column, values in zip(self._passing.T, (rank, code), strict=True):
-                column[:] = values[order]
+            ranks, self._codes = rank[order].astype(np.int32), code[order].astype(np.int32)
+        self._ranks = once.of(ranks)
 
     def counts(
         self, total: Ints, last: Ints, rows: Ints, codes: Ints, owners: Ints, ranks: Ints
@@ -101,7 +118,7 @@ class _Slot:
             (one.keys, one.stride, one.axis, one.owners),
             self._entity,
             self._window,
-            (self._passing, self._passed, self._held),
+            (self._ranks, self._codes, self._passed, self._held),
             self._own,
             (rows, codes, owners, ranks),
         )
@@ -119,13 +136,14 @@ class AllCursors:
     def __init__(self, kept: bool) -> None:
         self.kept = kept
         self._by_name: dict[str, Cursors] = {}
+        self._once = Once()
 
     def of(self, name: str, counted: Counted, state: FeatureState) -> Cursors | None:
         """Where the events were found of what is asked under a name."""
         if not self.kept:
             return None
         if name not in self._by_name:
-            self._by_name[name] = Cursors(state.index.base, counted)
+            self._by_name[name] = Cursors(state.index.base, counted, self._once)
         return self._by_name[name]
 
     def forget(self, name: str) -> None:
@@ -156,15 +174,13 @@ def _set_before(keys: Ints, stride: int, first: int, low: int, held: Places, wid
 
 
 @compiled
-def _in_time(keys: Ints, stride: int, first: int, passing: Places) -> None:
-    """Lay out the events of one slot in the order of time.
+def _in_time(keys: Ints, stride: int, first: int) -> tuple[Places, Places]:
+    """Rank and code of the events of one slot in the order of time.
 
     Parameters
     ----------
     keys, first
         As for :func:`_set_before`.
-    passing : ndarray of int32, shape (n, 2)
-        Filled with rank and code of each event.
     """
     before, begin = np.zeros(stride + 1, np.int32), first
     for key in keys:
@@ -173,21 +189,25 @@ def _in_time(keys: Ints, stride: int, first: int, passing: Places) -> None:
         before[key - begin + 1] += 1
     for rank in range(1, len(before)):
         before[rank] += before[rank - 1]
+    ranks, codes = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
     code = 0
     for place in range(len(keys)):
         while keys[place] >= first + (code + 1) * stride:
             code += 1
         rank = keys[place] - first - code * stride
-        event = passing[before[rank]]
-        event[0], event[1] = rank, code
+        ranks[before[rank]], codes[before[rank]] = rank, code
         before[rank] += 1
+    return ranks, codes
 
 
 @compiled
-def _pass(passing: Places, at: int, rank: int, held: Places, edge: int, width: int) -> int:
+def _pass(
+    events: tuple[Places, Places], at: int, rank: int, held: Places, edge: int, width: int
+) -> int:
     """Let an edge pass all events before a rank."""
-    while at < len(passing) and passing[at, 0] < rank:
-        held[passing[at, 1] * width + edge] += 1
+    ranks, codes = events
+    while at < len(ranks) and ranks[at] < rank:
+        held[codes[at] * width + edge] += 1
         at += 1
     return at
 
@@ -211,7 +231,7 @@ def _counts(
     segment: tuple[Ints, int, Ints, Places],
     entity: int,
     window: Ints,
-    events: tuple[Places, Ints, Places],
+    events: tuple[Places, Places, Ints, Places],
     own: tuple[Places, Places],
     asked: tuple[Ints, Ints, Ints, Ints],
 ) -> None:
@@ -228,15 +248,15 @@ def _counts(
     window : ndarray of int64, shape (c,)
         The window of each count.
     events : tuple
-        What :func:`_in_time` laid out, how many each edge has passed, and the places of all edges
-        by code.
+        Ranks and codes as of :func:`_in_time`, how many each edge has passed, and the places of all
+        edges by code.
     own : tuple
         By owner where the ranks of its own events begin, and these; nothing where they count, too.
     asked : tuple
         Rows, codes, owners and ranks, as there.
     """
     keys, stride, axis, events_of = segment
-    passing, passed, held = events
+    passing, passed, held = events[:2], events[2], events[3]
     rows, codes, owners, ranks = asked
     begins, weights = np.empty(len(window), np.int64), np.empty(0, np.int64)
     width, now = len(passed), -1

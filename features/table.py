@@ -29,9 +29,10 @@ from features.columns import Array, Columns
 from features.counting import Moments
 from features.entities import ENTITIES
 from features.instants import MISSING
+from features.names import Named
 from features.packed import Pack, packed
 from features.place import Place
-from features.segment import Ints
+from features.segment import NONE, Ints
 from features.state import FeatureState
 from features.sweep import AllCursors
 
@@ -220,6 +221,7 @@ class Building:
         self._in_order = rows >= MANY and rows * EVENTS_A_ROW > len(state.index.base)
         self._cursors = AllCursors(self._in_order)
         self._until, self._rows = MISSING, rows
+        self._codes: dict[str, tuple[Array, Ints]] = {}
 
     def add(self, changes: Columns, as_of: Ints) -> FeatureTable:
         """The features of some changes; the parameters are those of :func:`build`."""
@@ -275,11 +277,21 @@ class Building:
             entity = ENTITIES[plan.entity]
             if entity.read not in read:
                 named = entity.read(changes)
-                codes = named.found_in(self._state.vocabulary(entity.vocabulary))
+                codes = self._codes_of(named, plan.entity)
                 if self._in_order:
                     read.clear()  # those of a million rows are not kept for long
                 read[entity.read] = named.row, codes
             yield read[entity.read]
+
+    def _codes_of(self, named: Named, entity: str) -> Ints:
+        """The codes of names; those of a large table that comes in parts are looked up once."""
+        names, codes = self._codes.get(entity, (None, NONE))
+        if names is not named.distinct:
+            names = named.distinct
+            codes = self._state.vocabulary(ENTITIES[entity].vocabulary).find(names)
+            if self._in_order:
+                self._codes[entity] = names, codes
+        return codes[named.place]
 
     def _answer_few(self, values: Floats, rows: _Rows, pack: Pack) -> Behind:
         """Find the values of all entities, by the names that few changes bear."""

@@ -260,18 +260,17 @@ def _mentions(history: History, change_ids: set[str]) -> _Claims:
     link was known by then.
     """
     incidents, links = history[Incident], history[Link]
-    fixing = {
-        (links["incident_id"][at], links["change_id"][at]): int(links.times("known_at")[at])
-        for at in np.argsort(-links.times("known_at"), kind="stable")
-        if links["kind"][at] == "fixed_by"
-    }
+    fixed_by = np.flatnonzero(links["kind"] == "fixed_by")
+    fixes = links.take(fixed_by[np.argsort(-links.times("known_at")[fixed_by], kind="stable")])
+    named = zip(fixes["incident_id"].tolist(), fixes["change_id"].tolist(), strict=True)
+    fixing = dict(zip(named, fixes.times("known_at").tolist(), strict=True))
     rows, numbers = numbers_among(incidents, change_ids)
     pairs = zip(incidents["incident_id"][rows].tolist(), numbers, strict=True)
     fixed = np.array([fixing.get(pair, NEVER) for pair in pairs], np.int64)
     causes = fixed > incidents.times("known_at")[rows]
-    named, rows = array_of("text", numbers)[causes], rows[causes]
+    names, rows = array_of("text", numbers)[causes], rows[causes]
     opened, known = incidents.times("occurred_at")[rows], incidents.times("known_at")[rows]
-    return _Claims.of(named, "text", 0.9, opened, known, incidents.numbers("priority")[rows])
+    return _Claims.of(names, "text", 0.9, opened, known, incidents.numbers("priority")[rows])
 
 
 def _back_outs(events: Columns) -> _Claims:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from features import instants
 from features.catalogue import NAMES
+from features.columns import Columns
 from features.labels import outcomes
 from features.mapped import batch_of, columns_of, schema_of
 from features.progress import Progress, silent
@@ -70,7 +71,8 @@ What is not known is null. ``taught`` and ``decided_at`` say which rows may be l
 class Questions:
     """The rows a table is to have, by moment and change."""
 
-    spine: Spine
+    changes: Columns
+    as_of: Ints
     outcomes: Any
     order: Any
 
@@ -88,7 +90,8 @@ class Questions:
             pa.array(spine.taught),
         ]
         order = np.lexsort((spine.changes["change_id"].astype(str), spine.as_of))
-        return cls(spine, pa.record_batch(arrays, schema=_OUTCOME_SCHEMA), order)
+        told = pa.record_batch(arrays, schema=_OUTCOME_SCHEMA)
+        return cls(spine.changes, spine.as_of, told, order)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -102,8 +105,8 @@ class Questions:
         """Records of the changes, each with its moment and its outcome."""
         for low in range(0, len(self), AT_ONCE):
             rows = self.order[low : low + AT_ONCE]
-            moments = _moments(self.spine.as_of[rows])
-            changes = batch_of(self.spine.changes.take(rows))
+            moments = _moments(self.as_of[rows])
+            changes = batch_of(self.changes.take(rows))
             told = self.outcomes.take(pa.array(rows))
             arrays = [*changes.columns, moments, *told.columns]
             yield pa.record_batch(arrays, schema=QUESTIONS)

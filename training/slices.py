@@ -92,8 +92,9 @@ def link_coverage(rows: TrainingRows, until: int) -> dict[str, tuple[int, int]]:
     linked = set(links["incident_id"][causes])
     found: dict[str, list[int]] = {}
     seen: set[str] = set()
-    for row in np.flatnonzero(incidents.times("known_at") <= until).tolist():
-        name, team = incidents["incident_id"][row], incidents["assignment_group"][row]
+    known = incidents.take(incidents.times("known_at") <= until)
+    pairs = zip(known["incident_id"].tolist(), known["assignment_group"].tolist(), strict=True)
+    for name, team in pairs:
         if team and name not in seen:
             seen.add(name)
             counts = found.setdefault(team, [0, 0])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import instants
+from features.coded import LARGE, Coded, Numbered, whole
 from features.columns import Array, Columns, array_of, kinds
 from features.history import History
 from features.records import (
@@ -110,14 +111,35 @@ def _times(chance: np.random.Generator, count: int) -> Ints:
     return END - span + np.sort(seconds) * instants.SECOND
 
 
-def _table(record_type: type, count: int, **given: Array) -> Columns:
+@dataclass(frozen=True)
+class _Drawn:
+    """Texts drawn from some, as the store gives those of a large table."""
+
+    texts: Array
+    place: Ints
+
+    def __getitem__(self, rows: Ints) -> _Drawn:
+        return _Drawn(self.texts, self.place[rows])
+
+    def held(self) -> Numbered:
+        """The numbers of the texts, and these; None is none of them."""
+        texts, place = self.texts.tolist(), self.place.astype(np.int32)
+        if texts[0] is None:
+            return place - np.int32(1), texts[1:]
+        return place, texts
+
+
+def _table(record_type: type, count: int, **given: Array | _Drawn) -> Columns:
     """A table with the given fields; the others are empty."""
     empty = {"text": None, "time": None, "number": None, "flag": None, "list": (), "map": {}}
-    data = {
-        name: given[name] if name in given else array_of(kind, [empty[kind]] * count)
-        for name, kind in kinds(record_type).items()
-    }
-    return Columns(record_type, data)
+    drawn = {name: one.held() for name, one in given.items() if isinstance(one, _Drawn)}
+    plain = {name: one for name, one in given.items() if not isinstance(one, _Drawn)}
+    for name, kind in kinds(record_type).items():
+        if name not in given:
+            plain[name] = array_of(kind, [empty[kind]] * count)
+    if count >= LARGE:
+        return Columns.of(record_type, Coded(plain, drawn), count)
+    return Columns(record_type, plain | {name: whole(*one) for name, one in drawn.items()})
 
 
 def _lists(chance: np.random.Generator, names: Array, count: int) -> Array:
@@ -143,31 +165,39 @@ def _changes(size: Size, names: _Names, chance: np.random.Generator) -> Columns:
     start -= start % (instants.HOUR // 4)
     moved = np.concatenate([np.zeros(size.changes, np.int64), np.full(len(again), instants.DAY)])
     starts = start[source] + moved
-    pick = {
+    pick: dict[str, Array | _Drawn] = {
         "change_id": _numbered("CHG{:07d}", size.changes),
-        "change_type": _objects(["normal", "standard", "emergency"])[
-            chance.choice(3, size.changes, p=[0.6, 0.35, 0.05])
-        ],
-        "category": _numbered("category {}", 20)[_skewed(chance, 20, size.changes)],
-        "change_model": _objects([None, *(f"model {n}" for n in range(300))])[
-            np.where(chance.random(size.changes) < 0.4, 0, _skewed(chance, 300, size.changes) + 1)
-        ],
-        "short_description": names.titles[chance.integers(0, len(names.titles), size.changes)],
-        "ci": names.items[item],
+        "change_type": _Drawn(
+            _objects(["normal", "standard", "emergency"]),
+            chance.choice(3, size.changes, p=[0.6, 0.35, 0.05]),
+        ),
+        "category": _Drawn(_numbered("category {}", 20), _skewed(chance, 20, size.changes)),
+        "change_model": _Drawn(
+            _objects([None, *(f"model {n}" for n in range(300))]),
+            np.where(chance.random(size.changes) < 0.4, 0, _skewed(chance, 300, size.changes) + 1),
+        ),
+        "short_description": _Drawn(
+            names.titles, chance.integers(0, len(names.titles), size.changes)
+        ),
+        "ci": _Drawn(names.items, item),
         "affected_cis": _lists(chance, names.items, size.changes),
-        "service": names.services[names.service_of[item]],
-        "assignment_group": names.teams[_skewed(chance, 150, size.changes)],
-        "declared_risk": _objects(["low", "moderate", "high"])[chance.integers(0, 3, size.changes)],
+        "service": _Drawn(names.services, names.service_of[item]),
+        "assignment_group": _Drawn(names.teams, _skewed(chance, 150, size.changes)),
+        "declared_risk": _Drawn(
+            _objects(["low", "moderate", "high"]), chance.integers(0, 3, size.changes)
+        ),
         "submitted_at": firsts,
     }
     for name in ("description", "implementation_plan", "backout_plan", "test_plan"):
-        pick[name] = names.texts[chance.integers(0, len(names.texts), size.changes)]
+        pick[name] = _Drawn(names.texts, chance.integers(0, len(names.texts), size.changes))
     rows = source[order]
     return _table(
         Change,
         len(rows),
         known_at=known[order],
-        revision=_objects(["1", "2"])[(np.arange(len(source)) >= size.changes)[order].astype(int)],
+        revision=_Drawn(
+            _objects(["1", "2"]), (np.arange(len(source)) >= size.changes)[order].astype(int)
+        ),
         planned_start=starts[order],
         planned_end=starts[order] + chance.integers(1, 32, len(rows)) * (instants.HOUR // 2),
         **{name: array[rows] for name, array in pick.items()},
@@ -187,10 +217,11 @@ def _incidents(size: Size, names: _Names, changes: Columns, chance: np.random.Ge
     rows, later = source[order], order >= opened
     item = _skewed(chance, size.items, opened)
     priority = chance.choice(4, opened, p=[0.02, 0.08, 0.4, 0.5]) + 1.0
-    titles = names.titles[chance.integers(0, len(names.titles), opened)].copy()
+    title = chance.integers(0, len(names.titles), opened)
     naming = np.flatnonzero(chance.random(opened) < 0.01)
     ids = changes["change_id"][np.searchsorted(changes.times("known_at"), known[naming]) - 1]
-    titles[naming] = [f"Outage after {name}" for name in ids]
+    title[naming] = np.arange(len(naming)) + len(names.titles)
+    titles = [*names.titles, *(f"Outage after {name}" for name in ids)]
     return _table(
         Incident,
         len(rows),
@@ -199,10 +230,10 @@ def _incidents(size: Size, names: _Names, changes: Columns, chance: np.random.Ge
         known_at=times[order],
         resolved_at=np.where(later, times[order], instants.MISSING),
         priority=priority[rows],
-        ci=names.items[item][rows],
-        service=names.services[names.service_of[item]][rows],
-        assignment_group=names.teams[_skewed(chance, 150, opened)][rows],
-        short_description=titles[rows],
+        ci=_Drawn(names.items, item[rows]),
+        service=_Drawn(names.services, names.service_of[item][rows]),
+        assignment_group=_Drawn(names.teams, _skewed(chance, 150, opened)[rows]),
+        short_description=_Drawn(_objects(titles), title[rows]),
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from features.coded import Coded
 from features.columns import Columns
 from features.mentions import mentioned_numbers, numbers_among
 from features.records import Incident
@@ -43,6 +45,23 @@ def test_numbers_in_a_text(incident, title, text, expected):
     row = replace(incident, short_description=title, description=text)
     found = found_in(Columns.from_records(Incident, [incident, row, incident]))
     assert set(found) == {(1, name) for name in expected}
+
+
+@given(texts=st.lists(st.tuples(TEXTS, TEXTS), max_size=8), data=st.data())
+def test_numbers_are_the_same_where_texts_are_numbered(incident_of, texts, data):
+    plain = Columns.from_records(Incident, [incident_of(*pair) for pair in texts])
+    titles = [*{title for title, _ in texts} - {None}]
+    place = np.array([-1 if t is None else titles.index(t) for t, _ in texts], np.int32)
+    others = {name: plain[name] for name in plain.data if name != "short_description"}
+    table = Columns.of(Incident, Coded(others, {"short_description": (place, titles)}), len(texts))
+    seen = found_in(plain)
+    some = data.draw(st.sets(st.sampled_from(sorted({name for _, name in seen} | {"CHG1"}))))
+    expected = [pair for pair in seen if pair[1] in some]
+    for one in (plain, table):
+        rows, numbers = numbers_among(one, some)
+        pairs = [*zip(rows.tolist(), numbers, strict=True)]
+        assert [row for row, _ in pairs] == [row for row, _ in expected]
+        assert sorted(pairs) == sorted(expected)
 
 
 @given(texts=st.lists(st.tuples(TEXTS, TEXTS), max_size=5))

@@ -238,4 +238,4 @@ def test_a_large_state_gives_back_what_making_it_took(monkeypatch):
     given = mock.Mock(wraps=state_module.give_back)
     monkeypatch.setattr(state_module, "give_back", given)
     FeatureState(History.from_records([]), POLICIES["incident"])
-    given.assert_called_once_with()
+    assert given.call_count == 2

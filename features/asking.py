@@ -129,8 +129,13 @@ def plans(features: tuple[Feature, ...]) -> tuple[Plan, ...]:
         tallied = {*happening.tallies.columns.tolist(), *standing.tallies.columns.tolist()}
         others = tuple(pair for pair in columns if pair[0] not in tallied)
         plans.append(Plan(entity, others, happening, standing))
-    # Those that the index of what happened is asked first: what it is asked follows one another.
-    return tuple(sorted(plans, key=lambda plan: not len(plan.happening.counted.slots)))
+    return tuple(sorted(plans, key=_rank))
+
+
+def _rank(plan: Plan) -> tuple[bool, bool, bool]:
+    """The order of plans: those that are asked the same follow one another, from the first on."""
+    asked = plan.happening.counted.slots, plan.standing.counted.slots
+    return not len(asked[0]), not plan.overlaps, not len(asked[1])
 
 
 def _micros(days: int | None) -> int | None:

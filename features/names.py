@@ -58,13 +58,16 @@ class Named:
             return cls(row, array_of("text", [name for _, name in pairs]), np.arange(len(pairs)))
         before = np.cumsum([0, *(len(part.distinct) for part in parts)])
         code, distinct = pd.factorize(np.concatenate([part.distinct for part in parts]))
+        # Of a million changes each of these takes much: no more of them at a time than needed.
         row = np.concatenate([part.row for part in parts])
-        shifted = [part.place + first for part, first in zip(parts, before, strict=False)]
-        place = np.asarray(code, np.int64)[np.concatenate(shifted)]
         order = in_order(row)
-        row, place = row[order], place[order]
+        row = row[order]
+        numbers = zip(parts, before.tolist(), strict=False)
+        place = np.concatenate([code[part.place + first] for part, first in numbers])[order]
+        del order
         kept = first_in_row(row, place)
-        return cls(row[kept], distinct, place[kept])
+        row = row[kept]
+        return cls(row, distinct, place[kept])
 
     def kept(self, rows: int) -> KeptNames:
         """The same in little room.

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +162,9 @@ def _write(changes: Columns, state: FeatureState, path: Path) -> None:
     building = Building(state, len(changes), support=False)
     times = changes.times("known_at")
     with pq.ParquetWriter(path, pa.schema([(name, pa.float64()) for name in NAMES])) as writer:
-        for low in range(0, len(changes), AT_ONCE):
-            part = changes.part(low, low + AT_ONCE)
-            values = building.add(part, times[low : low + AT_ONCE]).values
+        bounds = np.linspace(0, len(changes), 1 + -(-len(changes) // AT_ONCE)).astype(int).tolist()
+        for low, high in pairwise(bounds):
+            values = building.add(changes.part(low, high), times[low:high]).values
             writer.write_batch(pa.record_batch([*values.T], names=[*NAMES]))
 
 

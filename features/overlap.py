@@ -182,7 +182,7 @@ class OverlapIndex:
             return NONE, NONE, NONE
         ends = np.maximum(ends, starts + 1)
         many = len(codes) >= max(MANY, len(self.keys) // SPARSE)
-        query, at = meeting(
+        query, at, owner = meeting(
             self.keys,
             self._stride,
             self._near if many else (_NOWHERE, NONE),
@@ -190,9 +190,6 @@ class OverlapIndex:
             (self.axis.searchsorted(starts - self.longest[:, None]), self.axis.searchsorted(ends)),
             (codes, rows, starts, times, owners),
         )
-        if not len(query):
-            return NONE, NONE, NONE
-        owner = self.owner[at].astype(np.int64)
         if len(self._forgotten):
             keep = ~among(owner, self._forgotten)
             query, at, owner = query[keep], at[keep], owner[keep]

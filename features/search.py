@@ -348,7 +348,7 @@ def meeting(
     held: tuple[Ints, Ints, Ints, NDArray[np.int32]],
     ranks: tuple[Ints, Ints],
     asked: tuple[Ints, Ints, Ints, Ints, Ints],
-) -> tuple[Ints, Ints]:
+) -> tuple[Ints, Ints, Ints]:
     """Windows that overlap others; see :meth:`features.overlap.OverlapIndex.pairs`.
 
     Parameters
@@ -366,14 +366,15 @@ def meeting(
 
     Returns
     -------
-    query, place : ndarray of int64
-        Of the questions and of the windows that overlap theirs.
+    query, place, whose : ndarray of int64
+        Of the questions and of the windows that overlap theirs, and the owners of these.
     """
     ends, known, superseded, owner = held
     since, until = ranks
     codes, rows, asked_starts, times, owners = asked
     last, first = near
     queries, places = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
+    whose = [np.int64(0) for _ in range(0)]
     for length in range(len(since)):
         before = 0
         for query in np.arange(len(codes)) if len(first) else in_order(codes):
@@ -396,8 +397,9 @@ def meeting(
                 ):
                     queries.append(np.int64(query))
                     places.append(np.int64(at))
+                    whose.append(np.int64(owner[at]))
                 at += 1
-    return np.array(queries, np.int64), np.array(places, np.int64)
+    return np.array(queries, np.int64), np.array(places, np.int64), np.array(whose, np.int64)
 
 
 @compiled

@@ -259,7 +259,7 @@ def _counts(
     passing, passed, held = events[:2], events[2], events[3]
     rows, codes, owners, ranks = asked
     begins, weights = np.empty(len(window), np.int64), np.empty(0, np.int64)
-    width, now = len(passed), -1
+    width, now, low, high = len(passed), -1, 0, 0
     for question in range(len(codes)):
         row, code = rows[question], codes[question]
         if row != now:
@@ -268,13 +268,13 @@ def _counts(
             for edge in range(1, width):
                 rank = ranks[1 + window[edge - 1], row]
                 passed[edge] = _pass(passing, passed[edge], rank, held, edge, width)
+            low, high = _own_before(own, owners[row], ranks[0, row])
         at = code * width
         if code < 0 or at >= len(held):
             continue
         until = int(held[at])
         for answer in range(len(window)):
             total[answer, question] = until - held[at + 1 + answer]
-        low, high = _own_before(own, owners[row], ranks[0, row])
         owner = owners[row] if low < high else -1
         base = (entity + code) * stride
         if len(last):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import Columns
 from features.entities import ENTITIES
-from features.names import Vocabulary, look_up
-from features.readings import Names, alike
+from features.names import look_up
+from features.readings import all_of, coded
 from features.segment import NONE, Ints
 from features.state import FeatureState
 
@@ -137,12 +136,12 @@ class Questions(Mapping[str, Asked]):
         each = [ENTITIES[entity].read.each(changes) for entity in entities]
         known = [state.vocabulary(ENTITIES[entity].vocabulary) for entity in entities]
         pairs = [*zip(known, each, strict=True)]
-        look_up((vocabulary, _all_of(names)) for vocabulary, names in pairs)
+        look_up((vocabulary, all_of(names)) for vocabulary, names in pairs)
         row: list[int] = []
         codes: list[int] = []
         ends = [0]
         for entity, (vocabulary, names) in zip(entities, pairs, strict=True):
-            whose, found = _coded(names, vocabulary)
+            whose, found = coded(names, vocabulary.codes)
             if hops := ENTITIES[entity].hops:
                 pair = np.array(whose, np.int64), np.array(found, np.int64)
                 around = state.topology.around(*pair, as_of, hops)
@@ -190,20 +189,6 @@ class Questions(Mapping[str, Asked]):
         chosen, until = np.concatenate([NONE, *places]), np.cumsum([0, *map(len, places)])
         flat = self.row[chosen], self.codes[chosen], until
         return Questions(entities, *flat, self.named[[*numbers]], self.as_of, self.owner)
-
-
-def _all_of(names: Sequence[Names]) -> Iterable[str]:
-    """The names of few changes; those that all of them share once."""
-    return names[0] if alike(names) else chain.from_iterable(names)
-
-
-def _coded(names: Sequence[Names], known: Vocabulary) -> tuple[list[int], list[int]]:
-    """Rows and codes of the names that few changes bear."""
-    if alike(names):
-        codes = known.codes(names[0])
-        return [row for row in range(len(names)) for _ in codes], codes * len(names)
-    row = [row for row, of_one in enumerate(names) for _ in of_one]
-    return row, known.codes(chain.from_iterable(names))
 
 
 def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: FeatureState) -> Asked:

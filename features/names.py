@@ -271,6 +271,14 @@ class Vocabulary:
         get = self._by_name.get
         return [get(name, -1) for name in names]
 
+    def numbers(self, names: Iterable[str]) -> list[int]:
+        """The same, new names added."""
+        found, known = [*names], self._by_name
+        if new := [name for name in dict.fromkeys(found) if name not in known]:
+            self.names.added.extend(new)
+            known = self._by_name
+        return [known[name] for name in found]
+
     def unheard_of(self, names: Iterable[str]) -> list[str]:
         """Those names of which nobody asked yet whether they were saved, each once."""
         if self._saved is None:
@@ -309,11 +317,7 @@ class Vocabulary:
             added.extend(names)
             return np.arange(len(names))
         self._remembered(names)
-        known = self._by_name
-        new = [name for name in dict.fromkeys(names) if name not in known]
-        added.extend(new)
-        known = self._by_name
-        return np.fromiter(map(known.__getitem__, names), np.int64, len(names))
+        return np.array(self.numbers(names), np.int64)
 
     @property
     def _by_name(self) -> dict[str, int]:

@@ -4,7 +4,7 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -66,6 +66,22 @@ def names_of(*fields: str, one: Callable[..., Names], many: Read) -> Reading:
 def alike(found: Sequence[Names]) -> bool:
     """Whether all of few changes bear the same names, and there is one at least."""
     return len(found) > 0 and found.count(found[0]) == len(found)
+
+
+def coded(
+    found: Sequence[Names], number: Callable[[Iterable[str]], list[int]]
+) -> tuple[list[int], list[int]]:
+    """Rows and codes of the names that few changes bear."""
+    if alike(found):
+        codes = number(found[0])
+        return [row for row in range(len(found)) for _ in codes], codes * len(found)
+    row = [row for row, names in enumerate(found) for _ in names]
+    return row, number(chain.from_iterable(found))
+
+
+def all_of(found: Sequence[Names]) -> Iterable[str]:
+    """The names of few changes; those that all of them share once."""
+    return found[0] if alike(found) else chain.from_iterable(found)
 
 
 def only(name: str | None) -> tuple[str, ...]:

@@ -29,12 +29,13 @@ import pandas as pd
 from features import request
 from features.catalogue import CATALOGUE
 from features.catalogue.feature import Feature
-from features.columns import Columns
+from features.columns import MANY, Columns
 from features.entities import EMITTED, ENTITIES, ORGANISATION
 from features.index import Slot, numbered
 from features.instants import MISSING, NEVER
-from features.names import Vocabulary
+from features.names import Vocabulary, look_up
 from features.overlap import Windows
+from features.readings import all_of, coded
 from features.segment import NAME_BITS, NO_EVENTS, Events, Ints, spread
 from features.verdicts import Revisions, Verdicts
 
@@ -215,14 +216,8 @@ def events_of_few(found: Verdicts, names: Vocabularies) -> Events:
     """
     revisions = found.revisions
     owners = _owners(revisions, names)
-    read = [ENTITIES[entity].read(revisions.table) for entity in EMITTED]
-    vocabularies = [names[ENTITIES[entity].vocabulary] for entity in EMITTED]
-    row = np.concatenate([named.row for named in read])
-    learnt = zip(read, vocabularies, strict=True)
-    code = np.concatenate([named.learnt_by(vocabulary) for named, vocabulary in learnt])
-    order = np.argsort(row, kind="stable")
-    kind = np.repeat(np.arange(len(read)), [len(named.row) for named in read])[order]
-    row, code = row[order], code[order]
+    names_of = _names_of_few if len(revisions.table) < MANY else _names_of_many
+    row, code, kind = names_of(revisions.table, names)
     count = np.bincount(row, minlength=len(revisions.code))
     first = np.cumsum(count) - count
     parts = []
@@ -237,6 +232,36 @@ def events_of_few(found: Verdicts, names: Vocabularies) -> Events:
         parts.append(Events.of(entity, times[each], owners[rows[each]]))
     planned = numbered(_planned_starts(revisions, owners, names), _NUMBER)
     return Events.concatenate([*parts, planned])
+
+
+def _names_of_many(changes: Columns, names: Vocabularies) -> tuple[Ints, Ints, Ints]:
+    """Rows, ascending, codes and kinds of all names under which changes enter the record."""
+    read = [ENTITIES[entity].read(changes) for entity in EMITTED]
+    learnt = zip(read, (names[ENTITIES[entity].vocabulary] for entity in EMITTED), strict=True)
+    code = np.concatenate([named.learnt_by(vocabulary) for named, vocabulary in learnt])
+    row = np.concatenate([named.row for named in read])
+    kind = np.repeat(np.arange(len(read)), [len(named.row) for named in read])
+    order = np.argsort(row, kind="stable")
+    return row[order], code[order], kind[order]
+
+
+def _names_of_few(changes: Columns, names: Vocabularies) -> tuple[Ints, Ints, Ints]:
+    """The same of few changes in half the time."""
+    each = [ENTITIES[entity].read.each(changes) for entity in EMITTED]
+    vocabularies = [names[ENTITIES[entity].vocabulary] for entity in EMITTED]
+    pairs = [*zip(vocabularies, each, strict=True)]
+    look_up((vocabulary, all_of(found)) for vocabulary, found in pairs)
+    row: list[int] = []
+    code: list[int] = []
+    kind: list[int] = []
+    for number, (vocabulary, found) in enumerate(pairs):
+        rows, codes = coded(found, vocabulary.numbers)
+        row += rows
+        code += codes
+        kind += [number] * len(rows)
+    flat = np.array([row, code, kind], np.int64)
+    in_rows = flat[:, np.argsort(flat[0], kind="stable")]
+    return in_rows[0], in_rows[1], in_rows[2]
 
 
 def _change_events(

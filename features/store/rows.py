@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from features import instants
 from features.chosen import LONG, Array, all_of, joined
 from features.coded import LARGE, Coded, Numbered, whole
-from features.columns import Columns, array_of, kinds
+from features.columns import MANY, Columns, array_of, kinds
 from features.records import Change, Record
 
 Row = dict[str, object]
@@ -57,7 +57,17 @@ def to_row(record: Record) -> Row:
 
 def to_columns(record_type: type, rows: Sequence[Sequence[object]]) -> Columns:
     """Rows as selected (``batch`` first, then the fields in their order) as a table."""
-    return gathered(record_type, [rows])
+    if len(rows) >= MANY:
+        return gathered(record_type, [rows])
+    fields = {"batch": "number", **kinds(record_type)}
+    series = zip(*rows, strict=True) if rows else [()] * len(fields)
+    return Columns(
+        record_type,
+        {
+            name: array_of(kind, [*map(_READ[kind], values)] if kind in _READ else values)
+            for (name, kind), values in zip(fields.items(), series, strict=True)
+        },
+    )
 
 
 def gathered(record_type: type, parts: Iterable[Sequence[Sequence[object]]]) -> Columns:
@@ -93,7 +103,7 @@ class _Column:
 
     def add(self, values: Sequence[object]) -> None:
         """Take in the values of further rows."""
-        read = {"list": _list, "map": _map}.get(self._kind)
+        read = _READ.get(self._kind)
         if self._shared and read is not None:
             known = self._known
             known.update((one, read(one)) for one in {*values}.difference(known))
@@ -169,3 +179,7 @@ def _list(text: object) -> object:
 
 def _map(text: object) -> object:
     return orjson.loads(str(text))
+
+
+_READ = {"list": _list, "map": _map}
+"""How the store's text of a field is read, by its kind."""

@@ -170,6 +170,9 @@ _CALENDAR: Mapping[str, Callable[..., Floats]] = {
 
 def _calendar(feature: Feature, asking: Asking) -> Floats:
     """What the calendar says of the planned window."""
+    if not asking.state.calendar.holds(feature.stream):
+        nothing = np.nan if feature.aggregate == "days_until" else 0.0
+        return asking.if_planned(np.full(len(asking.changes), nothing))
     found = _CALENDAR[feature.aggregate](
         asking.state.calendar, feature.stream, *asking.planned, asking.asked.times
     )

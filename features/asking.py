@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features import instants, request
 from features.asked import Asked, Floats
@@ -263,13 +264,21 @@ class Asking:
 
     def if_planned(self, found: Floats) -> Floats:
         """Answers about the planned window; NaN for a change without one, or without a name."""
+        return np.where(self._unplanned, np.nan, found)
+
+    @cached_property
+    def _unplanned(self) -> NDArray[np.bool_]:
         unknown, _, _ = request.planned(self.changes)
-        return np.where(unknown | ~self.asked.named, np.nan, found)
+        return unknown | ~self.asked.named
+
+
+OF_LAST_YEAR: tuple[Wanted, ...] = (("decided", YEAR), ("failed", YEAR))
+"""What the usual failure rate is made of."""
 
 
 @cache
 def _of_last_year() -> tuple[Counted, dict[Wanted, int]]:
-    return _counted([("decided", YEAR), ("failed", YEAR)], "organisation")[:2]
+    return _counted(OF_LAST_YEAR, "organisation")[:2]
 
 
 def usual_rate(moments: Moments, owners: Ints, state: FeatureState, cursors: AllCursors) -> Floats:
@@ -278,6 +287,17 @@ def usual_rate(moments: Moments, owners: Ints, state: FeatureState, cursors: All
     counted, places = _of_last_year()
     held = cursors.of("usual", counted, state)
     counts = state.index.ask(counted, everyone, moments, owners, None, held)[0]
+    return usual_of(counts, places)
+
+
+def usual_of(counts: Ints, places: Mapping[Wanted, int]) -> Floats:
+    """The same from counts of all changes.
+
+    Parameters
+    ----------
+    places : mapping of (str, int or None) to int
+        Rows of the counts by stream and days.
+    """
     failed = counts[places["failed", YEAR]]
     decided = at_least(counts[places["decided", YEAR]], failed)
     return np.where(decided > 0, failed / np.maximum(decided, 1), np.nan)

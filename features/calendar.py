@@ -14,7 +14,7 @@ from features.columns import Columns
 from features.instants import MISSING, NEVER
 from features.names import Vocabulary
 from features.overlap import OverlapIndex, Windows
-from features.segment import NONE, Ints
+from features.segment import Ints
 
 KINDS = ("freeze", "blackout", "maintenance")
 """Kinds of entries a feature can ask for."""
@@ -58,12 +58,14 @@ class Calendar:
             windows = Windows(code, self._starts, ends, known, superseded, np.arange(len(known)))
             self._by_kind[name] = OverlapIndex.of(windows.take(rows))
 
+    def holds(self, kind: str) -> bool:
+        """Whether there is any entry of a kind."""
+        return len(self._by_kind[kind]) > 0
+
     def meeting(
         self, kind: str, codes: Ints, starts: Ints, ends: Ints, times: Ints
     ) -> tuple[Ints, Ints, Ints]:
         """Entries that a window meets, as (query row, place of the entry, microseconds)."""
-        if not len(self._by_kind[kind].keys):
-            return NONE, NONE, NONE
         nobody = np.full(len(codes), -1)
         each = np.arange(len(codes))
         return self._by_kind[kind].pairs(codes, each, starts, ends, times, nobody)

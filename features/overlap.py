@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import MANY
+from features.ordering import APART
 from features.search import begins_of, classes_of, meeting
 from features.segment import ENTITY_BITS, NONE, Ints, among, distinct
 
@@ -134,6 +135,10 @@ class OverlapIndex:
         return self.axis[self.keys[places] % self._stride]
 
     @cached_property
+    def _coarse(self) -> Ints:
+        return self.keys[::APART].copy()
+
+    @cached_property
     def _near(self) -> tuple[NDArray[np.int32], Ints]:
         """Where the windows of every name were last looked for, by many questions."""
         return begins_of(self.keys, self._stride, len(self.longest))
@@ -185,6 +190,7 @@ class OverlapIndex:
         query, at, owner = meeting(
             self.keys,
             self._stride,
+            NONE if many else self._coarse,
             self._near if many else (_NOWHERE, NONE),
             (self.ends, self.known, self.superseded, self.owner),
             (self.axis.searchsorted(starts - self.longest[:, None]), self.axis.searchsorted(ends)),

@@ -4,17 +4,18 @@ fraction of the time of twenty.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 from features.asked import Floats, Questions
-from features.asking import Behind, Part, Plan, plans
+from features.asking import OF_LAST_YEAR, Behind, Part, Plan, plans, usual_of, usual_rate
 from features.catalogue import CATALOGUE, Feature
 from features.counting import Answered, Moments, Several
 from features.index import EventIndex
 from features.segment import Ints
 from features.state import FeatureState
+from features.sweep import AllCursors
 from features.tallies import Together
 
 
@@ -33,16 +34,8 @@ class _Half:
         several = Several(tuple(parts[n].counted for n in plans))
         return cls(plans, several, Together(tuple(parts[n].tallies for n in plans)))
 
-    def fill(
-        self,
-        values: Floats,
-        index: EventIndex,
-        asked: Questions,
-        moments: Moments,
-        usual: Floats,
-        behind: Behind,
-    ) -> Answered:
-        """Put what is made of counts into the columns of a table; returns counts and last events.
+    def ask(self, index: EventIndex, asked: Questions, moments: Moments) -> Answered:
+        """All counts and last events.
 
         Parameters
         ----------
@@ -50,14 +43,18 @@ class _Half:
             Those about the entities of all plans.
         """
         mine = asked.only(self.plans)
-        flat = mine.codes, mine.row, mine.ends
-        found = index.ask_several(self.several, *flat, moments, mine.owner)
-        made, failed, decided = self.tallies.answers(found, mine.named, mine.as_of, usual)
+        return index.ask_several(self.several, mine.codes, mine.row, mine.ends, moments, mine.owner)
+
+    def fill(
+        self, values: Floats, found: Answered, asked: Questions, usual: Floats, behind: Behind
+    ) -> None:
+        """Put what is made of counts into the columns of a table."""
+        named = asked.named[[*self.plans]]
+        made, failed, decided = self.tallies.answers(found, named, asked.as_of, usual)
         values[:, self.tallies.columns] = made.T
         if behind.kept:
             pairs = zip(failed, decided, strict=True)
             behind.counts.put(zip(self.tallies.rates, pairs, strict=True))
-        return found
 
 
 @dataclass(frozen=True)
@@ -89,10 +86,9 @@ class Pack:
         values: Floats,
         asked: Questions,
         moments: Moments,
-        usual: Floats,
         state: FeatureState,
         behind: Behind,
-    ) -> dict[str, tuple[Ints, Ints]]:
+    ) -> tuple[dict[str, tuple[Ints, Ints]], Floats]:
         """Put what is made of counts and last events into the columns of a table.
 
         Parameters
@@ -104,15 +100,31 @@ class Pack:
 
         Returns
         -------
-        dict of str to (ndarray, ndarray)
+        found : dict of str to (ndarray, ndarray)
             Counts and last events of every entity, for those who make something else of them.
+        usual : ndarray of float64
+            Failure rate of all changes at each moment.
         """
-        half, of_rows = self._happening, (asked, moments, usual, behind)
-        found = half.fill(values, state.index, *of_rows)
-        if self._standing.plans:
-            self._standing.fill(values, state.topology.index, *of_rows)
+        half = self._happening
+        answered = half.ask(state.index, asked, moments)
         entities = (self.plans[n].entity for n in half.plans)
-        return dict(zip(entities, found.each, strict=True))
+        found = dict(zip(entities, answered.each, strict=True))
+        usual = self._usual(found)
+        if usual is None:
+            usual = usual_rate(moments, asked.owner, state, AllCursors(kept=False))
+        half.fill(values, answered, asked, usual, behind)
+        if self._standing.plans:
+            standing = self._standing.ask(state.topology.index, asked, moments)
+            self._standing.fill(values, standing, asked, usual, behind)
+        return found, usual
+
+    def _usual(self, found: Mapping[str, tuple[Ints, Ints]]) -> Floats | None:
+        """Failure rate of all changes, where the plans ask for what it is made of."""
+        for plan in self.plans:
+            places = plan.happening.places
+            if plan.entity == "organisation" and {*OF_LAST_YEAR} <= {*places}:
+                return usual_of(found[plan.entity][0], places)
+        return None
 
 
 def packed(features: tuple[Feature, ...]) -> Pack:

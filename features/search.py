@@ -344,6 +344,7 @@ def begins_of(keys: Ints, stride: int, classes: int) -> tuple[NDArray[np.int32],
 def meeting(
     keys: Ints,
     stride: int,
+    coarse: Ints,
     near: tuple[NDArray[np.int32], Ints],
     held: tuple[Ints, Ints, Ints, NDArray[np.int32]],
     ranks: tuple[Ints, Ints],
@@ -353,6 +354,8 @@ def meeting(
 
     Parameters
     ----------
+    coarse : ndarray of int64
+        Every so many-th key, for few questions.
     near : tuple
         What :func:`begins_of` finds, moved on by each question: the next one about a name is mostly
         of a moment not far away. Nothing for few questions, which are put in the order of names.
@@ -386,7 +389,10 @@ def meeting(
                 if code < 0 or held_at >= first[group + 1]:
                     continue
                 before = last[held_at]
-            at = before = place_of(keys, base + since[length, row], before)
+            if len(coarse):
+                at = place_among(keys, coarse, base + since[length, row])
+            else:
+                at = before = place_of(keys, base + since[length, row], before)
             if held_at >= 0:
                 last[held_at] = at
             while at < len(keys) and keys[at] < base + until[row]:

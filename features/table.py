@@ -258,13 +258,13 @@ class Building:
         for index in (state.index, state.topology.index):
             for segment in index.segments:
                 moments.ranks(segment)  # once for all entities
+        pack = packed(self._features)
+        if len(as_of) < MANY:
+            return self._answer_few(values, changes, as_of, owners, moments, pack)
         usual = usual_rate(moments, owners, state, self._cursors)
         if len(as_of) == self._rows:
             self._cursors.forget("usual")
         rows = _Rows(changes, as_of, owners, moments, usual)
-        pack = packed(self._features)
-        if len(as_of) < MANY:
-            return self._answer_few(values, rows, pack)
         behind = Behind(self._support)
         for plan, named in zip(pack.plans, self._named(changes, pack), strict=True):
             behind.add(self._answer(values, plan, rows, *named))
@@ -293,17 +293,25 @@ class Building:
                 self._codes[entity] = names, codes
         return codes[named.place]
 
-    def _answer_few(self, values: Floats, rows: _Rows, pack: Pack) -> Behind:
+    def _answer_few(
+        self,
+        values: Floats,
+        changes: Columns,
+        as_of: Ints,
+        owners: Ints,
+        moments: Moments,
+        pack: Pack,
+    ) -> Behind:
         """Find the values of all entities, by the names that few changes bear."""
         state = self._state
-        asked = Questions.of(pack.entities, rows.changes, rows.as_of, rows.owners, state)
+        asked = Questions.of(pack.entities, changes, as_of, owners, state)
         behind = Behind(self._support, asked=asked if self._support else {})
-        found = pack.fill(values, asked, rows.moments, rows.usual, state, behind)
+        found, usual = pack.fill(values, asked, moments, state, behind)
         planned = [number for number, plan in enumerate(pack.plans) if plan.overlaps]
-        met = overlapping(rows.changes, asked.only(planned), state)
+        met = overlapping(changes, asked.only(planned), state)
         for plan in pack.plans:
             if plan.features:
-                of_rows = rows.changes, asked[plan.entity], rows.moments, rows.usual
+                of_rows = changes, asked[plan.entity], moments, usual
                 where_to = plan, state, behind, self._cursors
                 already = found.get(plan.entity), met.get(plan.entity)
                 asking = Asking(*of_rows, *where_to, *already)

@@ -30,6 +30,7 @@ class Coded(Mapping[str, Array]):
 
     def __init__(self, plain: Mapping[str, Array], coded: Mapping[str, Numbered]) -> None:
         self._plain, self._coded = dict(plain), dict(coded)
+        self._values = {name: _or_none(values) for name, (_, values) in coded.items()}
         self._last: tuple[str, Array] | None = None
 
     def __getitem__(self, name: str) -> Array:
@@ -37,7 +38,7 @@ class Coded(Mapping[str, Array]):
             return self._plain[name]
         if self._last is None or self._last[0] != name:  # many would take more than they save
             self._last = None
-            self._last = name, whole(*self._coded[name])
+            self._last = name, self._values[name][self._coded[name][0]]
         return self._last[1]
 
     def __iter__(self) -> Iterator[str]:
@@ -54,8 +55,7 @@ class Coded(Mapping[str, Array]):
         """Some of the rows of one column."""
         if name in self._plain:
             return self._plain[name][rows]
-        place, values = self._coded[name]
-        return whole(place[rows], values)
+        return self._values[name][self._coded[name][0][rows]]
 
     def numbered(self, name: str) -> Numbered | None:
         """The numbers and the values of a column, where it is held so."""
@@ -64,8 +64,11 @@ class Coded(Mapping[str, Array]):
 
 def whole(place: NDArray[np.int32], values: Sequence[Any]) -> Array:
     """Every row's value; None where it has none of them."""
-    if not len(values):
-        return all_of(None, len(place))
+    return _or_none(values)[place] if len(values) else all_of(None, len(place))
+
+
+def _or_none(values: Sequence[Any]) -> Array:
+    """The values and, in the last place, which is that of -1, None."""
     held = np.empty(len(values) + 1, dtype=object)
     held[:-1], held[-1] = values, None
-    return held[place]
+    return held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 from unittest import mock
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import instants, table
+from features import answers, instants, overlap, table
 from features.answers import EVIDENCE_SMOOTHING
 from features.catalogue import BY_NAME, CATALOGUE, NAMES, Feature
 from features.columns import Columns
@@ -61,9 +62,12 @@ def test_rows_in_the_order_of_time_are_those_of_each_alone(
     changes = [fact for fact in facts if isinstance(fact, Change)]
     as_of = data.draw(st.lists(moments, min_size=len(changes), max_size=len(changes)))
     alone = rows(state, changes, as_of)
-    with mock.patch.multiple(table, MANY=1, CHUNK=3, OF_NEIGHBOURS=1):
+    with ExitStack() as patched:
+        patched.enter_context(mock.patch.multiple(table, MANY=1, CHUNK=3, OF_NEIGHBOURS=1))
+        for module in (answers, overlap):
+            patched.enter_context(mock.patch.object(module, "MANY", 1))
         assert differences(alone, rows(state, changes, as_of)) == {}
-        building = Building(state, len(changes))
+        building = Building(state.without_facts(), len(changes))
         # Moments that go back are answered, too.
         for low in range(0, len(changes), 2):
             part = Columns.from_records(Change, changes[low : low + 2])

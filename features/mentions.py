@@ -66,16 +66,16 @@ def numbers_among(incidents: Columns, wanted: Iterable[str]) -> tuple[Ints, list
 
 def _wanted(texts: Sequence[str | None] | Array, among: Any) -> tuple[Ints, list[str]]:
     """Row and number of whatever in the texts is among some numbers."""
-    rows, numbers = [NONE], []
+    rows, parts = [NONE], [pa.array([], pa.large_string())]
     for low in range(0, len(texts), AT_ONCE):
         part = pa.array(texts[low : low + AT_ONCE], pa.large_string())
-        if part.null_count == len(part):
-            continue
-        row, found = _numbers_in([part, pa.nulls(len(part), pa.large_string())])
-        kept = pc.is_in(found, among)
-        rows.append(low + row[kept.to_numpy(zero_copy_only=False)])
-        numbers += found.filter(kept).to_pylist()
-    return np.concatenate(rows), numbers
+        if part.null_count < len(part):
+            row, found = _numbers_in([part, pa.nulls(len(part), pa.large_string())])
+            rows.append(low + row)
+            parts.append(found)
+    numbers = pa.chunked_array(parts)
+    kept = pc.is_in(numbers, among)  # of all at once: each call hashes a million wanted ones anew
+    return np.concatenate(rows)[kept.to_numpy()], numbers.filter(kept).to_pylist()
 
 
 def _with_each(value: Ints, place: NDArray[np.int32], values: int) -> tuple[Ints, Ints]:

@@ -79,7 +79,7 @@ def build(
         questions = Questions.of(rows, end)
         progress("index", 0, None)
         state = FeatureState(rows.known, policy)
-        del history, rows  # the facts are half of what the table takes, and it asks for none
+        del history, rows  # the table asks for no facts any more
         place = out.absolute()
         if engine == "local":
             build_here(questions, state.without_facts(), place, progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -132,11 +132,10 @@ class Questions(Mapping[str, Asked]):
         owners: Ints,
         state: FeatureState,
     ) -> Questions:
-        """What few changes ask."""
+        """What few changes ask; their names were looked up, see :func:`look_up_names`."""
         each = [ENTITIES[entity].read.each(changes) for entity in entities]
         known = [state.vocabulary(ENTITIES[entity].vocabulary) for entity in entities]
         pairs = [*zip(known, each, strict=True)]
-        look_up((vocabulary, all_of(names)) for vocabulary, names in pairs)
         row: list[int] = []
         codes: list[int] = []
         ends = [0]
@@ -189,6 +188,18 @@ class Questions(Mapping[str, Asked]):
         chosen, until = np.concatenate([NONE, *places]), np.cumsum([0, *map(len, places)])
         flat = self.row[chosen], self.codes[chosen], until
         return Questions(entities, *flat, self.named[[*numbers]], self.as_of, self.owner)
+
+
+def look_up_names(entities: Iterable[str], changes: Columns, state: FeatureState) -> None:
+    """Look up all names that few changes bear at once, and the changes themselves."""
+    look_up(
+        (state.vocabulary(ENTITIES[entity].vocabulary), all_of(ENTITIES[entity].read.each(changes)))
+        for entity in dict.fromkeys([*entities, *_ALWAYS])
+    )
+
+
+_ALWAYS = ("change", "planned_start")
+"""Entities whose names are looked for whatever is asked."""
 
 
 def ask(changes: Columns, as_of: Ints, owners: Ints, entity: str, state: FeatureState) -> Asked:

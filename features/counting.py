@@ -29,15 +29,20 @@ class Moments:
     def __init__(self, times: Ints, windows: Sequence[int | None] = ()) -> None:
         self.times = times
         self.windows = tuple(windows)
+        self._known_edges: Ints | None = None
         self._ranks: dict[int, NDArray[np.signedinteger[Any]]] = {}
 
     def _edges(self) -> Ints:
         """The moments, and under them the windows' beginnings."""
-        edges = np.empty((1 + len(self.windows), len(self.times)), np.int64)
-        edges[0] = self.times
-        for number, window in enumerate(self.windows, 1):
-            edges[number] = MISSING if window is None else self.times - window
-        return edges
+        if self._known_edges is None:
+            edges = np.empty((1 + len(self.windows), len(self.times)), np.int64)
+            edges[0] = self.times
+            for number, window in enumerate(self.windows, 1):
+                edges[number] = MISSING if window is None else self.times - window
+            if len(self.times) >= MANY:
+                return edges
+            self._known_edges = edges
+        return self._known_edges
 
     def part(self, low: int, high: int) -> Moments:
         """Some of the moments that follow one another."""

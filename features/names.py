@@ -180,7 +180,7 @@ class SavedNames:
             Their digests, where they are known already.
         """
         wanted = digests_of(names) if digests is None else digests
-        places = np.searchsorted(self.digests, wanted)
+        places = self.digests.searchsorted(wanted)
         found = []
         for name, digest, place in zip(names, wanted, places.tolist(), strict=True):
             # Two names may share a digest: the text decides.

@@ -15,7 +15,7 @@ import pandas as pd
 
 from features import instants, request
 from features.answers import ANSWERS, overlapping
-from features.asked import Asked, Floats, Questions, asked_of
+from features.asked import Asked, Floats, Questions, asked_of, look_up_names
 from features.asking import (
     Asking,
     Behind,
@@ -252,13 +252,15 @@ class Building:
         """Find every value of some changes; returns what is behind the rates."""
         state = self._state
         _read_off(values, changes, self._features, state.place)
+        pack = packed(self._features)
+        if len(changes) < MANY:
+            look_up_names(pack.entities, changes, state)
         place, ids = changes.once_each("change_id")
         owners = state.vocabulary("change").find(ids)[place]
         moments = Moments(as_of, windows())
         for index in (state.index, state.topology.index):
             for segment in index.segments:
                 moments.ranks(segment)  # once for all entities
-        pack = packed(self._features)
         if len(as_of) < MANY:
             return self._answer_few(values, changes, as_of, owners, moments, pack)
         usual = usual_rate(moments, owners, state, self._cursors)

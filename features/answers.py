@@ -126,6 +126,8 @@ def _overlaps(_: Feature, asking: Asking) -> Floats:
     rows, others = _met_by_few(asking) if len(asking.changes) < MANY else _met_by_many(asking)
     if not len(rows):
         return asking.if_planned(np.zeros(len(asking.changes)))
+    if len(asking.changes) == 1:
+        return asking.if_planned(np.array([float(len({*others.tolist()}))]))
     width = int(others.max(initial=0)) + 1
     pairs = distinct(rows * width + others)
     counts = np.bincount(pairs // width, minlength=len(asking.changes))

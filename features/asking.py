@@ -300,7 +300,9 @@ def usual_of(counts: Ints, places: Mapping[Wanted, int]) -> Floats:
     """
     failed = counts[places["failed", YEAR]]
     decided = at_least(counts[places["decided", YEAR]], failed)
-    return np.where(decided > 0, failed / np.maximum(decided, 1), np.nan)
+    found = np.full(len(decided), np.nan)
+    np.divide(failed, decided, out=found, where=decided > 0)
+    return found
 
 
 def at_least(decided: Ints, failed: Ints) -> Ints:

@@ -168,8 +168,8 @@ class SavedNames:
         return len(self.ends)
 
     def __getitem__(self, code: int) -> str:
-        first = int(self.ends[code - 1]) if code else 0
-        return self.text[first : int(self.ends[code])].tobytes().decode()
+        first = self.ends.item(code - 1) if code else 0
+        return self.text[first : self.ends.item(code)].tobytes().decode()
 
     def find(self, names: Sequence[str], digests: NDArray[np.uint64] | None = None) -> list[int]:
         """Places of names, -1 for one that is not among them.
@@ -180,18 +180,17 @@ class SavedNames:
             Their digests, where they are known already.
         """
         wanted = digests_of(names) if digests is None else digests
-        places = self.digests.searchsorted(wanted)
+        held, size = self.digests.item, len(self)
         found = []
-        for name, digest, place in zip(names, wanted, places.tolist(), strict=True):
+        for name, digest, place in zip(
+            names, wanted.tolist(), self.digests.searchsorted(wanted).tolist(), strict=True
+        ):
+            at, code = place, -1
             # Two names may share a digest: the text decides.
-            while place < len(self) and self.digests[place] == digest:
-                if self[int(self.codes[place])] == name:
-                    break
-                place += 1
-            else:
-                found.append(-1)
-                continue
-            found.append(int(self.codes[place]))
+            while code < 0 and at < size and held(at) == digest:
+                number = self.codes.item(at)
+                code, at = (number if self[number] == name else -1), at + 1
+            found.append(code)
         return found
 
 
@@ -298,11 +297,14 @@ class Vocabulary:
         """
         if self._saved is None:
             return
-        found = dict(zip(names, self._saved.find(names, digests), strict=True))
-        self._by_name.update((name, code) for name, code in found.items() if code >= 0)
-        if len(self._new) > NEW_NAMES:
-            self._new.clear()
-        self._new.update(name for name, code in found.items() if code < 0)
+        codes, new = self._by_name, self._new
+        if len(new) > NEW_NAMES:
+            new.clear()
+        for name, code in zip(names, self._saved.find(names, digests), strict=True):
+            if code >= 0:
+                codes[name] = code
+            else:
+                new.add(name)
 
     def _learnt_last(self, names: Iterable[str]) -> bool:
         """Whether the names are those that were learnt last, one by one the same objects."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from features.asked import Floats, Questions
-from features.asking import OF_LAST_YEAR, Behind, Part, Plan, plans, usual_of, usual_rate
+from features.asking import OF_LAST_YEAR, Behind, Part, Plan, Wanted, plans, usual_of, usual_rate
 from features.catalogue import CATALOGUE, Feature
 from features.counting import Answered, Moments, Several
 from features.index import EventIndex
@@ -81,6 +81,14 @@ class Pack:
     def _standing(self) -> _Half:
         return _Half.of([plan.standing for plan in self.plans])
 
+    @cached_property
+    def _of_all(self) -> Mapping[Wanted, int] | None:
+        """Rows of the counts of all changes, where they are what the usual rate is made of."""
+        for plan in self.plans:
+            if plan.entity == "organisation" and {*OF_LAST_YEAR} <= {*plan.happening.places}:
+                return plan.happening.places
+        return None
+
     def fill(
         self,
         values: Floats,
@@ -109,22 +117,15 @@ class Pack:
         answered = half.ask(state.index, asked, moments)
         entities = (self.plans[n].entity for n in half.plans)
         found = dict(zip(entities, answered.each, strict=True))
-        usual = self._usual(found)
-        if usual is None:
+        if self._of_all is None:
             usual = usual_rate(moments, asked.owner, state, AllCursors(kept=False))
+        else:
+            usual = usual_of(found["organisation"][0], self._of_all)
         half.fill(values, answered, asked, usual, behind)
         if self._standing.plans:
             standing = self._standing.ask(state.topology.index, asked, moments)
             self._standing.fill(values, standing, asked, usual, behind)
         return found, usual
-
-    def _usual(self, found: Mapping[str, tuple[Ints, Ints]]) -> Floats | None:
-        """Failure rate of all changes, where the plans ask for what it is made of."""
-        for plan in self.plans:
-            places = plan.happening.places
-            if plan.entity == "organisation" and {*OF_LAST_YEAR} <= {*places}:
-                return usual_of(found[plan.entity][0], places)
-        return None
 
 
 def packed(features: tuple[Feature, ...]) -> Pack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -133,23 +134,30 @@ def _planned(
     return unknown, np.where(unknown, 0, starts), np.where(unknown, 0, end(changes))
 
 
-def _by_values(fields: tuple[str, ...], one: Callable[..., float], many: Reader) -> Reader:
+class ByValues:
     """A reading of some fields.
 
     Parameters
     ----------
+    fields : tuple of str
     one
         The feature of a change by its values of the fields.
     many
         The same of many changes in a fraction of the time that it would take one by one.
     """
 
-    def read(changes: Columns) -> Floats:
-        if len(changes) >= MANY:
-            return many(changes)
-        return np.array(changes.read_few(fields, one), np.float64)
+    def __init__(self, fields: tuple[str, ...], one: Callable[..., float], many: Reader) -> None:
+        self._fields, self._one, self._many = fields, one, many
 
-    return read
+    def __call__(self, changes: Columns) -> Floats:
+        """The feature of all changes."""
+        if len(changes) >= MANY:
+            return self._many(changes)
+        return np.array(self.each(changes), np.float64)
+
+    def each(self, changes: Columns) -> list[float]:
+        """The feature of every one of few changes."""
+        return changes.read_few(self._fields, self._one)
 
 
 def _each(field: str, function: Callable[[str | None], float]) -> Reader:
@@ -158,7 +166,7 @@ def _each(field: str, function: Callable[[str | None], float]) -> Reader:
         place, found = changes.read_once(field, function)
         return np.array([*found, function(None)])[place]
 
-    return _by_values((field,), function, many)
+    return ByValues((field,), function, many)
 
 
 def _is(field: str, wanted: str) -> Reader:
@@ -180,7 +188,7 @@ def _hours(first: str, last: str) -> Reader:
         span = np.where(known, ends, 0) - np.where(known, begins, 0)
         return np.where(known, span / instants.HOUR, np.nan)
 
-    return _by_values((first, last), one, many)
+    return ByValues((first, last), one, many)
 
 
 def _in_days(read: Callable[[NDArray[np.int64]], NDArray[Any]]) -> Reader:
@@ -201,12 +209,18 @@ def _calendar(read: Callable[[Any], Any]) -> Reader:
         moment = submitted if planned == MISSING else planned
         return np.nan if moment == MISSING else float(read(moment))
 
-    return _by_values(("planned_start", "submitted_at"), one, _in_days(read))
+    return ByValues(("planned_start", "submitted_at"), one, _in_days(read))
 
 
 def _weekday(moments: Any) -> Any:
     """Monday is 0; the first of January 1970 was a Thursday."""
     return (moments // instants.DAY + 3) % 7
+
+
+def _days_left(planned: int, submitted: int) -> float:
+    """Days from the start of one change to the end of its month."""
+    day = instants.from_micros(submitted if planned == MISSING else planned)
+    return np.nan if day is None else float(monthrange(day.year, day.month)[1] - day.day)
 
 
 def _to_month_end(moments: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -223,7 +237,8 @@ def _attributed(changes: Columns) -> list[tuple[int, Mapping[str, float]]]:
 
 def _attribute(name: str) -> Reader:
     def read(changes: Columns) -> Floats:
-        found = np.full(len(changes), np.nan)
+        found = np.empty(len(changes))
+        found.fill(np.nan)
         for row, attributes in changes.derived("attributed", _attributed):
             found[row] = attributes.get(name, np.nan)
         return found
@@ -270,7 +285,7 @@ def _filled(*names: str) -> Reader:
             held += np.array([*found, False], bool)[place]
         return held / len(names)
 
-    return _by_values(names, one, many)
+    return ByValues(names, one, many)
 
 
 def _copies(plan: str | None, other: str | None) -> float:
@@ -352,13 +367,15 @@ VALUES: dict[str, Reader] = {
     "implementation_plan_words": _each("implementation_plan", words),
     "backout_plan_words": _each("backout_plan", words),
     "test_plan_words": _each("test_plan", words),
-    "missing_field_count": _by_values(DESCRIBED_BY, _is_missing, _missing),
+    "missing_field_count": ByValues(DESCRIBED_BY, _is_missing, _missing),
     "lead_time_hours": _hours("submitted_at", "planned_start"),
     "duration_hours": _hours("planned_start", "planned_end"),
     "start_hour": _calendar(lambda moments: moments // instants.HOUR % 24),
     "start_weekday": _calendar(_weekday),
     "start_on_weekend": _calendar(lambda moments: _weekday(moments) >= 5),
-    "days_to_month_end": _in_days(_to_month_end),
+    "days_to_month_end": ByValues(
+        ("planned_start", "submitted_at"), _days_left, _in_days(_to_month_end)
+    ),
     "target_fields_share": _filled(
         "ci", "affected_cis", "service", "category", "change_model", "assignment_group"
     ),
@@ -366,7 +383,7 @@ VALUES: dict[str, Reader] = {
     "declared_fields_share": _filled(
         "change_type", "declared_risk", "impact", "urgency", "priority", "cab_required"
     ),
-    "backout_copies_implementation": _by_values(
+    "backout_copies_implementation": ByValues(
         ("implementation_plan", "backout_plan"), _copies, _copied
     ),
     **{name: _attribute(name) for name in ATTRIBUTES},

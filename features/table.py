@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import cache
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -188,11 +189,41 @@ def combined(own: Floats, alone: Sequence[Floats], changes: Columns, place: Plac
 
 def _read_off(values: Floats, changes: Columns, features: Sequence[Feature], place: Place) -> None:
     """Find the values that the records themselves say."""
+    said = _of_the_catalogue() if features is CATALOGUE else _said(features)
+    if len(changes) < MANY and said.by_values:
+        found = [read.each(changes) for _, read in said.by_values]
+        values[:, [column for column, _ in said.by_values]] = np.array(found, np.float64).T
+    for column, read in (*said.others, *(() if len(changes) < MANY else said.by_values)):
+        values[:, column] = read(changes)
+    for column, read_at in said.local:
+        values[:, column] = read_at(changes, place)
+
+
+class _Said(NamedTuple):
+    """How the features are read that the records themselves say, with their columns."""
+
+    by_values: list[tuple[int, request.ByValues]]
+    others: list[tuple[int, request.Reader]]
+    local: list[tuple[int, request.LocalReader]]
+
+
+def _said(features: Sequence[Feature]) -> _Said:
+    said = _Said([], [], [])
     for column, feature in enumerate(features):
         if feature.stream == "request":
-            values[:, column] = request.VALUES[feature.name](changes)
+            read = request.VALUES[feature.name]
+            if isinstance(read, request.ByValues):
+                said.by_values.append((column, read))
+            else:
+                said.others.append((column, read))
         elif feature.stream == "place":
-            values[:, column] = request.LOCAL_VALUES[feature.name](changes, place)
+            said.local.append((column, request.LOCAL_VALUES[feature.name]))
+    return said
+
+
+@cache
+def _of_the_catalogue() -> _Said:
+    return _said(CATALOGUE)
 
 
 class Building:

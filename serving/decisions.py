@@ -193,7 +193,8 @@ def _first(asked: DecisionIn, standing: Decisions, if_match: str | None) -> None
         "yours": asked.model_dump(mode="json"),
         "etag": standing.etag,
     }
-    if if_match is not None and if_match.strip() != "*":
+    named = if_match is not None and if_match.strip() != "*"  # which names no state
+    if if_match is not None and named:
         given = {tag.strip().removeprefix("W/") for tag in if_match.split(",")}
         if standing.etag not in given:
             detail = "the change was scored or decided anew since you read it"
@@ -203,7 +204,7 @@ def _first(asked: DecisionIn, standing: Decisions, if_match: str | None) -> None
             raise RefusedError("conflict", "no decision stands that could be reopened", shown=both)
     elif current is not None:
         raise RefusedError("conflict", "a decision stands; reopen it first", shown=both)
-    if if_match is None and standing.history:
+    if not named and standing.history:
         detail = "send the ETag of the decision you have read as If-Match"
         raise RefusedError("precondition-required", detail, shown=both)
 

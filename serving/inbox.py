@@ -82,8 +82,10 @@ class Delivered(ChangeIn):
     _odd: list[Warned] = PrivateAttr(default_factory=list)
 
     def warnings(self) -> list[Warned]:
-        """What of the body was missing or not used, as it is and as the ITSM wrote it."""
-        return [*super().warnings(), *self._odd]
+        """What was missing or not used, of the body and of what the ITSM wrote, each once."""
+        said = {(one.code, one.field) for one in self._odd}
+        own = [one for one in super().warnings() if (one.code, one.field) not in said]
+        return [*own, *self._odd]
 
 
 class Connections:

@@ -7,6 +7,9 @@ from datetime import datetime
 from features.language import say
 from serving.contract import ChangeIn, Warned
 
+LONGEST_DAYS = 30
+"""Days from which on a planned window is told of: its end is mistyped more often than meant."""
+
 
 class InputError(ValueError):
     """A field that cannot be used as it is.
@@ -36,11 +39,8 @@ def moment_of(change: ChangeIn, now: datetime) -> tuple[datetime, list[Warned]]:
     InputError
         If ``as_of`` lies in the future.
     """
-    warnings = []
     start, end, submitted = change.planned_start, change.planned_end, change.submitted_at
-    if start is not None and end is not None and end < start:
-        text = say("The planned end lies before the planned start")
-        warnings.append(Warned(code="impossible_window", field="planned_end", text=text))
+    warnings = [] if start is None or end is None else _odd_window(start, end)
     if submitted is not None and submitted > now:
         text = say("The submission lies in the future")
         warnings.append(Warned(code="impossible_time", field="submitted_at", text=text))
@@ -56,3 +56,17 @@ def moment_of(change: ChangeIn, now: datetime) -> tuple[datetime, list[Warned]]:
         text = say("The planned start has passed: scored with what was known when it was submitted")
         warnings.append(Warned(code="retrospective", field="planned_start", text=text))
     return submitted or begins, warnings
+
+
+def _odd_window(start: datetime, end: datetime) -> list[Warned]:
+    """What can hardly be meant of a planned window."""
+    code, days = "unusual_window", (end - start).days
+    if end < start:
+        code, text = "impossible_window", say("The planned end lies before the planned start")
+    elif end == start:
+        text = say("The planned window has no length: it ends when it starts")
+    elif days > LONGEST_DAYS:
+        text = say("The planned window is {number} days long", number=str(days))
+    else:
+        return []
+    return [Warned(code=code, field="planned_end", text=text)]

@@ -132,10 +132,17 @@ def _class(one: type) -> list[str]:
     return parts
 
 
+class _Dots:
+    """A default that is too long to be read, such as all features."""
+
+    def __repr__(self) -> str:
+        return "…"
+
+
 def _signature(name: str, one: Callable[..., Any]) -> str:
     signature = inspect.signature(one)
     parameters = [
-        parameter
+        parameter.replace(default=_Dots()) if len(repr(parameter.default)) > 200 else parameter
         for parameter in signature.parameters.values()
         if parameter.name not in ("self", "cls")
     ]

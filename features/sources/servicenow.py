@@ -156,6 +156,9 @@ def delivery(
     read = Row(row, connection, names, odd)
     if _is_incident(row, envelope, read):
         number, made = _incident_records(read, now)
+        if read.moment("incident", "occurred_at") is None:
+            text = "when the incident occurred is missing; it counts from its arrival on"
+            odd.note("missing_field", "occurred_at", text)
         kept = Delivery(number=number, records=made)
     else:
         kept = _change_delivery(read, envelope, connection, names, odd, now)

@@ -28,7 +28,7 @@ SHADOW_WORDS = {
 }
 """Routes that are only rehearsed, after "in shadow it would"."""
 
-ODD = ("impossible_window", "impossible_time", "retrospective")
+ODD = ("impossible_window", "unusual_window", "impossible_time", "retrospective")
 """Warnings of an answer that are shown at once; the others on request."""
 
 ROLE_WORDS = {

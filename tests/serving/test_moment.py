@@ -47,7 +47,13 @@ CASES: dict[str, tuple[dict[str, datetime], datetime, list[str]]] = {
     "ends before it starts": (
         {"planned_start": NOW + DAY, "planned_end": NOW + HOUR}, NOW, ["impossible_window"]
     ),
-    "no time at all": ({"planned_start": NOW + DAY, "planned_end": NOW + DAY}, NOW, []),
+    "no time at all": (
+        {"planned_start": NOW + DAY, "planned_end": NOW + DAY}, NOW, ["unusual_window"]
+    ),
+    "more than a year": (
+        {"planned_start": NOW + DAY, "planned_end": NOW + 400 * DAY}, NOW, ["unusual_window"]
+    ),
+    "a month": ({"planned_start": NOW + DAY, "planned_end": NOW + 31 * DAY}, NOW, []),
     "a moment asked for": ({"planned_start": NOW + DAY, "as_of": NOW - DAY}, NOW - DAY, []),
     "a moment asked for, started": (
         {"planned_start": NOW - DAY, "as_of": NOW - HOUR}, NOW - HOUR, []

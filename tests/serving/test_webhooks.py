@@ -73,6 +73,22 @@ def test_odd_values_are_warnings_of_the_answer_and_of_the_journal(service: Any) 
     assert service.journal()[-1]["answer"]["warnings"] == answer["warnings"]
 
 
+def test_what_is_odd_about_a_field_is_said_once(service: Any) -> None:
+    answer = posted(service, change_row("CHG8", type="purple")).json()
+    odd = [warning for warning in answer["warnings"] if warning["field"] == "change_type"]
+    assert [warning["code"] for warning in odd] == ["unknown_value"]
+
+
+def test_an_incident_without_its_time_says_that_it_counts_from_now_on(service: Any) -> None:
+    def warned(**fields: object) -> set[tuple[str, str]]:
+        reply = posted(service, incident_row(**fields)).json()
+        return {(warning["code"], warning["field"]) for warning in reply["warnings"]}
+
+    timeless = {"opened_at": "", "sys_created_on": ""}
+    assert ("missing_field", "occurred_at") in warned(number="INC8", **timeless)
+    assert ("missing_field", "occurred_at") not in warned(number="INC9")
+
+
 def test_names_learnt_from_one_body_serve_the_next(service: Any) -> None:
     posted(service, example("servicenow-change-all"))
     answer = posted(service, {"result": change_row("CHG3")}).json()

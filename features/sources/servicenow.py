@@ -154,14 +154,10 @@ def delivery(
     _refuse_others(envelope.get("table"))
     odd, names = Oddities(), Directory(known)
     read = Row(row, connection, names, odd)
-    if _is_incident(row, envelope, read):
-        number, made = _incident_records(read, now)
-        if read.moment("incident", "occurred_at") is None:
-            text = "when the incident occurred is missing; it counts from its arrival on"
-            odd.note("missing_field", "occurred_at", text)
-        kept = Delivery(number=number, records=made)
-    else:
-        kept = _change_delivery(read, envelope, connection, names, odd, now)
+    try:
+        kept = _kept(read, row, envelope, connection, names, odd, now)
+    except DeliveryError as refused:
+        raise DeliveryError(f"{_place(body)}{refused.pointer}", refused.detail) from None
     sys_id = read.cell("sys_id").shown
     if sys_id and SYS_ID.fullmatch(sys_id):
         kind = "incident" if kept.change is None and not kept.withdrawn else "change_request"
@@ -175,6 +171,33 @@ def delivery(
         references=tuple(names.learnt.values()),
         numbered=read.named("change", "revision") is not None,
     )
+
+
+def _kept(
+    read: Row,
+    row: Mapping[str, Any],
+    envelope: Mapping[str, Any],
+    connection: Connection,
+    names: Directory,
+    odd: Oddities,
+    now: datetime,
+) -> Delivery:
+    if _is_incident(row, envelope, read):
+        number, made = _incident_records(read, now)
+        if read.moment("incident", "occurred_at") is None:
+            text = "when the incident occurred is missing; it counts from its arrival on"
+            odd.note("missing_field", "occurred_at", text)
+        return Delivery(number=number, records=made)
+    return _change_delivery(read, envelope, connection, names, odd, now)
+
+
+def _place(body: object) -> str:
+    """JSON pointer of the row within a body."""
+    if isinstance(body, dict):
+        for key in ENVELOPES:
+            if key in body:
+                return f"/{key}/0" if isinstance(body[key], list) else f"/{key}"
+    return ""
 
 
 def unwrapped(body: object) -> tuple[dict[str, Any], dict[str, Any]]:

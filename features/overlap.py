@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import MANY
+from features.meetings import begins_of, classes_of, meeting
 from features.ordering import APART
-from features.search import begins_of, classes_of, meeting
 from features.segment import ENTITY_BITS, NONE, Ints, among, distinct
 
 DOUBLINGS = 4

@@ -123,7 +123,7 @@ def _reschedules_of_few(asking: Asking) -> Floats:
 
 def _overlaps(_: Feature, asking: Asking) -> Floats:
     """How many other changes are planned at the same time on any of the names, each once."""
-    rows, others = _met_by_few(asking) if len(asking.changes) < MANY else _met_by_many(asking)
+    rows, others = _met_by_many(asking) if asking.met is None else asking.met[:2]
     if not len(rows):
         return asking.if_planned(np.zeros(len(asking.changes)))
     if len(asking.changes) == 1:
@@ -132,17 +132,6 @@ def _overlaps(_: Feature, asking: Asking) -> Floats:
     pairs = distinct(rows * width + others)
     counts = np.bincount(pairs // width, minlength=len(asking.changes))
     return asking.if_planned(counts.astype(np.float64))
-
-
-def _met_by_few(asking: Asking) -> tuple[Ints, Ints]:
-    """Changes and the others that they meet; how long is kept, too."""
-    entity, found = asking.plan.entity, asking.met
-    if found is None:
-        one = Questions.of_one(entity, asking.asked)
-        found = overlapping(asking.changes, one, asking.state)[entity]
-    if asking.behind.kept:
-        asking.behind.met[entity] = found
-    return found[:2]
 
 
 def _met_by_many(asking: Asking) -> tuple[Ints, Ints]:

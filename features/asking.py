@@ -209,6 +209,10 @@ class Asking:
     cursors: AllCursors
     given: tuple[Ints, Ints] | None = None
     met: Met | None = None
+    evidences: dict[tuple[int | None, float], tuple[Floats, Ints, Ints]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    """Evidence of the names that was worked out already, by window and weight."""
 
     @property
     def vocabulary(self) -> str:
@@ -223,11 +227,6 @@ class Asking:
         cursors = self.cursors.of(self.plan.entity, counted, self.state)
         arguments = asked.codes, self.moments, asked.owner, asked.row, cursors
         return self.state.index.ask(counted, *arguments)
-
-    @cached_property
-    def evidences(self) -> dict[tuple[int | None, float], tuple[Floats, Ints, Ints]]:
-        """Evidence of the names that was worked out already, by window and weight."""
-        return {}
 
     @cached_property
     def _standing(self) -> tuple[Ints, Ints]:

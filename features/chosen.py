@@ -122,8 +122,6 @@ def rows_of(data: Mapping[str, Array], name: str, rows: NDArray[np.int64]) -> Ar
 def numbered_in(data: Mapping[str, Array], name: str) -> tuple[NDArray[np.int32], list[Any]] | None:
     """A column as numbers of its values, -1 for none, and these, where it is held so."""
     numbered = getattr(data, "numbered", None)
-    return (
-        None
-        if numbered is None
-        else typing.cast("tuple[NDArray[np.int32], list[Any]] | None", numbered(name))
-    )
+    if numbered is None:
+        return None
+    return typing.cast("tuple[NDArray[np.int32], list[Any]] | None", numbered(name))

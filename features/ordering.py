@@ -26,6 +26,18 @@ def compiled(function: Function) -> Function:
 
 
 @compiled
+def place_between(keys: Ints, key: int, low: int, high: int) -> int:
+    """First place in ``[low, high)`` whose key is not below ``key``; ``high`` if there is none."""
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
 def place_of(keys: Ints, key: int, near: int) -> int:
     """First place whose key is not below ``key``, searched for from a place near it."""
     end = len(keys)
@@ -39,13 +51,7 @@ def place_of(keys: Ints, key: int, near: int) -> int:
         low = high + 1
         high = min(high + step, end)
         step *= 2
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    return place_between(keys, key, low, high)
 
 
 APART = 64
@@ -59,13 +65,7 @@ def place_among(keys: Ints, coarse: Ints, key: int) -> int:
     """
     block = int(np.searchsorted(coarse, key))
     low, high = max(block - 1, 0) * APART, min(block * APART, len(keys))
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    return place_between(keys, key, low, high)
 
 
 @compiled

@@ -237,8 +237,7 @@ def _attributed(changes: Columns) -> list[tuple[int, Mapping[str, float]]]:
 
 def _attribute(name: str) -> Reader:
     def read(changes: Columns) -> Floats:
-        found = np.empty(len(changes))
-        found.fill(np.nan)
+        found = np.full(len(changes), np.nan)
         for row, attributes in changes.derived("attributed", _attributed):
             found[row] = attributes.get(name, np.nan)
         return found

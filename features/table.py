@@ -342,6 +342,8 @@ class Building:
         found, usual = pack.fill(values, asked, moments, state, behind)
         planned = [number for number, plan in enumerate(pack.plans) if plan.overlaps]
         met = overlapping(changes, asked.only(planned), state)
+        if self._support:
+            behind.met.update(met)
         for plan in pack.plans:
             if plan.features:
                 of_rows = changes, asked[plan.entity], moments, usual

@@ -193,18 +193,18 @@ def _first(asked: DecisionIn, standing: Decisions, if_match: str | None) -> None
         "yours": asked.model_dump(mode="json"),
         "etag": standing.etag,
     }
-    named = if_match is not None and if_match.strip() != "*"  # which names no state
-    if if_match is not None and named:
-        given = {tag.strip().removeprefix("W/") for tag in if_match.split(",")}
-        if standing.etag not in given:
-            detail = "the change was scored or decided anew since you read it"
-            raise RefusedError("stale", detail, shown=both)
+    named = None  # by nothing, or by a star, which names no state
+    if if_match is not None and if_match.strip() != "*":
+        named = {tag.strip().removeprefix("W/") for tag in if_match.split(",")}
+    if named is not None and standing.etag not in named:
+        detail = "the change was scored or decided anew since you read it"
+        raise RefusedError("stale", detail, shown=both)
     if asked.decision == "reopen":
         if current is None:
             raise RefusedError("conflict", "no decision stands that could be reopened", shown=both)
     elif current is not None:
         raise RefusedError("conflict", "a decision stands; reopen it first", shown=both)
-    if not named and standing.history:
+    if named is None and standing.history:
         detail = "send the ETag of the decision you have read as If-Match"
         raise RefusedError("precondition-required", detail, shown=both)
 

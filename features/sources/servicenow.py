@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -154,10 +155,15 @@ def delivery(
     _refuse_others(envelope.get("table"))
     odd, names = Oddities(), Directory(known)
     read = Row(row, connection, names, odd)
-    try:
-        kept = _kept(read, row, envelope, connection, names, odd, now)
-    except DeliveryError as refused:
-        raise DeliveryError(f"{_place(body)}{refused.pointer}", refused.detail) from None
+    with _within(body):
+        if _is_incident(row, envelope, read):
+            number, made = _incident_records(read, now)
+            kept = Delivery(number=number, records=made)
+            if read.moment("incident", "occurred_at") is None:
+                text = "when the incident occurred is missing; it counts from its arrival on"
+                odd.note("missing_field", "occurred_at", text)
+        else:
+            kept = _change_delivery(read, envelope, connection, names, odd, now)
     sys_id = read.cell("sys_id").shown
     if sys_id and SYS_ID.fullmatch(sys_id):
         kind = "incident" if kept.change is None and not kept.withdrawn else "change_request"
@@ -173,22 +179,13 @@ def delivery(
     )
 
 
-def _kept(
-    read: Row,
-    row: Mapping[str, Any],
-    envelope: Mapping[str, Any],
-    connection: Connection,
-    names: Directory,
-    odd: Oddities,
-    now: datetime,
-) -> Delivery:
-    if _is_incident(row, envelope, read):
-        number, made = _incident_records(read, now)
-        if read.moment("incident", "occurred_at") is None:
-            text = "when the incident occurred is missing; it counts from its arrival on"
-            odd.note("missing_field", "occurred_at", text)
-        return Delivery(number=number, records=made)
-    return _change_delivery(read, envelope, connection, names, odd, now)
+@contextmanager
+def _within(body: object) -> Iterator[None]:
+    """Let the pointers of what is refused lead to where the row stands in a body."""
+    try:
+        yield
+    except DeliveryError as refused:
+        raise DeliveryError(f"{_place(body)}{refused.pointer}", refused.detail) from None
 
 
 def _place(body: object) -> str:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import index
+from features import index, streams
 from features import state as state_module
 from features.history import History
 from features.policy import POLICIES
@@ -81,6 +81,7 @@ def test_a_state_that_grew_equals_one_built_at_once(
     with (
         mock.patch.object(index, "MERGE_AT", merge_at),
         mock.patch.object(state_module, "MERGE_AT", merge_at),
+        mock.patch.object(streams, "MANY", data.draw(st.sampled_from([streams.MANY, 1]))),
     ):
         state, at_once = grown(writes, policy), state_of(facts, policy)
     scored = [fact for fact in facts if isinstance(fact, Change)]

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.chosen import numbered_in
 from features.columns import RECORD_TYPES
 from features.records import (
     CalendarEntry,
@@ -27,63 +26,12 @@ from features.records import (
     Record,
     Relation,
 )
-from features.store import Store, StoreError, database, rows
+from features.store import Store, StoreError
 from features.store.chain import GENESIS, chain_hash
 from features.store.rows import to_row
 from features.store.schema import batch
 from features.store.writing import CHUNK
-
-NOW = datetime(2026, 6, 1, 12, 0, 0, 123_456, tzinfo=UTC)
-LATER = NOW + timedelta(days=30, microseconds=1)
-
-
-def add(store: Store, *records: Record, now: datetime = NOW) -> dict[str, int]:
-    with store.write("test", now=now) as writer:
-        return writer.add(records)
-
-
-def change(number: int, **given: Any) -> Change:
-    return Change(change_id=f"C{number}", known_at=NOW + timedelta(days=number), **given)
-
-
-def held(store: Store, record_type: type) -> list[Record]:
-    table = store.load()[record_type]
-    return [table.record(row) for row in range(len(table))]
-
-
-def test_many_facts_are_read_some_at_a_time_and_equal_texts_held_once(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = [change(n, ci=f"ci-{n % 3}", affected_cis=("a", f"{n % 3}")) for n in range(40)]
-    add(store, *given)
-    for at_once, most in ((7, 100), (7, 2), (1000, 100)):
-        monkeypatch.setattr(database, "AT_ONCE", at_once)
-        monkeypatch.setattr(rows, "MOST_SHARED", most)
-        assert held(store, Change) == given
-        found = store.load()[Change]
-        assert (len({id(ci) for ci in found["ci"]}) == 3) == (most == 100)
-        assert (len({id(cis) for cis in found["affected_cis"]}) == 3) == (most == 100)
-
-
-def test_the_texts_of_a_large_table_are_numbered(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = [change(n, ci=f"ci-{n % 3}" if n % 4 else None, service="mail") for n in range(40)]
-    add(store, *given)
-    plain = store.load()[Change]
-    monkeypatch.setattr(rows, "LARGE", 40)
-    for most, expected in ((2, None), (100, {"ci-0", "ci-1", "ci-2"})):
-        monkeypatch.setattr(rows, "MOST_SHARED", most)
-        table = store.load()[Change]
-        assert [table.record(row) for row in range(len(table))] == given
-        found = numbered_in(table.data, "ci")
-        assert (None if found is None else {*found[1]}) == expected
-        chosen = np.array([0, 5, 39])
-        for name in ("change_id", "ci", "service", "category", "affected_cis"):
-            assert table[name].tolist() == plain[name].tolist()
-            assert table.take(chosen)[name].tolist() == plain[name][chosen].tolist()
-    assert numbered_in(table.data, "service") is None  # one value, which takes no room
-
+from tests.features.store.given import LATER, NOW, add, change, held
 
 # facts and their two clocks ----------------------------------------------------------------------
 

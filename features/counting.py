@@ -55,7 +55,7 @@ class Moments:
         # The segment outlives the question, so its address stands for it.
         found = self._ranks.get(id(segment))
         if found is None:
-            ranks = segment.ranks(self._edges())
+            ranks = segment.ranks_of(self._edges())
             # Of a million moments in half the room.
             found = ranks if len(self.times) < MANY else ranks.astype(np.int32)
             self._ranks[id(segment)] = found

@@ -18,7 +18,6 @@ from itertools import chain, groupby, islice
 
 import numpy as np
 
-from features.columns import MANY
 from features.counting import (
     Answered,
     Counted,
@@ -172,7 +171,6 @@ class EventIndex:
             add_counts(
                 total,
                 last,
-                segment.coarse if len(codes) < MANY else NONE,
                 *segment.searched,
                 counted.entities,
                 counted.without,
@@ -213,7 +211,6 @@ class EventIndex:
             add_several(
                 found.total,
                 found.last,
-                segment.coarse,
                 *segment.searched,
                 *several.joined,
                 several.bounds,

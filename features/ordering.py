@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
+Keys = NDArray[np.signedinteger[Any]]
+"""Whole numbers in order."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SPARSE = 64
@@ -26,7 +29,7 @@ def compiled(function: Function) -> Function:
 
 
 @compiled
-def place_between(keys: Ints, key: int, low: int, high: int) -> int:
+def place_between(keys: Keys, key: int, low: int, high: int) -> int:
     """First place in ``[low, high)`` whose key is not below ``key``; ``high`` if there is none."""
     while low < high:
         middle = (low + high) // 2
@@ -38,7 +41,7 @@ def place_between(keys: Ints, key: int, low: int, high: int) -> int:
 
 
 @compiled
-def place_of(keys: Ints, key: int, near: int) -> int:
+def place_of(keys: Keys, key: int, near: int) -> int:
     """First place whose key is not below ``key``, searched for from a place near it."""
     end = len(keys)
     low, high, step = near, near, 1
@@ -52,6 +55,19 @@ def place_of(keys: Ints, key: int, near: int) -> int:
         high = min(high + step, end)
         step *= 2
     return place_between(keys, key, low, high)
+
+
+@compiled
+def place_back(keys: Keys, key: int, low: int, near: int) -> int:
+    """First place in ``[low, near)`` whose key is not below ``key``, ``near`` if there is none;
+    searched for backwards from there.
+    """
+    high, begin, step = near, near, 1
+    while begin > low and keys[begin - 1] >= key:
+        high = begin - 1
+        begin = max(begin - step, low)
+        step *= 2
+    return place_between(keys, key, begin, high)
 
 
 APART = 64
@@ -104,32 +120,34 @@ def laid_out(
     names: Ints,
     ranks: Ints,
     whose: Ints,
-    first: int,
-    stride: int,
-    keys: Ints,
-    owners: NDArray[np.int32],
-) -> None:
-    """Fill in keys and owners of events in their order.
+    before: int,
+    begins: NDArray[np.int32],
+    held_ranks: NDArray[np.int32],
+    held_owners: NDArray[np.int32],
+) -> bool:
+    """Fill in ranks and owners of events in their order, and where those of each name begin; tells
+    whether the owners of equal ranks of a name are in order.
 
     Parameters
     ----------
     order, names, ranks, whose : ndarray of int64
         The events in order, and of each its name, rank and owner.
-    first, stride : int
-        The entity of name 0, and how far apart the keys of two entities are.
+    before : int
+        Where the first of them lies.
+    begins : ndarray of int32
+        One for each name.
     """
+    seen, alike = -1, True
     for place, event in enumerate(order):
-        keys[place] = (first + names[event]) * stride + ranks[event]
-        owners[place] = whose[event]
-
-
-@compiled
-def alike_in_order(keys: Ints, owners: NDArray[np.int32]) -> bool:
-    """Whether the owners of equal keys, which stand together, are in order."""
-    for place in range(1, len(keys)):
-        if keys[place] == keys[place - 1] and owners[place] < owners[place - 1]:
-            return False
-    return True
+        held_ranks[place] = ranks[event]
+        held_owners[place] = whose[event]
+        if names[event] == seen:
+            same = held_ranks[place] == held_ranks[place - 1]
+            alike &= not same or held_owners[place] >= held_owners[place - 1]
+        while seen < names[event]:
+            seen += 1
+            begins[seen] = before + place
+    return alike
 
 
 @compiled

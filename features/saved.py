@@ -54,7 +54,10 @@ ABANDONED_SECONDS = 3600.0
 """How much older than the newest state a draft must be to have been left by a process that died."""
 
 _DESCRIPTION = "state.json"
-_SEGMENT = ("axis", "keys", "owners", "owned", "owned_at", "stream_of")
+_SEGMENT = (
+    *("axis", "listed", "first", "begins", "ranks", "owners"),
+    *("owned", "owned_at", "stream_of"),
+)
 
 
 class SavedStateError(Exception):

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instants import MISSING
-from features.ordering import compiled, in_order, place_among, place_of
-from features.segment import NAME_BITS, OWNER_BITS, Ints
+from features.ordering import compiled, in_order, place_back, place_between
+from features.segment import NAME_BITS, OWNER_BITS, Directory, Ints, span_of
 
-Own = tuple[Ints, NDArray[np.int32], Ints]
+Ranks = NDArray[np.int32]
+
+Own = tuple[Ints, Ranks, Ints]
 """Where the owners' own events are found, as :class:`features.segment.Segment` holds it."""
 
 
@@ -25,22 +27,22 @@ def weight_between(cumulated: Ints, low: int, high: int) -> int:
 
 @compiled
 def last_moment(
-    keys: Ints, base: int, axis: Ints, events_of: NDArray[np.int32], until: int, owner: int
+    ranks: Ranks, axis: Ints, events_of: Ranks, span: tuple[int, int], owner: int
 ) -> int:
-    """Time of an entity's last event before a place that is not of the owner; ``MISSING``: none."""
-    place = until - 1
-    while place >= 0 and keys[place] >= base and events_of[place] == owner:
+    """Time of the last event in a span that is not of the owner; ``MISSING`` for none."""
+    place = span[1] - 1
+    while place >= span[0] and events_of[place] == owner:
         place -= 1
-    return int(axis[keys[place] - base]) if place >= 0 and keys[place] >= base else MISSING
+    return int(axis[ranks[place]]) if place >= span[0] else MISSING
 
 
 @compiled
 def own_weight(
-    keys: Ints, events_of: NDArray[np.int32], cumulated: Ints, key: int, owner: int, until: int
+    ranks: Ranks, events_of: Ranks, cumulated: Ints, span: tuple[int, int], rank: int, owner: int
 ) -> tuple[int, int]:
-    """Place and weight of an owner's events among those of one key, which lie before a place."""
-    low = place_of(keys, key, until)
-    high = place_of(keys, key + 1, low)
+    """Place and weight of an owner's events of one moment in a span of one entity's."""
+    low = place_between(ranks, rank, span[0], span[1])
+    high = place_between(ranks, rank + 1, low, span[1])
     begin = low + int(np.searchsorted(events_of[low:high], owner))
     end = begin
     while end < high and events_of[end] == owner:
@@ -54,28 +56,27 @@ def leave_out(
     question: int,
     answers: tuple[int, int],
     begins: Ints,
-    until: int,
-    events: tuple[Ints, NDArray[np.int32], Ints],
-    base: int,
+    events: tuple[Ranks, Ranks, Ints],
+    span: tuple[int, int],
     owner: int,
-    ranks: NDArray[np.int32],
+    own: Ranks,
 ) -> None:
     """Take an owner's own events of an entity off the answers of one slot.
 
     Parameters
     ----------
-    begins, until
-        Where the window of each answer begins, and where all end.
+    begins : ndarray of int64
+        Where the window of each answer begins.
     events : tuple
-        Keys, owners and sums of the weights.
-    base : int
-        The key of the entity at the first moment.
-    ranks : ndarray of int32
-        Of the moments of the owner's events in the stream, all before the windows' end.
+        Ranks, owners and sums of the weights.
+    span : (int, int)
+        The places of the entity's events before the windows' end.
+    own : ndarray of int32
+        Ranks of the owner's events in the stream, all before the windows' end.
     """
-    keys, events_of, cumulated = events
-    for rank in ranks:
-        place, weight = own_weight(keys, events_of, cumulated, base + rank, owner, until)
+    ranks, events_of, cumulated = events
+    for rank in own:
+        place, weight = own_weight(ranks, events_of, cumulated, span, rank, owner)
         for answer in range(answers[0], answers[1]):
             if weight and begins[answer] <= place:
                 total[answer, question] -= weight
@@ -97,21 +98,20 @@ def own_ranks(own: Own, slot: int, owner: int, until: int) -> NDArray[np.int32]:
 
 @compiled
 def own_events(
-    keys: Ints,
-    stride: int,
+    directory: Directory,
     axis: Ints,
-    events_of: NDArray[np.int32],
+    ranks: Ranks,
+    events_of: Ranks,
     cumulated: Ints,
     own: Own,
     entity: int,
     owners: Ints,
 ) -> list[tuple[int, int, int]]:
     """Some owners' events of one entity, as (place among the owners, moment, weight)."""
-    found = [(0, 0, 0) for _ in range(0)]
+    found, span = [(0, 0, 0) for _ in range(0)], span_of(directory, entity)
     for number, owner in enumerate(owners):
-        for rank in own_ranks(own, entity >> NAME_BITS, owner, stride):
-            key = entity * stride + rank
-            _, weight = own_weight(keys, events_of, cumulated, key, owner, len(keys))
+        for rank in own_ranks(own, entity >> NAME_BITS, owner, len(axis)):
+            _, weight = own_weight(ranks, events_of, cumulated, span, rank, owner)
             if weight:
                 found.append((number, axis[rank], weight))
     return found
@@ -121,11 +121,10 @@ def own_events(
 def add_counts(
     total: Ints,
     last: Ints,
-    coarse: Ints,
-    keys: Ints,
-    stride: int,
+    directory: Directory,
     axis: Ints,
-    events_of: NDArray[np.int32],
+    ranks: Ranks,
+    events_of: Ranks,
     cumulated: Ints,
     own: Own,
     entities: Ints,
@@ -137,7 +136,7 @@ def add_counts(
     rows: Ints,
     codes: Ints,
     owners: Ints,
-    ranks: Ints,
+    edges: Ints,
 ) -> None:
     """Add what a segment counts; see :meth:`features.index.EventIndex.ask`.
 
@@ -145,8 +144,6 @@ def add_counts(
     ----------
     total, last : ndarray of int64, shape (c, n) and (l, n)
         Counts, added to, and moments of last events, raised.
-    coarse : ndarray of int64
-        Every so many-th key, for few questions; of many, each is looked for near the one before.
     entities, without : ndarray of int64, shape (s,)
         By slot: the entity of code 0, and the slot, -1 where an owner's own events count like
         others'.
@@ -157,37 +154,33 @@ def add_counts(
     order : ndarray of int64
         The questions to answer, in the order of their codes.
     rows : ndarray of int64, shape (n,)
-        The moment of each question, by its column of ``ranks``.
+        The moment of each question, by its column of ``edges``.
     owners : ndarray of int64, shape (moments,)
         Whose own events are left out; -1 for nobody.
-    ranks : ndarray of int64, shape (1 + windows, moments)
+    edges : ndarray of int64, shape (1 + windows, moments)
         Ranks of the moments, and of the windows' beginnings.
     """
-    near = np.zeros(len(entities), np.int64)
-    begins = np.empty(len(window), np.int64)
+    begins, events = np.empty(len(window), np.int64), (ranks, events_of, cumulated)
     for question in order:
         row, code = rows[question], codes[question]
         for slot in range(len(entities)):
-            base = (entities[slot] + code) * stride
+            low, high = span_of(directory, entities[slot] + code)
+            until = place_between(ranks, edges[0, row], low, high)
             owner = owners[row] if without[slot] >= 0 else -1
-            if len(coarse):
-                until = place_among(keys, coarse, base + ranks[0, row])
-            else:
-                until = near[slot] = place_of(keys, base + ranks[0, row], near[slot])
             at = last_of[slot]
             if at >= 0:
-                moment = last_moment(keys, base, axis, events_of, until, owner)
+                moment = last_moment(ranks, axis, events_of, (low, until), owner)
                 last[at, question] = max(last[at, question], moment)
             counted = 0
             for answer in range(first[slot], first[slot + 1]):
-                since = place_of(keys, base + ranks[1 + window[answer], row], until)
+                since = place_back(ranks, edges[1 + window[answer], row], low, until)
                 begins[answer] = since
                 counted = max(counted, until - since)
                 total[answer, question] += weight_between(cumulated, since, until)
             if counted and owner >= 0:
-                mine = own_ranks(own, without[slot], owner, ranks[0, row])
-                answers, events = (first[slot], first[slot + 1]), (keys, events_of, cumulated)
-                leave_out(total, question, answers, begins, until, events, base, owner, mine)
+                mine = own_ranks(own, without[slot], owner, edges[0, row])
+                answers = first[slot], first[slot + 1]
+                leave_out(total, question, answers, begins, events, (low, until), owner, mine)
 
 
 @compiled
@@ -207,11 +200,10 @@ def _asked_before(order: Ints, codes: Ints, rows: Ints, owners: Ints, times: Int
 def add_several(
     total: Ints,
     last: Ints,
-    coarse: Ints,
-    keys: Ints,
-    stride: int,
+    directory: Directory,
     axis: Ints,
-    events_of: NDArray[np.int32],
+    ranks: Ranks,
+    events_of: Ranks,
     cumulated: Ints,
     own: Own,
     entities: Ints,
@@ -225,7 +217,7 @@ def add_several(
     codes: Ints,
     owners: Ints,
     times: Ints,
-    ranks: Ints,
+    edges: Ints,
 ) -> None:
     """Add what a segment counts for several kinds of questions; see :func:`add_counts`.
 
@@ -256,10 +248,9 @@ def add_several(
             add_counts(
                 own_total,
                 own_last,
-                coarse,
-                keys,
-                stride,
+                directory,
                 axis,
+                ranks,
                 events_of,
                 cumulated,
                 own,
@@ -272,7 +263,7 @@ def add_several(
                 rows[low:high],
                 codes[low:high],
                 owners,
-                ranks,
+                edges,
             )
             for number, question in enumerate(order):
                 if same[number] != question:
@@ -283,10 +274,10 @@ def add_several(
 
 @compiled
 def newest_of(
-    keys: Ints,
-    stride: int,
+    directory: Directory,
     axis: Ints,
-    owners: NDArray[np.int32],
+    ranks: Ranks,
+    owners: Ranks,
     entity: int,
     since: int,
     until: int,
@@ -295,16 +286,16 @@ def newest_of(
     """Moments and owners of the last events of an entity in ``[since, until)``, newest first, those
     of one moment by owner from the highest on: so many, and more of the last one's moment.
     """
-    base = entity * stride
-    low = np.searchsorted(keys, base + np.searchsorted(axis, since))
-    high = np.searchsorted(keys, base + np.searchsorted(axis, until))
+    begin, end = span_of(directory, entity)
+    high = place_between(ranks, int(np.searchsorted(axis, until)), begin, end)
+    low = place_back(ranks, int(np.searchsorted(axis, since)), begin, high)
     start = max(low, high - most)
-    while start > low and keys[start - 1] == keys[start]:
+    while start > low and ranks[start - 1] == ranks[start]:
         start -= 1
     times, found = np.empty(high - start, np.int64), np.empty(high - start, np.int64)
     for number in range(high - start):
         place = high - 1 - number
-        times[number] = axis[keys[place] - base]
+        times[number] = axis[ranks[place]]
         at, owner = number, owners[place]
         while at > 0 and times[at - 1] == times[number] and found[at - 1] < owner:
             found[at] = found[at - 1]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from features.ordering import APART, alike_in_order, in_order, laid_out, noted, ranks_in
+from features.ordering import compiled, in_order, laid_out, noted, ranks_in
 
 Ints = NDArray[np.int64]
 
@@ -110,17 +110,47 @@ def spread(low: Ints, counts: Ints) -> tuple[Ints, Ints]:
     return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts - low, counts)
 
 
+Directory = tuple[Ints, Ints, NDArray[np.int32]]
+"""Where the events of every entity lie: ``listed``, ``first`` and ``begins`` of a segment."""
+
+
+@compiled
+def span_of(directory: Directory, entity: int) -> tuple[int, int]:
+    """Where the events of an entity begin and end; an empty span for one without any."""
+    listed, first, begins = directory
+    if len(listed):
+        at = int(np.searchsorted(listed, entity))
+        if at == len(listed) or listed[at] != entity:
+            return 0, 0
+    elif len(first) and entity >= 0:
+        slot = entity >> NAME_BITS
+        at = first[slot] + (entity & (1 << NAME_BITS) - 1)
+        if at >= first[slot + 1]:
+            return 0, 0
+    else:
+        return 0, 0
+    return int(begins[at]), int(begins[at + 1])
+
+
 class Segment:
-    """Events in their order; nothing in it changes.
+    """Events in the order of their entities and moments; nothing in it changes.
 
     Parameters
     ----------
     axis : ndarray of int64
         All moments of the events, each once, in order.
-    keys : ndarray of int64
-        Entity and rank of the moment as one integer, in order: a single search finds both.
+    listed : ndarray of int64
+        The entities, in order; none where names are counted.
+    first : ndarray of int64
+        Where names are counted, by slot the number of its first; there ``begins`` has one for every
+        name from code 0 on.
+    begins : ndarray of int32
+        Where the events of each entity begin, and where those of the last end.
+    ranks : ndarray of int32
+        Rank of each event's moment, by entity in order.
     owners : ndarray of int32
-        Owner of each event; those of one key are in order where ``stream_of`` knows their slot.
+        Owner of each event; those of one entity and moment are in order where ``stream_of`` knows
+        their slot.
     cumulated : ndarray of int64 or None
         Sums of the weights before each place; None where every weight is 1.
     owned, owned_at : ndarray of int64, of int32
@@ -133,7 +163,10 @@ class Segment:
     def __init__(
         self,
         axis: Ints,
-        keys: Ints,
+        listed: Ints,
+        first: Ints,
+        begins: NDArray[np.int32],
+        ranks: NDArray[np.int32],
         owners: NDArray[np.int32],
         cumulated: Ints | None,
         owned: Ints,
@@ -141,13 +174,15 @@ class Segment:
         stream_of: Ints,
     ) -> None:
         self.axis = axis
-        self.keys = keys
+        self.listed = listed
+        self.first = first
+        self.begins = begins
+        self.ranks = ranks
         self.owners = owners
         self.cumulated = cumulated
         self.owned = owned
         self.owned_at = owned_at
         self.stream_of = stream_of
-        self.stride = len(axis) + 1
 
     @classmethod
     def of(cls, events: Events) -> Segment:
@@ -158,9 +193,11 @@ class Segment:
         ranks = axis.searchsorted(time)
         ones = bool((weight == 1).all())
         cumulated = None if ones else np.concatenate([[0], np.cumsum(weight)])
-        keys = code * (len(axis) + 1) + ranks
+        listed = distinct(code)
+        begins = np.append(np.searchsorted(code, listed), len(code)).astype(np.int32)
+        laid = ranks.astype(np.int32), owner.astype(np.int32)
         own = _once((code >> NAME_BITS) << OWNER_BITS | owner, ranks)
-        return cls(axis, keys, owner.astype(np.int32), cumulated, *own, np.arange(1 << SLOT_BITS))
+        return cls(axis, listed, NONE, begins, *laid, cumulated, *own, np.arange(1 << SLOT_BITS))
 
     @classmethod
     def of_slots(
@@ -179,24 +216,25 @@ class Segment:
         Raises
         ------
         OverflowError
-            If one kind has more names than a key can number.
+            If one kind has more names, or all have more events, than can be numbered.
         """
-        stride, ones = len(axis) + 1, True
-        keys, owners = np.empty(0, np.int64), np.empty(0, np.int32)
+        ones, first = True, np.zeros((1 << SLOT_BITS) + 1, np.int64)
+        begins, ranks_held, owners = (np.empty(0, np.int32) for _ in range(3))
         weights, own = [np.zeros(1, np.int64)], _Owners()
         for slot, (code, time, owner, weight) in slots:
-            if int(code.max(initial=0)) >> NAME_BITS:
-                raise OverflowError(f"expected fewer than {1 << NAME_BITS:,} names of one kind")
+            names, place = int(code.max(initial=-1)) + 1, len(owners)
+            _check_size(names, place + len(code))
             order, ranks = _in_order(code, time, axis)
-            place, entity = len(keys), slot << NAME_BITS
-            _grow((keys, owners), len(order))
-            laid = keys[place:], owners[place:]
-            laid_out(order, code, ranks, owner, entity, stride, *laid)
+            _grow((ranks_held, owners), len(order))
+            _grow((begins,), names)
+            first[slot + 1] = names
+            laid = begins[len(begins) - names :], ranks_held[place:], owners[place:]
+            alike = laid_out(order, code, ranks, owner, place, *laid)
             if slot in streams:
                 own.note(streams[slot], owner, ranks)
-                if not alike_in_order(*laid):
+                if not alike:
                     order = np.lexsort((owner, ranks, code))
-                    laid_out(order, code, ranks, owner, entity, stride, *laid)
+                    laid_out(order, code, ranks, owner, place, *laid)
             # Not kept where all are 1, which those of changes and incidents are.
             weights.append(np.broadcast_to(np.int64(1), len(order)))
             if not (weight == 1).all():
@@ -204,31 +242,40 @@ class Segment:
         cumulated = None if ones else np.cumsum(np.concatenate(weights))
         stream_of = np.full(1 << SLOT_BITS, -1)
         stream_of[list(streams)] = list(streams.values())
-        return cls(axis, keys, owners, cumulated, *own.found(), stream_of)
+        begins = np.append(begins, np.int32(len(owners)))
+        directory = NONE, np.cumsum(first), begins
+        return cls(axis, *directory, ranks_held, owners, cumulated, *own.found(), stream_of)
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.owners)
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Where the events of every entity lie, for the compiled searches."""
+        return self.listed, self.first, self.begins
 
     @cached_property
     def searched(
         self,
-    ) -> tuple[Ints, int, Ints, NDArray[np.int32], Ints, tuple[Ints, NDArray[np.int32], Ints]]:
+    ) -> tuple[
+        Directory,
+        Ints,
+        NDArray[np.int32],
+        NDArray[np.int32],
+        Ints,
+        tuple[Ints, NDArray[np.int32], Ints],
+    ]:
         """What the compiled searches look through."""
         cumulated = NONE if self.cumulated is None else self.cumulated
         own = self.owned, self.owned_at, self.stream_of
-        return self.keys, self.stride, self.axis, self.owners, cumulated, own
+        return self.directory, self.axis, self.ranks, self.owners, cumulated, own
 
     @cached_property
-    def coarse(self) -> Ints:
-        """Every ``APART``-th key: through these a place among all of them is found sooner."""
-        return self.keys[::APART].copy()
-
-    @cached_property
-    def looked_up(self) -> tuple[Ints, int, Ints, NDArray[np.int32]]:
+    def looked_up(self) -> tuple[Directory, Ints, NDArray[np.int32], NDArray[np.int32]]:
         """What single events are looked up in."""
-        return self.keys, self.stride, self.axis, self.owners
+        return self.directory, self.axis, self.ranks, self.owners
 
-    def ranks(self, times: Ints) -> Ints:
+    def ranks_of(self, times: Ints) -> Ints:
         """Where moments stand among those of the events; soonest found for moments in order."""
         found: Ints = ranks_in(self.axis, times.ravel())
         return found.reshape(times.shape)
@@ -249,22 +296,44 @@ class Segment:
         if self.cumulated is None:
             return NONE
         places = np.flatnonzero(self.weights(np.arange(len(self))) < 0)
-        entities: Ints = self.keys[places] // self.stride
-        return entities
+        return self._entities[np.searchsorted(self.begins, places, "right") - 1]
 
-    def times(self, places: Ints) -> Ints:
-        """The moments of the events at some places."""
-        return self.axis[self.keys[places] % self.stride]
+    @property
+    def _entities(self) -> Ints:
+        """The entity of every beginning."""
+        if not len(self.first):
+            return self.listed
+        names = np.diff(self.first)
+        return np.concatenate([NONE, *(s << NAME_BITS | np.arange(n) for s, n in enumerate(names))])
 
     def events(self) -> Events:
         """All events, with entities as codes."""
-        everything = np.arange(len(self.keys))
         return Events(
-            self.keys // self.stride,
-            self.times(everything),
+            np.repeat(self._entities, np.diff(self.begins)),
+            self.axis[self.ranks],
             self.owners.astype(np.int64),
-            self.weights(everything),
+            self.weights(np.arange(len(self))),
         )
+
+    def backwards(self, entity: int, since: int, until: int) -> Iterator[tuple[int, int, int]]:
+        """Events of one entity in ``[since, until)`` as (-time, owner, weight), newest first."""
+        low, high = span_of(self.directory, entity)
+        edges = self.axis.searchsorted([since, until])
+        low, high = (low + self.ranks[low:high].searchsorted(edges)).tolist()
+        for end in range(high, low, -64):
+            places = np.arange(max(low, end - 64), end)[::-1]
+            yield from zip(
+                (-self.axis[self.ranks[places]]).tolist(),
+                self.owners[places].tolist(),
+                self.weights(places).tolist(),
+                strict=True,
+            )
+
+    def names_in(self, slot: int) -> NDArray[np.int32]:
+        """Where the events of every name of a slot begin, and where those of the last end; only
+        where names are counted.
+        """
+        return self.begins[self.first[slot] : self.first[slot + 1] + 1]
 
     def owners_in(self, slot: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Ranks of the owners' own events in the stream of a slot, and where those of each owner
@@ -277,18 +346,12 @@ class Segment:
         np.cumsum(count, out=begins[1:])
         return begins, self.owned_at[low:high]
 
-    def backwards(self, entity: int, since: int, until: int) -> Iterator[tuple[int, int, int]]:
-        """Events of one entity in ``[since, until)`` as (-time, owner, weight), newest first."""
-        ranks = self.ranks(np.array([since, until]))
-        low, high = np.searchsorted(self.keys, entity * self.stride + ranks).tolist()
-        for end in range(high, low, -64):
-            places = np.arange(max(low, end - 64), end)[::-1]
-            yield from zip(
-                (-self.times(places)).tolist(),
-                self.owners[places].tolist(),
-                self.weights(places).tolist(),
-                strict=True,
-            )
+
+def _check_size(names: int, events: int) -> None:
+    if names > 1 << NAME_BITS:
+        raise OverflowError(f"expected at most {1 << NAME_BITS:,} names of one kind, got {names:,}")
+    if events > np.iinfo(np.int32).max:
+        raise OverflowError(f"expected fewer than 2,147,483,648 events, got {events:,}")
 
 
 def _grow(arrays: Iterable[NDArray[Any]], by: int) -> None:

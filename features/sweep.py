@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from features.ordering import compiled
 from features.search import last_moment, leave_out
-from features.segment import NAME_BITS, Ints, Segment
+from features.segment import Ints, Segment
 
 if TYPE_CHECKING:
     from features.counting import Counted
@@ -88,24 +88,21 @@ class _Slot:
     """The events of one slot in the order of time, and what has passed of them."""
 
     def __init__(self, segment: Segment, counted: Counted, number: int, once: Once) -> None:
-        entity, slot = int(counted.entities[number]), int(counted.slots[number])
-        self._segment, self._entity = segment, entity
+        slot = int(counted.slots[number])
+        self._segment = segment
         self._window = counted.window[counted.first[number] : counted.first[number + 1]]
-        bounds = np.array([entity, entity + (1 << NAME_BITS)]) * segment.stride
-        low, high = np.searchsorted(segment.keys, bounds).tolist()
-        keys = segment.keys[low:high]
-        codes = int(keys[-1]) // segment.stride - entity + 1 if len(keys) else 0
+        self._begins = begins = segment.names_in(slot)
+        low, high = begins[[0, -1]].tolist()
         self._passed = np.zeros(1 + len(self._window), np.int64)
-        self._held = np.zeros(codes * len(self._passed), np.int32)
+        self._held = np.repeat(begins[:-1], len(self._passed))
         self._own = segment.owners_in(slot) if counted.own[number] else (_NONE, _NONE)
-        first = entity * segment.stride
-        _set_before(keys, segment.stride, first, low, self._held, len(self._passed))
-        if len(keys) * SPARSE > segment.stride:
-            ranks, self._codes = _in_time(keys, segment.stride, first)
+        held = segment.ranks[low:high]
+        if len(held) * SPARSE > len(segment.axis):
+            ranks, self._codes = _in_time(held, begins, len(segment.axis))
         else:  # counting would cost more than comparing
-            code, rank = np.divmod(keys - first, segment.stride)
-            order = np.argsort(rank, kind="stable")
-            ranks, self._codes = rank[order].astype(np.int32), code[order].astype(np.int32)
+            order = np.argsort(held, kind="stable")
+            codes = np.repeat(np.arange(len(begins) - 1, dtype=np.int32), np.diff(begins))
+            ranks, self._codes = held[order], codes[order]
         self._ranks = once.of(ranks)
 
     def counts(
@@ -115,8 +112,7 @@ class _Slot:
         _counts(
             total,
             last,
-            (one.keys, one.stride, one.axis, one.owners),
-            self._entity,
+            (self._begins, one.axis, one.ranks, one.owners),
             self._window,
             (self._ranks, self._codes, self._passed, self._held),
             self._own,
@@ -152,52 +148,30 @@ class AllCursors:
 
 
 @compiled
-def _set_before(keys: Ints, stride: int, first: int, low: int, held: Places, width: int) -> None:
-    """Set all edges before the events of one slot.
-
-    Parameters
-    ----------
-    keys : ndarray
-        Of the slot's events in a segment.
-    first, low : int
-        The key of code 0 at the first moment, and the place in the segment of the first event.
-    held : ndarray of int32
-        By code the places of all edges, ``width`` each.
-    """
-    code, seen = 0, -1
-    for place in range(len(keys)):
-        while keys[place] >= first + (code + 1) * stride:
-            code += 1
-        if code != seen:
-            held[code * width : (code + 1) * width] = low + place
-            seen = code
-
-
-@compiled
-def _in_time(keys: Ints, stride: int, first: int) -> tuple[Places, Places]:
+def _in_time(ranks: Places, begins: Places, moments: int) -> tuple[Places, Places]:
     """Rank and code of the events of one slot in the order of time.
 
     Parameters
     ----------
-    keys, first
-        As for :func:`_set_before`.
+    ranks : ndarray of int32
+        Of the slot's events, by code.
+    begins : ndarray of int32
+        Where the events of every code begin, and where those of the last end.
+    moments : int
+        How many ranks there are.
     """
-    before, begin = np.zeros(stride + 1, np.int32), first
-    for key in keys:
-        while key >= begin + stride:
-            begin += stride
-        before[key - begin + 1] += 1
+    before = np.zeros(moments + 1, np.int32)
+    for rank in ranks:
+        before[rank + 1] += 1
     for rank in range(1, len(before)):
         before[rank] += before[rank - 1]
-    ranks, codes = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
-    code = 0
-    for place in range(len(keys)):
-        while keys[place] >= first + (code + 1) * stride:
-            code += 1
-        rank = keys[place] - first - code * stride
-        ranks[before[rank]], codes[before[rank]] = rank, code
-        before[rank] += 1
-    return ranks, codes
+    ordered, codes = np.empty(len(ranks), np.int32), np.empty(len(ranks), np.int32)
+    for code in range(len(begins) - 1):
+        for place in range(begins[code] - begins[0], begins[code + 1] - begins[0]):
+            rank = ranks[place]
+            ordered[before[rank]], codes[before[rank]] = rank, code
+            before[rank] += 1
+    return ordered, codes
 
 
 @compiled
@@ -228,8 +202,7 @@ def _own_before(own: tuple[Places, Places], owner: int, until: int) -> tuple[int
 def _counts(
     total: Ints,
     last: Ints,
-    segment: tuple[Ints, int, Ints, Places],
-    entity: int,
+    segment: tuple[Places, Ints, Places, Places],
     window: Ints,
     events: tuple[Places, Places, Ints, Places],
     own: tuple[Places, Places],
@@ -242,9 +215,7 @@ def _counts(
     total, last : ndarray of int64, shape (c, n) and (0 or 1, n)
         Counts, and moments of the last events.
     segment : tuple
-        Keys, stride, axis and owners.
-    entity : int
-        That of code 0.
+        Where the events of every code begin, the axis, ranks and owners.
     window : ndarray of int64, shape (c,)
         The window of each count.
     events : tuple
@@ -255,7 +226,7 @@ def _counts(
     asked : tuple
         Rows, codes, owners and ranks, as there.
     """
-    keys, stride, axis, events_of = segment
+    first, axis, held_ranks, events_of = segment
     passing, passed, held = events[:2], events[2], events[3]
     rows, codes, owners, ranks = asked
     begins, weights = np.empty(len(window), np.int64), np.empty(0, np.int64)
@@ -276,11 +247,11 @@ def _counts(
         for answer in range(len(window)):
             total[answer, question] = until - held[at + 1 + answer]
         owner = owners[row] if low < high else -1
-        base = (entity + code) * stride
+        span = int(first[code]), until
         if len(last):
-            last[0, question] = last_moment(keys, base, axis, events_of, until, owner)
+            last[0, question] = last_moment(held_ranks, axis, events_of, span, owner)
         if owner >= 0:
             for answer in range(len(window)):
                 begins[answer] = held[at + 1 + answer]
-            answers, places, mine = (0, len(window)), (keys, events_of, weights), own[1][low:high]
-            leave_out(total, question, answers, begins, until, places, base, owner, mine)
+            answers, places = (0, len(window)), (held_ranks, events_of, weights)
+            leave_out(total, question, answers, begins, places, span, owner, own[1][low:high])

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,14 @@ import pyarrow.parquet as pq
 
 from features import instants, saved
 from features.catalogue import NAMES, WINDOWS
-from features.columns import Columns
+from features.columns import RECORD_TYPES, Columns, kinds
 from features.counting import Counted, Moments
 from features.evidence import Question
 from features.history import History
 from features.index import EventIndex
 from features.policy import POLICIES
 from features.records import Change, ChangeEvent, Incident, Link, Record
-from features.segment import NAME_BITS, Events, Ints
+from features.segment import Events, Ints
 from features.similar import similar_changes
 from features.state import FeatureState
 from features.streams import SLOTS
@@ -59,11 +60,12 @@ def main() -> None:
     parser.add_argument("--incidents", type=int)
     parser.add_argument("--open", type=Path, help="only open the state saved in this folder")
     parser.add_argument("--parts", action="store_true", help="only build the table into a file")
+    parser.add_argument("--plain", action="store_true", help="the same from texts held row by row")
     given = parser.parse_args()
     if given.open:
         say(opened(given.open))
-    elif given.parts:
-        say(in_parts(Size(given.changes, given.incidents)))
+    elif given.parts or given.plain:
+        say(in_parts(Size(given.changes, given.incidents), plain=given.plain))
     elif given.changes:
         say(measured(Size(given.changes, given.incidents)))
     else:
@@ -146,17 +148,37 @@ def measured(size: Size) -> dict[str, Any]:
         os.sync()  # mapped pages that are not on disk yet would count as the worker's own
         found |= in_process("--open", str(place))
     asked = "--changes", str(size.changes), "--incidents", str(size.incidents)
-    return found | in_process(*asked, "--parts")
+    return found | in_process(*asked, "--parts") | in_process(*asked, "--plain")
 
 
-def in_parts(size: Size) -> dict[str, Any]:
-    """The table some rows at a time into a Parquet file, which is never held as a whole."""
-    state = FeatureState(scale_history(size), POLICY)
+def in_parts(size: Size, *, plain: bool) -> dict[str, Any]:
+    """The table some rows at a time into a Parquet file, which is never held as a whole.
+
+    Parameters
+    ----------
+    plain : bool
+        Whether every row holds its own texts, as facts do that a program brings along; a large
+        store is read with equal texts held once, and numbered.
+    """
+    history = scale_history(size)
+    if plain:
+        history = History({kind: _plain(history[kind]) for kind in RECORD_TYPES})
+    indexed, state = clocked(partial(FeatureState, history, POLICY))
+    del history
     changes = state.facts.parts[0][Change]
     state.without_facts()  # as the command that builds a table does
     with tempfile.TemporaryDirectory() as folder:
         taken, _ = clocked(lambda: _write(changes, state, Path(folder) / "table.parquet"))
-    return {"table into a file, cpu s": taken, "peak memory with a file, GiB": peak()}
+    kind = "plain texts" if plain else "numbered texts"
+    return {
+        f"index and table into a file, {kind}, cpu s": indexed + taken,
+        f"peak memory with a file, {kind}, GiB": peak(),
+    }
+
+
+def _plain(table: Columns) -> Columns:
+    """The same with the texts of every row."""
+    return Columns(table.record_type, {name: table[name] for name in kinds(table.record_type)})
 
 
 def _write(changes: Columns, state: FeatureState, path: Path) -> None:
@@ -196,10 +218,12 @@ def against_pandas(state: FeatureState, changes: Columns, times: Ints) -> dict[s
 def events_of(state: FeatureState, slot: int) -> Events:
     """The events of one slot of the base, in the order of time, as the engine reads them."""
     base = state.index.base
-    low, high = np.searchsorted(base.keys, np.array([slot, slot + 1]) * (base.stride << NAME_BITS))
-    places = low + np.argsort(base.keys[low:high] % base.stride, kind="stable")
-    codes = base.keys[places] // base.stride - (slot << NAME_BITS)
-    return Events.of(codes, base.times(places), base.owners[places].astype(np.int64))
+    begins = base.names_in(slot)
+    low, high = begins[[0, -1]].tolist()
+    codes, ranks = np.repeat(np.arange(len(begins) - 1), np.diff(begins)), base.ranks[low:high]
+    order = np.argsort(ranks, kind="stable")
+    owners = base.owners[low:high].astype(np.int64)
+    return Events.of(codes[order], base.axis[ranks[order]], owners[order])
 
 
 def by_index(events: Any, asked: dict[str, Ints], times: Ints) -> dict[Any, Ints]:

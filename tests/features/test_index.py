@@ -194,7 +194,7 @@ def test_what_is_taken_back_goes_when_segments_are_merged():
 def test_a_segment_is_sorted_by_entity_and_time():
     segment = Segment.of(events_of([(1, 5, 0, 1), (0, 9, 1, 1), (1, 2, 2, 1)]))
     assert segment.owners.tolist() == [1, 2, 0]
-    assert segment.ranks(ints([2, 5, 6, 9, 99])).tolist() == [0, 1, 2, 2, 3]
+    assert segment.ranks_of(ints([2, 5, 6, 9, 99])).tolist() == [0, 1, 2, 2, 3]
 
 
 def test_many_questions_are_answered_like_each_alone():

@@ -115,7 +115,7 @@ def test_another_worker_opens_what_one_saved(store, folder, monkeypatch):
     calls = built(monkeypatch)
     state = open_state(store, POLICY, folder)
     assert calls == []
-    assert not state.index.base.keys.flags.owndata, "mapped, not read"
+    assert not state.index.base.ranks.flags.owndata, "mapped, not read"
     assert state.facts.parts[0].watermark == state.watermark == 1
 
 
@@ -176,11 +176,11 @@ def test_any_damaged_or_missing_file_is_noticed(store, folder):
 
 def test_a_damaged_state_is_made_anew(store, folder, monkeypatch, caplog):
     [place] = folder.iterdir()
-    damage_bit(place / "events.keys.npy")
+    damage_bit(place / "events.ranks.npy")
     calls = built(monkeypatch)
     with caplog.at_level(logging.WARNING):
         state = open_state(store, POLICY, folder)
-    assert "events.keys.npy is damaged" in caplog.text
+    assert "events.ranks.npy is damaged" in caplog.text
     assert len(state.history) == 3
     open_state(store, POLICY, folder)
     assert calls == [1]

@@ -41,33 +41,25 @@ def place_between(keys: Keys, key: int, low: int, high: int) -> int:
 
 
 @compiled
-def place_of(keys: Keys, key: int, near: int) -> int:
-    """First place whose key is not below ``key``, searched for from a place near it."""
-    end = len(keys)
-    low, high, step = near, near, 1
-    while low > 0 and keys[low - 1] >= key:
-        high = low - 1
-        low = max(low - step, 0)
+def place_near(keys: Keys, key: int, low: int, high: int, near: int) -> int:
+    """The same, searched for from a place near it."""
+    begin, end, step = near, near, 1
+    while begin > low and keys[begin - 1] >= key:
+        end = begin - 1
+        begin = max(begin - step, low)
         step *= 2
     step = 1
-    while high < end and keys[high] < key:
-        low = high + 1
-        high = min(high + step, end)
+    while end < high and keys[end] < key:
+        begin = end + 1
+        end = min(end + step, high)
         step *= 2
-    return place_between(keys, key, low, high)
+    return place_between(keys, key, begin, end)
 
 
 @compiled
-def place_back(keys: Keys, key: int, low: int, near: int) -> int:
-    """First place in ``[low, near)`` whose key is not below ``key``, ``near`` if there is none;
-    searched for backwards from there.
-    """
-    high, begin, step = near, near, 1
-    while begin > low and keys[begin - 1] >= key:
-        high = begin - 1
-        begin = max(begin - step, low)
-        step *= 2
-    return place_between(keys, key, begin, high)
+def place_of(keys: Keys, key: int, near: int) -> int:
+    """First place among all keys whose key is not below ``key``, searched for from one near it."""
+    return place_near(keys, key, 0, len(keys), near)
 
 
 APART = 64

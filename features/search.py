@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instants import MISSING
-from features.ordering import compiled, in_order, place_back, place_between
+from features.ordering import compiled, in_order, place_between, place_near
 from features.segment import NAME_BITS, OWNER_BITS, Directory, Ints, span_of
 
 Ranks = NDArray[np.int32]
@@ -41,8 +41,8 @@ def own_weight(
     ranks: Ranks, events_of: Ranks, cumulated: Ints, span: tuple[int, int], rank: int, owner: int
 ) -> tuple[int, int]:
     """Place and weight of an owner's events of one moment in a span of one entity's."""
-    low = place_between(ranks, rank, span[0], span[1])
-    high = place_between(ranks, rank + 1, low, span[1])
+    low = place_near(ranks, rank, span[0], span[1], span[1])
+    high = place_near(ranks, rank + 1, low, span[1], low)
     begin = low + int(np.searchsorted(events_of[low:high], owner))
     end = begin
     while end < high and events_of[end] == owner:
@@ -161,11 +161,18 @@ def add_counts(
         Ranks of the moments, and of the windows' beginnings.
     """
     begins, events = np.empty(len(window), np.int64), (ranks, events_of, cumulated)
+    spans, before = np.zeros((len(entities), 3), np.int64), -1
     for question in order:
         row, code = rows[question], codes[question]
         for slot in range(len(entities)):
-            low, high = span_of(directory, entities[slot] + code)
-            until = place_between(ranks, edges[0, row], low, high)
+            if code == before:
+                low, high, near = spans[slot]
+                until = place_near(ranks, edges[0, row], low, high, near)
+            else:
+                low, high = span_of(directory, entities[slot] + code)
+                until = place_between(ranks, edges[0, row], low, high)
+                spans[slot, 0], spans[slot, 1] = low, high
+            spans[slot, 2] = until
             owner = owners[row] if without[slot] >= 0 else -1
             at = last_of[slot]
             if at >= 0:
@@ -173,7 +180,7 @@ def add_counts(
                 last[at, question] = max(last[at, question], moment)
             counted = 0
             for answer in range(first[slot], first[slot + 1]):
-                since = place_back(ranks, edges[1 + window[answer], row], low, until)
+                since = place_near(ranks, edges[1 + window[answer], row], low, until, until)
                 begins[answer] = since
                 counted = max(counted, until - since)
                 total[answer, question] += weight_between(cumulated, since, until)
@@ -181,6 +188,7 @@ def add_counts(
                 mine = own_ranks(own, without[slot], owner, edges[0, row])
                 answers = first[slot], first[slot + 1]
                 leave_out(total, question, answers, begins, events, (low, until), owner, mine)
+        before = code
 
 
 @compiled
@@ -288,7 +296,7 @@ def newest_of(
     """
     begin, end = span_of(directory, entity)
     high = place_between(ranks, int(np.searchsorted(axis, until)), begin, end)
-    low = place_back(ranks, int(np.searchsorted(axis, since)), begin, high)
+    low = place_near(ranks, int(np.searchsorted(axis, since)), begin, high, high)
     start = max(low, high - most)
     while start > low and ranks[start - 1] == ranks[start]:
         start -= 1

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from features.instants import MISSING
 from features.ordering import compiled
 from features.search import last_moment, leave_out
 from features.segment import Ints, Segment
@@ -95,6 +96,7 @@ class _Slot:
         low, high = begins[[0, -1]].tolist()
         self._passed = np.zeros(1 + len(self._window), np.int64)
         self._held = np.repeat(begins[:-1], len(self._passed))
+        self._newest = np.full(len(begins) - 1, MISSING)
         self._own = segment.owners_in(slot) if counted.own[number] else (_NONE, _NONE)
         held = segment.ranks[low:high]
         if len(held) * SPARSE > len(segment.axis):
@@ -114,7 +116,7 @@ class _Slot:
             last,
             (self._begins, one.axis, one.ranks, one.owners),
             self._window,
-            (self._ranks, self._codes, self._passed, self._held),
+            (self._ranks, self._codes, self._passed, self._held, self._newest),
             self._own,
             (rows, codes, owners, ranks),
         )
@@ -187,6 +189,16 @@ def _pass(
 
 
 @compiled
+def _note_newest(
+    events: tuple[Places, Places], axis: Ints, at: int, until: int, newest: Ints
+) -> None:
+    """Note by code the moment of its last event among those that an edge has just passed."""
+    ranks, codes = events
+    for place in range(at, until):
+        newest[codes[place]] = axis[ranks[place]]
+
+
+@compiled
 def _own_before(own: tuple[Places, Places], owner: int, until: int) -> tuple[int, int]:
     """Where the ranks below one of an owner's own events begin, and where they end."""
     begins, ranks = own
@@ -204,7 +216,7 @@ def _counts(
     last: Ints,
     segment: tuple[Places, Ints, Places, Places],
     window: Ints,
-    events: tuple[Places, Places, Ints, Places],
+    events: tuple[Places, Places, Ints, Places, Ints],
     own: tuple[Places, Places],
     asked: tuple[Ints, Ints, Ints, Ints],
 ) -> None:
@@ -219,15 +231,15 @@ def _counts(
     window : ndarray of int64, shape (c,)
         The window of each count.
     events : tuple
-        Ranks and codes as of :func:`_in_time`, how many each edge has passed, and the places of all
-        edges by code.
+        Ranks and codes as of :func:`_in_time`, how many each edge has passed, and by code the
+        places of all edges and the moment of the last event that the first of them passed.
     own : tuple
         By owner where the ranks of its own events begin, and these; nothing where they count, too.
     asked : tuple
         Rows, codes, owners and ranks, as there.
     """
     first, axis, held_ranks, events_of = segment
-    passing, passed, held = events[:2], events[2], events[3]
+    passing, passed, held, newest = events[:2], events[2], events[3], events[4]
     rows, codes, owners, ranks = asked
     begins, weights = np.empty(len(window), np.int64), np.empty(0, np.int64)
     width, now, low, high = len(passed), -1, 0, 0
@@ -235,7 +247,10 @@ def _counts(
         row, code = rows[question], codes[question]
         if row != now:
             now = row
-            passed[0] = _pass(passing, passed[0], ranks[0, row], held, 0, width)
+            before = passed[0]
+            passed[0] = _pass(passing, before, ranks[0, row], held, 0, width)
+            if len(last):
+                _note_newest(passing, axis, before, passed[0], newest)
             for edge in range(1, width):
                 rank = ranks[1 + window[edge - 1], row]
                 passed[edge] = _pass(passing, passed[edge], rank, held, edge, width)
@@ -248,8 +263,10 @@ def _counts(
             total[answer, question] = until - held[at + 1 + answer]
         owner = owners[row] if low < high else -1
         span = int(first[code]), until
-        if len(last):
+        if len(last) and owner >= 0:
             last[0, question] = last_moment(held_ranks, axis, events_of, span, owner)
+        elif len(last):
+            last[0, question] = newest[code]
         if owner >= 0:
             for answer in range(len(window)):
                 begins[answer] = held[at + 1 + answer]

@@ -203,7 +203,7 @@ class Segment:
     def of_slots(
         cls, axis: Ints, slots: Iterable[tuple[int, Events]], streams: Mapping[int, int]
     ) -> Segment:
-        """A segment of the events of many slots, given in the order of their numbers.
+        """A segment of the events of many slots, in the order of their numbers.
 
         Parameters
         ----------

@@ -189,13 +189,26 @@ def _pass(
 
 
 @compiled
-def _note_newest(
-    events: tuple[Places, Places], axis: Ints, at: int, until: int, newest: Ints
+def _pass_all(
+    events: tuple[Places, Places, Ints, Places, Ints], edges: Ints, window: Ints, axis: Ints
 ) -> None:
-    """Note by code the moment of its last event among those that an edge has just passed."""
-    ranks, codes = events
-    for place in range(at, until):
+    """Let all edges pass, and note by code the moment of the last event the first one passed.
+
+    Parameters
+    ----------
+    events, window
+        As for :func:`_counts`.
+    edges : ndarray of int64
+        Ranks of a moment, and of the windows' beginnings.
+    """
+    (ranks, codes), passed, held, newest = events[:2], events[2], events[3], events[4]
+    width, before = len(passed), passed[0]
+    passed[0] = _pass((ranks, codes), before, edges[0], held, 0, width)
+    for place in range(before, passed[0]):
         newest[codes[place]] = axis[ranks[place]]
+    for edge in range(1, width):
+        rank = edges[1 + window[edge - 1]]
+        passed[edge] = _pass((ranks, codes), passed[edge], rank, held, edge, width)
 
 
 @compiled
@@ -239,21 +252,15 @@ def _counts(
         Rows, codes, owners and ranks, as there.
     """
     first, axis, held_ranks, events_of = segment
-    passing, passed, held, newest = events[:2], events[2], events[3], events[4]
+    held, newest = events[3], events[4]
     rows, codes, owners, ranks = asked
     begins, weights = np.empty(len(window), np.int64), np.empty(0, np.int64)
-    width, now, low, high = len(passed), -1, 0, 0
+    width, now, low, high = len(events[2]), -1, 0, 0
     for question in range(len(codes)):
         row, code = rows[question], codes[question]
         if row != now:
             now = row
-            before = passed[0]
-            passed[0] = _pass(passing, before, ranks[0, row], held, 0, width)
-            if len(last):
-                _note_newest(passing, axis, before, passed[0], newest)
-            for edge in range(1, width):
-                rank = ranks[1 + window[edge - 1], row]
-                passed[edge] = _pass(passing, passed[edge], rank, held, edge, width)
+            _pass_all(events, ranks[:, row], window, axis)
             low, high = _own_before(own, owners[row], ranks[0, row])
         at = code * width
         if code < 0 or at >= len(held):

@@ -96,7 +96,8 @@ class _Slot:
         low, high = begins[[0, -1]].tolist()
         self._passed = np.zeros(1 + len(self._window), np.int64)
         self._held = np.repeat(begins[:-1], len(self._passed))
-        self._newest = np.full(len(begins) - 1, MISSING)
+        asked = counted.last_of[number] >= 0  # for the last event, too
+        self._newest = np.full(len(begins) - 1 if asked else 0, MISSING)
         self._own = segment.owners_in(slot) if counted.own[number] else (_NONE, _NONE)
         held = segment.ranks[low:high]
         if len(held) * SPARSE > len(segment.axis):
@@ -204,7 +205,7 @@ def _pass_all(
     (ranks, codes), passed, held, newest = events[:2], events[2], events[3], events[4]
     width, before = len(passed), passed[0]
     passed[0] = _pass((ranks, codes), before, edges[0], held, 0, width)
-    for place in range(before, passed[0]):
+    for place in range(before, passed[0]) if len(newest) else range(0):
         newest[codes[place]] = axis[ranks[place]]
     for edge in range(1, width):
         rank = edges[1 + window[edge - 1]]
@@ -245,7 +246,8 @@ def _counts(
         The window of each count.
     events : tuple
         Ranks and codes as of :func:`_in_time`, how many each edge has passed, and by code the
-        places of all edges and the moment of the last event that the first of them passed.
+        places of all edges and the moment of the last event that the first of them passed, if asked
+        for.
     own : tuple
         By owner where the ranks of its own events begin, and these; nothing where they count, too.
     asked : tuple

@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -301,12 +301,18 @@ class Columns:
     def _kept(self, read: Callable[[Columns], Read]) -> Kept[Read]:
         return self.derived(("kept", read), lambda table: read(table).kept(len(table)))
 
-    @property
+    @cached_property
     def _mostly_of(self) -> tuple[Columns, NDArray[np.int64]] | None:
-        """The table this one was taken from, and the rows, where it is worth reading that whole."""
+        """The table this one was taken from, by way of others or not, and the rows, where it is
+        worth reading that whole.
+        """
         if self._of is None or len(self) < MANY:
             return None
-        return self._of if self._in_parts or len(self) * FEW >= len(self._of[0]) else None
+        table, rows = self._of
+        if not self._in_parts and len(self) * FEW < len(table):
+            return None
+        further = table._mostly_of
+        return (table, rows) if further is None else (further[0], further[1][rows])
 
     def times(self, name: str) -> NDArray[np.int64]:
         """A field's moments, microseconds, ``instants.MISSING`` where empty."""
@@ -329,8 +335,6 @@ class Columns:
         """
         rows = np.arange(low, min(high, len(self)))
         made = self.take(rows)
-        table, places = self._mostly_of or (self, None)
-        made._of = table, rows if places is None else places[rows]
         made._in_parts = True
         return made
 

@@ -14,7 +14,7 @@ from features.meetings import begins_of, classes_of, meeting
 from features.ordering import APART
 from features.segment import ENTITY_BITS, NONE, Ints, among, distinct
 
-DOUBLINGS = 4
+DOUBLINGS = 6
 """By how many powers of two the longest and the shortest windows of a class may differ."""
 
 SPARSE = 1_024

@@ -1,7 +1,7 @@
 """The training table in Parquet: questions are written, answered some at a time, and written.
 
 One function, :func:`answered`, turns questions into rows of the table. Every engine calls it; they
-differ only in where it runs.
+differ in where it runs, and in whether the questions went through a file before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from features.state import FeatureState
 from features.table import Building
 from training.rows import Spine
 
-AT_ONCE = 10_000
+AT_ONCE = 25_000
 """Changes in a batch of questions."""
 
 _MOMENT = pa.timestamp("us", tz="UTC")
@@ -101,14 +101,18 @@ class Questions:
         known = Counter(self.outcomes.column("outcome").to_pylist())
         return {name: known[name] for name in ("caused", "clean", "undecided")}
 
-    def batches(self) -> Iterator[Any]:
-        """Records of the changes, each with its moment and its outcome."""
+    def parts(self) -> Iterator[tuple[Columns, Ints, Any]]:
+        """Changes, their moments and their outcomes, some at a time."""
+        changes = self.changes.take(self.order)
         for low in range(0, len(self), AT_ONCE):
             rows = self.order[low : low + AT_ONCE]
-            moments = _moments(self.as_of[rows])
-            changes = batch_of(self.changes.take(rows))
             told = self.outcomes.take(pa.array(rows))
-            arrays = [*changes.columns, moments, *told.columns]
+            yield changes.part(low, low + AT_ONCE), self.as_of[rows], told
+
+    def batches(self) -> Iterator[Any]:
+        """The same as batches that can be written: records, each with its moment and outcome."""
+        for changes, as_of, told in self.parts():
+            arrays = [*batch_of(changes).columns, _moments(as_of), *told.columns]
             yield pa.record_batch(arrays, schema=QUESTIONS)
 
     def write(self, path: Path) -> None:
@@ -123,19 +127,25 @@ def _moments(micros: Ints) -> Any:
     return pa.array(micros.astype("datetime64[us]"), _MOMENT)
 
 
-def answered(questions: Any, building: Building) -> Any:
-    """The rows of the table for a batch of questions."""
-    as_of = questions.column("as_of").cast(pa.int64()).to_numpy()
-    table = building.add(columns_of(Change, [questions]), as_of)
+def answered(changes: Columns, as_of: Ints, told: Any, building: Building) -> Any:
+    """Rows of the table, for changes with their moments and a batch of what was known of each."""
+    table = building.add(changes, as_of)
     # The features stand side by side in memory already; NaN becomes null.
     found = {
         name: pa.array(table.values[:, n], from_pandas=True) for n, name in enumerate(table.names)
     }
+    found |= {"change_id": pa.array(table.change_ids, pa.string()), "as_of": _moments(as_of)}
     arrays = [
-        found[field.name] if field.name in found else questions.column(field.name).cast(field.type)
+        found[field.name] if field.name in found else told.column(field.name).cast(field.type)
         for field in TABLE
     ]
     return pa.record_batch(arrays, schema=TABLE)
+
+
+def answered_batch(questions: Any, building: Building) -> Any:
+    """The same for a batch of questions as :meth:`Questions.batches` gives them."""
+    as_of = questions.column("as_of").cast(pa.int64()).to_numpy()
+    return answered(columns_of(Change, [questions]), as_of, questions, building)
 
 
 def build_here(
@@ -145,9 +155,9 @@ def build_here(
     with drafted(out) as folder, pq.ParquetWriter(folder / out.name, TABLE) as writer:
         done, building = 0, Building(state, len(questions), support=False)
         progress("build", done, len(questions))
-        for batch in questions.batches():
-            writer.write_batch(answered(batch, building))
-            done += len(batch)
+        for part in questions.parts():
+            writer.write_batch(answered(*part, building))
+            done += len(part[0])
             progress("build", done, len(questions))
 
 

@@ -25,7 +25,7 @@ from features.progress import Progress, silent
 from features.saved import load, save
 from features.state import FeatureState
 from features.table import Building
-from training.build import TABLE, Questions, answered, drafted
+from training.build import TABLE, Questions, answered_batch, drafted
 
 _MADE_FOR = "one build"
 """What the index is said to be made from: only the tasks of one build ever see it."""
@@ -112,7 +112,7 @@ def answers(
     """One task: rows of the table for batches of questions, about so many in all."""
     building = Building(_opened(index, policy, place), rows, support=False)
     for batch in batches:
-        yield answered(batch, building)
+        yield answered_batch(batch, building)
 
 
 @cache

@@ -1,8 +1,8 @@
 """Counting while time goes by: all events pass once, and who asks reads where they have got to.
 
 Every edge of a window passes the events of its stream in the order of time, and for the name that
-an event is of, the edge's place among that name's events moves on. So nothing is searched for: the
-places of one name lie side by side, and a count is the difference of two of them.
+an event is of, the edge's place among that name's events moves on. So nothing is searched for: a
+count is the difference of two such places.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class _Slot:
         self._begins = begins = segment.names_in(slot)
         low, high = begins[[0, -1]].tolist()
         self._passed = np.zeros(1 + len(self._window), np.int64)
-        self._held = np.repeat(begins[:-1], len(self._passed))
+        self._held = np.tile(begins[:-1], (len(self._passed), 1))
         asked = counted.last_of[number] >= 0  # for the last event, too
         self._newest = np.full(len(begins) - 1 if asked else 0, MISSING)
         self._own = segment.owners_in(slot) if counted.own[number] else (_NONE, _NONE)
@@ -117,7 +117,8 @@ class _Slot:
             last,
             (self._begins, one.axis, one.ranks, one.owners),
             self._window,
-            (self._ranks, self._codes, self._passed, self._held, self._newest),
+            (self._ranks, self._codes),
+            (self._passed, self._held, self._newest),
             self._own,
             (rows, codes, owners, ranks),
         )
@@ -179,37 +180,58 @@ def _in_time(ranks: Places, begins: Places, moments: int) -> tuple[Places, Place
 
 @compiled
 def _pass(
-    events: tuple[Places, Places], at: int, rank: int, held: Places, edge: int, width: int
+    events: tuple[Places, Places], at: int, held: Places, asked: tuple[Ints, Ints, Ints], found: Ints
 ) -> int:
-    """Let an edge pass all events before a rank."""
-    ranks, codes = events
-    while at < len(ranks) and ranks[at] < rank:
-        held[codes[at] * width + edge] += 1
-        at += 1
+    """Let an edge pass the events before the moment of one question after another.
+
+    Parameters
+    ----------
+    events : tuple
+        Ranks and codes as of :func:`_in_time`.
+    at : int
+        How many of them the edge has passed.
+    held : ndarray of int32
+        By code, the edge's place among its events.
+    asked : tuple
+        Rows, codes and, by row, the edge's rank.
+    found : ndarray of int64, shape (n,)
+        Takes the place for each question; that of an unknown code is 0.
+
+    Returns
+    -------
+    int
+        How many the edge has passed then.
+    """
+    ranks, names = events
+    rows, codes, edges = asked
+    for question in range(len(codes)):
+        rank, code = edges[rows[question]], codes[question]
+        while at < len(ranks) and ranks[at] < rank:
+            held[names[at]] += 1
+            at += 1
+        found[question] = held[code] if 0 <= code < len(held) else 0
     return at
 
 
 @compiled
-def _pass_all(
-    events: tuple[Places, Places, Ints, Places, Ints], edges: Ints, window: Ints, axis: Ints
+def _pass_noting(
+    events: tuple[Places, Places],
+    at: int,
+    newest: Ints,
+    axis: Ints,
+    asked: tuple[Ints, Ints, Ints],
+    found: Ints,
 ) -> None:
-    """Let all edges pass, and note by code the moment of the last event the first one passed.
-
-    Parameters
-    ----------
-    events, window
-        As for :func:`_counts`.
-    edges : ndarray of int64
-        Ranks of a moment, and of the windows' beginnings.
-    """
-    (ranks, codes), passed, held, newest = events[:2], events[2], events[3], events[4]
-    width, before = len(passed), passed[0]
-    passed[0] = _pass((ranks, codes), before, edges[0], held, 0, width)
-    for place in range(before, passed[0]) if len(newest) else range(0):
-        newest[codes[place]] = axis[ranks[place]]
-    for edge in range(1, width):
-        rank = edges[1 + window[edge - 1]]
-        passed[edge] = _pass((ranks, codes), passed[edge], rank, held, edge, width)
+    """The same for the moment of the last event of each code, which ``newest`` holds."""
+    ranks, names = events
+    rows, codes, edges = asked
+    for question in range(len(codes)):
+        rank, code = edges[rows[question]], codes[question]
+        while at < len(ranks) and ranks[at] < rank:
+            newest[names[at]] = axis[ranks[at]]
+            at += 1
+        if 0 <= code < len(newest):
+            found[question] = newest[code]
 
 
 @compiled
@@ -230,7 +252,8 @@ def _counts(
     last: Ints,
     segment: tuple[Places, Ints, Places, Places],
     window: Ints,
-    events: tuple[Places, Places, Ints, Places, Ints],
+    events: tuple[Places, Places],
+    reached: tuple[Ints, Places, Ints],
     own: tuple[Places, Places],
     asked: tuple[Ints, Ints, Ints, Ints],
 ) -> None:
@@ -245,39 +268,56 @@ def _counts(
     window : ndarray of int64, shape (c,)
         The window of each count.
     events : tuple
-        Ranks and codes as of :func:`_in_time`, how many each edge has passed, and by code the
-        places of all edges and the moment of the last event that the first of them passed, if asked
-        for.
+        Ranks and codes as of :func:`_in_time`.
+    reached : tuple
+        How many each edge has passed, its places by code, and by code the moment of the last event
+        that the first of them passed, if asked for.
     own : tuple
         By owner where the ranks of its own events begin, and these; nothing where they count, too.
     asked : tuple
         Rows, codes, owners and ranks, as there.
     """
-    first, axis, held_ranks, events_of = segment
-    held, newest = events[3], events[4]
+    passed, held, newest = reached
     rows, codes, owners, ranks = asked
-    begins, weights = np.empty(len(window), np.int64), np.empty(0, np.int64)
-    width, now, low, high = len(events[2]), -1, 0, 0
+    until = np.empty(len(codes), np.int64)
+    if len(last):
+        _pass_noting(events, passed[0], newest, segment[1], (rows, codes, ranks[0]), last[0])
+    passed[0] = _pass(events, passed[0], held[0], (rows, codes, ranks[0]), until)
+    for answer in range(len(window)):
+        edge, found = 1 + answer, total[answer]
+        edges = ranks[1 + window[answer]]
+        passed[edge] = _pass(events, passed[edge], held[edge], (rows, codes, edges), found)
+        for question in range(len(codes)):
+            found[question] = until[question] - found[question]
+    if len(own[0]):
+        _leave_out_own(total, last, segment, until, own, asked)
+
+
+@compiled
+def _leave_out_own(
+    total: Ints,
+    last: Ints,
+    segment: tuple[Places, Ints, Places, Places],
+    until: Ints,
+    own: tuple[Places, Places],
+    asked: tuple[Ints, Ints, Ints, Ints],
+) -> None:
+    """Take off what the owners did themselves; ``until`` are the places of the windows' ends."""
+    first, axis, held_ranks, events_of = segment
+    rows, codes, owners, ranks = asked
+    begins, weights = np.empty(len(total), np.int64), np.empty(0, np.int64)
+    now, low, high = -1, 0, 0
     for question in range(len(codes)):
         row, code = rows[question], codes[question]
         if row != now:
             now = row
-            _pass_all(events, ranks[:, row], window, axis)
             low, high = _own_before(own, owners[row], ranks[0, row])
-        at = code * width
-        if code < 0 or at >= len(held):
+        if low == high or not 0 <= code < len(first) - 1:
             continue
-        until = int(held[at])
-        for answer in range(len(window)):
-            total[answer, question] = until - held[at + 1 + answer]
-        owner = owners[row] if low < high else -1
-        span = int(first[code]), until
-        if len(last) and owner >= 0:
-            last[0, question] = last_moment(held_ranks, axis, events_of, span, owner)
-        elif len(last):
-            last[0, question] = newest[code]
-        if owner >= 0:
-            for answer in range(len(window)):
-                begins[answer] = held[at + 1 + answer]
-            answers, places = (0, len(window)), (held_ranks, events_of, weights)
-            leave_out(total, question, answers, begins, places, span, owner, own[1][low:high])
+        span = int(first[code]), until[question]
+        if len(last):
+            last[0, question] = last_moment(held_ranks, axis, events_of, span, owners[row])
+        for answer in range(len(total)):
+            begins[answer] = until[question] - total[answer, question]
+        answers, places = (0, len(total)), (held_ranks, events_of, weights)
+        leave_out(total, question, answers, begins, places, span, owners[row], own[1][low:high])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from features.instants import MISSING
 from features.ordering import compiled, in_order, place_between, place_near
-from features.segment import NAME_BITS, OWNER_BITS, Directory, Ints, span_of
+from features.owned import OWNER_BITS
+from features.segment import NAME_BITS, Directory, Ints, span_of
 
 Ranks = NDArray[np.int32]
 

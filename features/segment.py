@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from features.ordering import compiled, in_order, laid_out, noted, ranks_in
+from features.ordering import compiled, in_order, laid_out, ranks_in
+from features.owned import OWNER_BITS, Owners, once
 
 Ints = NDArray[np.int64]
 
@@ -21,9 +22,6 @@ ENTITY_BITS = NAME_BITS + 2
 
 SLOT_BITS = 6
 """Bits above them that hold its slot."""
-
-OWNER_BITS = 31
-"""Bits of an owner where it stands below its stream."""
 
 
 class Events(NamedTuple):
@@ -196,7 +194,7 @@ class Segment:
         listed = distinct(code)
         begins = np.append(np.searchsorted(code, listed), len(code)).astype(np.int32)
         laid = ranks.astype(np.int32), owner.astype(np.int32)
-        own = _once((code >> NAME_BITS) << OWNER_BITS | owner, ranks)
+        own = once((code >> NAME_BITS) << OWNER_BITS | owner, ranks)
         return cls(axis, listed, NONE, begins, *laid, cumulated, *own, np.arange(1 << SLOT_BITS))
 
     @classmethod
@@ -220,7 +218,7 @@ class Segment:
         """
         ones, first = True, np.zeros((1 << SLOT_BITS) + 1, np.int64)
         begins, ranks_held, owners = (np.empty(0, np.int32) for _ in range(3))
-        weights, own = [np.zeros(1, np.int64)], _Owners()
+        weights, own = [np.zeros(1, np.int64)], Owners()
         for slot, (code, time, owner, weight) in slots:
             names, place = int(code.max(initial=-1)) + 1, len(owners)
             _check_size(names, place + len(code))
@@ -368,41 +366,3 @@ def _in_order(code: Ints, time: Ints, axis: Ints) -> tuple[Ints, Ints]:
     ranks = np.empty(len(time), np.int64)
     ranks[by_time] = ranks_in(axis, time[by_time])
     return by_time[in_order(code[by_time])], ranks
-
-
-class _Owners:
-    """The moments of every owner's events, by stream, while slot after slot tells of them."""
-
-    def __init__(self) -> None:
-        self._ranks: dict[int, NDArray[np.int32]] = {}
-        self._others = [(NONE, NONE)]
-
-    def note(self, stream: int, owner: Ints, ranks: Ints) -> None:
-        """Take in the events of one slot; mostly those of its stream had the same before."""
-        held = self._ranks.setdefault(stream, np.empty(0, np.int32))
-        if (more := int(owner.max(initial=-1)) + 1 - len(held)) > 0:
-            held = self._ranks[stream] = np.concatenate([held, np.full(more, -1, np.int32)])
-        other = noted(owner, ranks, held)
-        if len(other):
-            self._others.append((stream << OWNER_BITS | owner[other], ranks[other]))
-
-    def found(self) -> tuple[Ints, NDArray[np.int32]]:
-        """Stream and owner as one integer, in order, and the rank of each of their moments."""
-        parts = []
-        for stream, held in sorted(self._ranks.items()):
-            owners = np.flatnonzero(held >= 0)
-            parts.append((stream << OWNER_BITS | owners, held[owners]))
-        if len(self._others) > 1:
-            pairs, ranks = zip(*parts, *self._others, strict=True)
-            return _once(np.concatenate(pairs), np.concatenate(ranks))
-        pairs, ranks = zip((NONE, np.empty(0, np.int32)), *parts, strict=True)
-        return np.concatenate(pairs), np.concatenate(ranks)
-
-
-def _once(pairs: Ints, ranks: Ints) -> tuple[Ints, NDArray[np.int32]]:
-    """Streams with owners, and ranks, in order, each once."""
-    order = np.lexsort((ranks, pairs))
-    pairs, ranks = pairs[order], ranks[order]
-    new = np.ones(len(pairs), bool)
-    new[1:] = (pairs[1:] != pairs[:-1]) | (ranks[1:] != ranks[:-1])
-    return pairs[new], ranks[new].astype(np.int32)

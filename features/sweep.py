@@ -180,7 +180,11 @@ def _in_time(ranks: Places, begins: Places, moments: int) -> tuple[Places, Place
 
 @compiled
 def _pass(
-    events: tuple[Places, Places], at: int, held: Places, asked: tuple[Ints, Ints, Ints], found: Ints
+    events: tuple[Places, Places],
+    at: int,
+    held: Places,
+    asked: tuple[Ints, Ints, Ints],
+    found: Ints,
 ) -> int:
     """Let an edge pass the events before the moment of one question after another.
 
@@ -278,7 +282,7 @@ def _counts(
         Rows, codes, owners and ranks, as there.
     """
     passed, held, newest = reached
-    rows, codes, owners, ranks = asked
+    rows, codes, _, ranks = asked
     until = np.empty(len(codes), np.int64)
     if len(last):
         _pass_noting(events, passed[0], newest, segment[1], (rows, codes, ranks[0]), last[0])

@@ -17,14 +17,7 @@ import pandas as pd
 from features import instants, request
 from features.answers import ANSWERS, overlapping
 from features.asked import Asked, Floats, Questions, asked_of, look_up_names
-from features.asking import (
-    Asking,
-    Behind,
-    Met,
-    Plan,
-    usual_rate,
-    windows,
-)
+from features.asking import Asking, Behind, Met, Plan, usual_rate, windows
 from features.catalogue import CATALOGUE, NAMES, Feature
 from features.columns import Array, Columns
 from features.counting import Moments

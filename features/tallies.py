@@ -163,6 +163,22 @@ def _with(how: int, value: float, held: float) -> float:
 
 
 @compiled
+def _count(found: Floats, row: Ints, left: Ints, right: Ints, less: bool, how: int) -> None:
+    """Add the counts of all questions, or what is left of them, to their changes, or keep the most.
+
+    A change names its neighbours by the dozen: theirs are added up before they are put away.
+    """
+    question, most = 0, how == _MAX
+    while question < len(row):
+        change, whole = row[question], np.int64(0)
+        while question < len(row) and row[question] == change:
+            value = left[question] - (right[question] if less else 0)
+            whole = max(whole, value) if most else whole + value
+            question += 1
+        found[change] = max(found[change], whole) if most else found[change] + whole
+
+
+@compiled
 def _tally(
     counts: Ints,
     lasts: Ints,
@@ -188,6 +204,9 @@ def _tally(
         rate += kind == _RATE
         if kind in (_COUNT, _OPEN):
             found[feature][named] = 0.0
+            if across[feature] == _SUM or (across[feature] == _MAX and kind == _COUNT):
+                _count(found[feature], row, left, right, kind == _OPEN, across[feature])
+                continue
         for question in range(len(row)):
             change = row[question]
             ends = left[question], right[question]

@@ -133,3 +133,29 @@ def test_a_table_needs_every_field_in_one_length(day):
         Columns(Change, lacking)
     with pytest.raises(ValueError, match=r"got lengths \[0, 1\], missing \[\]"):
         Columns(Change, {**whole, "ci": whole["ci"][:0]})
+
+
+def test_what_is_read_off_a_table_is_there_for_parts_of_what_was_taken_of_it(day):
+    titles = [f"Restart host-{n % 700}" for n in range(2_000)]
+    whole = Columns.from_records(
+        Change,
+        [
+            Change(change_id=f"CHG{n}", known_at=day(0), short_description=t)
+            for n, t in enumerate(titles)
+        ],
+    )
+    asked: list[str] = []
+
+    def read(title: str) -> str:
+        asked.append(title)
+        return title.upper()
+
+    whole.read_once("short_description", read)
+    newest = whole.take(np.arange(2_000)[::-1]).take(np.arange(100, 1_900))
+    for low in range(0, 1_800, 600):
+        place, made = (
+            newest.part(low, low + 600).part(100, 400).read_once("short_description", read)
+        )
+        expected = [title.upper() for title in titles[::-1][low + 200 : low + 500]]
+        assert [made[at] for at in place.tolist()] == expected
+    assert len(asked) == 700

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -65,13 +66,18 @@ def test_the_file_holds_the_rows_of_the_training_and_what_was_known_of_them(
     assert table["outcome_known_at"].is_null().to_numpy().tolist() == undecided.tolist()
 
 
+@pytest.mark.parametrize("at_once", [37, 300])
 def test_how_many_are_asked_at_once_does_not_matter(
-    asked: Spine, state: FeatureState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: Spine,
+    state: FeatureState,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
 ) -> None:
     told: list[tuple[str, int, int | None]] = []
     questions = Questions.of(asked, UNTIL)
     build_here(questions, state, tmp_path / "whole.parquet")
-    monkeypatch.setattr(build, "AT_ONCE", 37)
+    monkeypatch.setattr(build, "AT_ONCE", at_once)
     build_here(questions, state, tmp_path / "parts.parquet", lambda *said: told.append(said))
     whole, parts = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
     assert whole.equals(parts)
@@ -85,9 +91,9 @@ def test_nothing_half_written_stays(
     monkeypatch.setattr(build, "AT_ONCE", 100)
     once = iter([True])
 
-    def full(batch: object, state: FeatureState) -> object:
+    def full(*part: Any) -> object:
         if next(once, False):
-            return build_answer(batch, state)
+            return build_answer(*part)
         raise OSError("no space left")
 
     build_answer = build.answered

@@ -257,6 +257,16 @@ class Columns:
         place, values = self.once_each(name)
         return place, self.derived((name, read), lambda _: [read(value) for value in values])
 
+    def read_each(self, name: str, read: Callable[[typing.Any], float]) -> NDArray[np.float64]:
+        """The number a function reads off the value of every row, None included, once a value."""
+        table, rows = self._mostly_of or (self, None)
+        place, values = table._once_each(name)
+        numbers = table.derived(
+            ("each", name, read), lambda _: np.array([*map(read, values), read(None)], np.float64)
+        )
+        found: NDArray[np.float64] = numbers[place if rows is None else place[rows]]
+        return found
+
     def read_few(self, names: Sequence[str], read: Callable[..., Made]) -> list[Made]:
         """What a function makes of the values that each of few rows has in some fields.
 

@@ -6,6 +6,7 @@ import re
 from calendar import monthrange
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import not_
 from typing import Any
 
 import numpy as np
@@ -163,8 +164,7 @@ class ByValues:
 def _each(field: str, function: Callable[[str | None], float]) -> Reader:
     def many(changes: Columns) -> Floats:
         # Of a million plans many are one text: each is read once.
-        place, found = changes.read_once(field, function)
-        return np.array([*found, function(None)])[place]
+        return changes.read_each(field, function)
 
     return ByValues((field,), function, many)
 
@@ -256,8 +256,7 @@ def _missing(changes: Columns) -> Floats:
         if name.startswith("planned"):
             total += values == MISSING
         else:
-            place, said = changes.once_each(name)
-            total += np.array([*(not value for value in said), True], bool)[place]
+            total += changes.read_each(name, not_)
     return total
 
 
@@ -280,8 +279,7 @@ def _filled(*names: str) -> Reader:
             if name == "cab_required":
                 held += ~np.isnan(changes.numbers(name))
                 continue
-            place, found = changes.read_once(name, each[name])
-            held += np.array([*found, False], bool)[place]
+            held += changes.read_each(name, each[name])
         return held / len(names)
 
     return ByValues(names, one, many)

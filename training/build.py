@@ -152,13 +152,20 @@ def build_here(
     questions: Questions, state: FeatureState, out: Path, progress: Progress = silent
 ) -> None:
     """Build the table in this process, into one new Parquet file."""
-    with drafted(out) as folder, pq.ParquetWriter(folder / out.name, TABLE) as writer:
+    with drafted(out) as folder, _writer(folder / out.name) as writer:
         done, building = 0, Building(state, len(questions), support=False)
         progress("build", done, len(questions))
         for part in questions.parts():
             writer.write_batch(answered(*part, building))
             done += len(part[0])
             progress("build", done, len(questions))
+
+
+def _writer(path: Path) -> Any:
+    """A new file for the table; numbers without a dictionary, which takes half the time and a
+    twentieth more room.
+    """
+    return pq.ParquetWriter(path, TABLE, use_dictionary=["outcome", "outcome_source"])
 
 
 @contextmanager

@@ -184,7 +184,9 @@ def _plain(table: Columns) -> Columns:
 def _write(changes: Columns, state: FeatureState, path: Path) -> None:
     building = Building(state, len(changes), support=False)
     times = changes.times("known_at")
-    with pq.ParquetWriter(path, pa.schema([(name, pa.float64()) for name in NAMES])) as writer:
+    with pq.ParquetWriter(
+        path, pa.schema([(name, pa.float64()) for name in NAMES]), use_dictionary=False
+    ) as writer:
         bounds = np.linspace(0, len(changes), 1 + -(-len(changes) // AT_ONCE)).astype(int).tolist()
         for low, high in pairwise(bounds):
             values = building.add(changes.part(low, high), times[low:high]).values

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -64,7 +65,14 @@ def identifier(value: object) -> object:
         raise ValueError("expected a text or a number")  # noqa: TRY004 - pydantic reads ValueError
     if isinstance(value, str) and "\ufffd" in value:  # two such could be taken for each other
         raise ValueError("expected whole characters, got one that was cut or could not be read")
+    if isinstance(value, str) and controls(value.strip()):
+        raise ValueError("expected no control characters, such as line breaks, within it")
     return text_or_none(value)
+
+
+def controls(text: str) -> bool:
+    """Whether a text holds characters that steer a terminal or break a line."""
+    return any(unicodedata.category(one) in ("Cc", "Zl", "Zp") for one in text)
 
 
 def _names(value: object) -> object:

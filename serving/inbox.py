@@ -19,7 +19,7 @@ from features.sources.connections import NAME, Connection, load
 from features.sources.reading import SourceError
 from features.sources.vendor import Delivery, DeliveryError
 from features.store import Store, StoreError
-from serving.contract import Answer, ChangeIn, Warned, neutral
+from serving.contract import Answer, ChangeIn, Warned, controls, neutral
 from serving.kept import Kept, KeptBody
 from serving.moment import InputError
 from serving.runtime import Runtime
@@ -156,6 +156,8 @@ class Inbox:
         store = None if scorer is None else scorer.store
         names = _names(store, vendor, body)
         delivery = vendor.read(body, connection, names, now=now)
+        if controls(delivery.number):
+            raise DeliveryError("", "expected no control characters within the record's number")
         odd = [Warned(code=o.code, field=o.field, text=o.text) for o in delivery.oddities]
         if self._connections.fault is not None:
             text = f"{NAME} could not be read; the settings from before are used"

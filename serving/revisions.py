@@ -106,7 +106,7 @@ def _revision(
         return _told_so(answer, came, [], [])
     fields = [] if before is None else _fields(before["payload"], after["payload"], zone)
     factors = [] if before is None else _factors(before["answer"], answer)
-    text = _sentence(None if before is None else before["answer"], answer, fields, bands)
+    text = _sentence(None if before is None else before["answer"], answer, fields, factors, bands)
     return _told_so(answer, text, fields, factors)
 
 
@@ -134,6 +134,7 @@ def _sentence(
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any],
     fields: Sequence[FieldMoved],
+    factors: Sequence[FactorMoved],
     bands: Bands | None,
 ) -> str:
     """The step from one score to the next, in words."""
@@ -148,7 +149,11 @@ def _sentence(
     if _version(before) != _version(after):
         new, old = str(_version(after)), str(_version(before))
         reasons.append(say("scored by model {new} instead of {old}", new=new, old=old))
-    if not reasons:
+    if not reasons and factors:
+        moved = ", ".join(factor.heading for factor in factors)
+        same = say("the record is the same, but not what is known of: {headings}", headings=moved)
+        reasons.append(same)
+    elif not reasons:
         reasons.append(say("the record is the same; what is known of the past has grown"))
     return f"{step}: {'; '.join(reasons)}"
 

@@ -140,3 +140,9 @@ def test_half_a_character_loses_no_ticket(
 @pytest.mark.usefixtures("untouched")
 def test_half_a_character_is_no_part_of_an_id(shared: Any) -> None:
     check_problem(shared.send(rb'{"change_id": "C\ud8001"}'), "invalid", "/change_id")
+
+
+@pytest.mark.parametrize("within", ["\\u0000", "\\n", "\\u001b[2J", "\\u0085", "\\u2028"])
+@pytest.mark.usefixtures("untouched")
+def test_control_characters_are_no_part_of_an_id(shared: Any, within: str) -> None:
+    check_problem(shared.send(b'{"change_id": "C%s1"}' % within.encode()), "invalid", "/change_id")

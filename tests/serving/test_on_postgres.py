@@ -105,10 +105,10 @@ def test_what_no_database_keeps_is_not_asked_of_it(
     for query in ("service=%00", "team=a%00", "after=%00"):
         asked = on_postgres.ask("GET", f"/v1/changes?{query}")
         assert (asked.status_code, asked.json()["status"]) == (422, 422), query
-    answer = on_postgres.score(ticket(change_id="a\0b", description="\0" * 9))
-    assert (answer["change_id"], answer["status"]) == ("a\ufffdb", "scored")
+    answer = on_postgres.score(ticket(description="\0" * 9))
+    assert answer["status"] == "scored"
     decided = on_postgres.ask(
-        "POST", "/v1/changes/a\ufffdb/decision", role="approver",
+        "POST", f"/v1/changes/{answer['change_id']}/decision", role="approver",
         json={"decision": "reject", "reason": "\0" * 12},
     )  # fmt: skip
     assert decided.status_code == 201

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from models.bands import Bands
-from serving.revisions import share_told
+from serving.revisions import revisions, share_told
 
 
 def history(shared: Any, change_id: str) -> list[dict[str, Any]]:
@@ -62,6 +64,22 @@ def test_the_same_record_again(shared: Any, ticket: Callable[..., Any]) -> None:
     newest = history(shared, body["change_id"])[0]
     assert newest["fields"] == []
     assert newest["text"].endswith("the record is the same; what is known of the past has grown")
+
+
+def test_the_same_record_with_another_past(shared: Any, ticket: Callable[..., Any]) -> None:
+    """What moved the factors is named."""
+    body = ticket()
+    shared.score(body)
+    shared.score(body)
+    first, second = shared.store.journal_entries(change_id=body["change_id"])
+    answer = deepcopy(second.body["answer"])
+    moved, *_ = [factor for factor in answer["factors"] if factor["group"] != "other"]
+    moved["log_odds"] += 0.3
+    grown = replace(second, body={**second.body, "answer": answer})
+    newest = revisions([first, grown], None)[0]
+    assert (newest.fields, [factor.group for factor in newest.factors]) == ([], [moved["group"]])
+    said = f"the record is the same, but not what is known of: {moved['heading']}"
+    assert newest.text.endswith(said)
 
 
 def test_a_bare_change_has_steps_too(shared: Any) -> None:

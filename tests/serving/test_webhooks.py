@@ -200,6 +200,17 @@ def test_an_issue_taken_up_again_as_it_was_has_its_window_again(service: Any) ->
     assert starts == [("1", True), ("2", False), ("3", True)]
 
 
+def test_a_number_with_a_line_break_is_refused_and_leaves_nothing(
+    service: Any, kept: Callable[[], list[Any]]
+) -> None:
+    row = change_row("CHG\n1", state="4")  # canceled: that alone would be recorded
+    before = service.rows()
+    refused = posted(service, {"result": row})
+    assert (refused.status_code, len(kept())) == (422, 1)
+    assert "control characters" in refused.text
+    assert service.rows() == before
+
+
 def test_a_change_can_be_withdrawn_without_a_webhook(service: Any, ticket: Any) -> None:
     body = ticket()
     service.score(body)

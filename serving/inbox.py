@@ -19,10 +19,11 @@ from features.sources.connections import NAME, Connection, load
 from features.sources.reading import SourceError
 from features.sources.vendor import Delivery, DeliveryError
 from features.store import Store, StoreError
-from serving.contract import Answer, ChangeIn, Warned, controls, neutral
+from serving.contract import Answer, ChangeIn, Warned, neutral
 from serving.kept import Kept, KeptBody
 from serving.moment import InputError
 from serving.runtime import Runtime
+from serving.values import controls
 
 _log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from features import instants
 from features.records import ChangeEvent, Incident, Link, Record
 from features.store import Store
-from serving.contract import Moment, Text, identifier, text_or_none
 from serving.keys import Caller
 from serving.problems import RefusedError
+from serving.values import Moment, Text, identifier, text_or_none
 
 SKEW_SECONDS = 300
 """How far another system's clock may be ahead of ours."""

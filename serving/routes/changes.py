@@ -14,11 +14,12 @@ from starlette.responses import Response
 from features import instants
 from features.store import Store
 from serving import decisions, feedback, outcomes, queue
-from serving.contract import Answer, Moment
+from serving.contract import Answer
 from serving.contrast import Against, ContrastOut, contrasted
 from serving.problems import RefusedError
 from serving.revisions import RevisionOut, revisions
 from serving.routes.operation import Context, Operation, query_of, shown
+from serving.values import Moment
 
 MOST_SCORES = 50
 """Answers about one change that are given at once; a change has no more revisions than that."""

@@ -14,7 +14,7 @@ from features.language import say
 from features.records import Change
 from features.store.chain import JournalEntry
 from features.store.rows import to_row
-from features.store.standing import Standing
+from features.store.standing import Standing, place_of
 from features.store.writing import Writer
 from serving.contract import Warned
 
@@ -55,20 +55,16 @@ def placed(writer: Writer, records: Sequence[Change], marked: Sequence[bool]) ->
 
 def _placed(record: Change, is_marked: bool, standing: Standing | None) -> Place:
     mark, identity, _ = standing or ("", b"", 0)
-    came, last = _number(record.revision), _number(mark)
+    came, last = place_of(record.revision), place_of(mark)
     if came is None or last is None or last < came:
         return Place(record)
     if not is_marked:
         same = to_row(record)["identity"] == identity
-        return Place(record if same else replace(record, revision=str(last + 1)))
+        return Place(record if same else replace(record, revision=str(last[0] + 1)))
     if last == came:
         return Place(record)
     text = say("Revision {later} was known before this one came, and stands", later=mark)
     return Place(record, Warned(code=SUPERSEDED, field="revision", text=text))
-
-
-def _number(mark: str) -> int | None:
-    return int(mark) if mark.isascii() and mark.isdecimal() and len(mark) < 19 else None
 
 
 def is_superseded(answer: Mapping[str, Any]) -> bool:

@@ -26,6 +26,7 @@ from features.store.chain import JournalEntry, entry_of
 from features.store.dialects import insert_into
 from features.store.errors import StoreUnavailableError
 from features.store.keys import Keys
+from features.store.news import current
 from features.store.opening import FileRule, engine_of
 from features.store.outbox import Outbox
 from features.store.prompt import Prompt, Row
@@ -162,6 +163,17 @@ class Store:
         """
         with self._reading() as connection:
             return standing(connection, change_ids)
+
+    def current(self, change_id: str) -> Change | None:
+        """The revision of a change that stands, in full; None for one that is not on record.
+
+        Parameters
+        ----------
+        change_id : str
+            The change asked for.
+        """
+        with self._reading() as connection:
+            return current(connection, [change_id]).get(change_id)
 
     def known_changes(self, change_ids: Collection[str]) -> set[str]:
         """Those of some changes that are on record.

@@ -27,6 +27,7 @@ from features.records import (
 )
 from features.store.rows import to_columns
 from features.store.schema import record_tables
+from features.store.standing import place_of
 
 KEYS: dict[type, str] = {
     Change: "change_id",
@@ -39,7 +40,7 @@ KEYS: dict[type, str] = {
 }
 """The field by which facts about the same thing are found."""
 
-STATES = (Change, Incident, Item)
+STATES = (Change, Incident, Item, Relation, CalendarEntry)
 """Facts that describe a thing until the next one about it."""
 
 _SAID_ONCE = {"closed", "canceled"}
@@ -70,12 +71,30 @@ def news(connection: sa.Connection, records: Sequence[Record]) -> list[Record]:
     fresh: set[int] = set()
     for record_type, given in by_type.items():
         key = KEYS[record_type]
-        before: dict[str, list[Record]] = defaultdict(list)
+        before: dict[object, list[Record]] = defaultdict(list)
         for known in held(connection, record_type, (getattr(one, key) for one in given)):
-            before[getattr(known, key)].append(known)
+            before[_subject(known)].append(known)
         choose = _new_states if record_type in STATES else _new_statements
-        fresh |= choose(given, before, key)
+        fresh |= choose(given, before)
     return [record for record in records if id(record) in fresh]
+
+
+def current(connection: sa.Connection, change_ids: Iterable[str]) -> dict[str, Change]:
+    """The revisions that stand of those of some changes that are on record."""
+    found: dict[str, Change] = {}
+    for record in held(connection, Change, change_ids):
+        assert isinstance(record, Change)  # noqa: S101 - what was asked for
+        known = found.get(record.change_id)
+        if known is None or record.known_at >= known.known_at:
+            found[record.change_id] = record
+    return found
+
+
+def is_withdrawn(connection: sa.Connection, change: Change) -> bool:
+    """Whether a change was withdrawn, and not taken up again by the revision that stands."""
+    events = held(connection, ChangeEvent, [change.change_id])
+    gone = [one.known_at for one in events if getattr(one, "kind", None) == "canceled"]
+    return bool(gone) and not (change.planned_start and change.known_at > max(gone))
 
 
 def freed(connection: sa.Connection, gone: Sequence[ChangeEvent]) -> list[Change]:
@@ -83,12 +102,7 @@ def freed(connection: sa.Connection, gone: Sequence[ChangeEvent]) -> list[Change
 
     A change that was revised after it was withdrawn was taken up again and keeps its window.
     """
-    standing: dict[str, Change] = {}
-    for record in held(connection, Change, (event.change_id for event in gone)):
-        assert isinstance(record, Change)  # noqa: S101 - what was asked for
-        known = standing.get(record.change_id)
-        if known is None or record.known_at >= known.known_at:
-            standing[record.change_id] = record
+    standing = current(connection, (event.change_id for event in gone))
     found = []
     for event in gone:
         last = standing.get(event.change_id)
@@ -110,28 +124,35 @@ def freed(connection: sa.Connection, gone: Sequence[ChangeEvent]) -> list[Change
 
 def _after(mark: str) -> str:
     """A mark that no earlier revision has."""
-    return str(int(mark) + 1) if mark.isascii() and mark.isdecimal() else f"{mark}-withdrawn"
+    place = place_of(mark)
+    return f"{mark}-withdrawn" if place is None else str(place[0] + 1)
 
 
-def _new_states(
-    given: Sequence[Record], before: Mapping[str, Sequence[Record]], key: str
-) -> set[int]:
+def _subject(record: Record) -> object:
+    """What a fact is about: one at a time of its states stands."""
+    if isinstance(record, Relation):
+        return record.parent, record.child, record.kind
+    return getattr(record, KEYS[type(record)])
+
+
+def _new_states(given: Sequence[Record], before: Mapping[object, Sequence[Record]]) -> set[int]:
     """Descriptions that differ from the one that stood before them."""
-    about: dict[str, list[Record]] = defaultdict(list)
+    about: dict[object, list[Record]] = defaultdict(list)
     for record in given:
-        about[getattr(record, key)].append(record)
+        about[_subject(record)].append(record)
     fresh: set[int] = set()
-    for name, records in about.items():
-        old = before.get(name, ())
+    for subject, records in about.items():
+        old = before.get(subject, ())
         told = {one.known_at for one in old}
-        # Where both are of one moment, what is on record comes first and stands.
+        # Where both are of one moment, what is on record comes first.
         entries = [*((one, 0) for one in old), *((one, 1) for one in records)]
         ordered = sorted(entries, key=lambda entry: (entry[0].known_at, entry[1]))
         last: tuple[Any, ...] | None = None
         for record, is_new in ordered:
             content = _content(record)
             if is_new:
-                if content == last or _is_taken(record, told):
+                never_was = last is None and _ended(record)
+                if content == last or never_was or _is_taken(record, told):
                     continue
                 fresh.add(id(record))
             last = content
@@ -139,13 +160,20 @@ def _new_states(
 
 
 def _is_taken(record: Record, told: set[datetime]) -> bool:
-    """Whether its moment has its description; of a change there may be two in one second."""
-    return record.known_at in told and not isinstance(record, Change)
+    """Whether its moment has its description: an incident is read as it was opened ever again. Of
+    others there may be two in one second, of which the one written last stands.
+    """
+    return isinstance(record, Incident) and record.known_at in told
 
 
-def _new_statements(
-    given: Sequence[Record], before: Mapping[str, Sequence[Record]], _key: str
-) -> set[int]:
+def _ended(record: Record) -> bool:
+    """Whether a relation is over, or an entry of the calendar was cancelled."""
+    if isinstance(record, Relation):
+        return record.ended_at is not None and record.ended_at <= record.known_at
+    return isinstance(record, CalendarEntry) and record.ends_at <= record.starts_at
+
+
+def _new_statements(given: Sequence[Record], before: Mapping[object, Sequence[Record]]) -> set[int]:
     """Statements that nobody has made yet."""
     fresh: set[int] = set()
     made = {_content(one) for known in before.values() for one in known}
@@ -159,10 +187,13 @@ def _new_statements(
 
 def _content(record: Record) -> tuple[Any, ...]:
     """What a record says, whenever it was known; a digest would hide what differs."""
+    if _ended(record):
+        return (_subject(record), "ended")  # when is no news: it may be the moment of the reading
     skipped = {"known_at"}
     if isinstance(record, Change):
         skipped.add("revision")
-    if isinstance(record, Link) or (isinstance(record, ChangeEvent) and record.kind in _SAID_ONCE):
+    dated = isinstance(record, ChangeEvent) and record.kind in _SAID_ONCE
+    if dated or isinstance(record, (Link, Relation)):
         skipped.add("occurred_at")
     return tuple(_plain(getattr(record, f.name)) for f in fields(record) if f.name not in skipped)
 

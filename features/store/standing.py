@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -20,6 +21,35 @@ _STANDING = Prompt(
         .limit(1)
     )
 )
+
+
+_MARK = re.compile(r"([0-9]{1,18})(?:\+([0-9]{1,9}))?")
+_ADDED = re.compile(r"(.*)\+([0-9]{1,9})", re.DOTALL)
+
+
+def place_of(mark: str) -> tuple[int, int] | None:
+    """Where a revision's mark stands in the order of marks; None for one that is no whole number.
+
+    Examples
+    --------
+    >>> place_of("6") < place_of("6+1") < place_of("6+2") < place_of("7")
+    True
+    """
+    found = _MARK.fullmatch(mark)
+    return None if found is None else (int(found[1]), int(found[2] or 0))
+
+
+def added_to(mark: str) -> str:
+    """The next mark that comes before all that an ITSM may give after this one.
+
+    Examples
+    --------
+    >>> added_to("6"), added_to("6+1")
+    ('6+1', '6+2')
+    """
+    found = _ADDED.fullmatch(mark)
+    base, number = (mark, 0) if found is None else (found[1], int(found[2]))
+    return f"{base[:80]}+{number + 1}"
 
 
 class Standing(NamedTuple):

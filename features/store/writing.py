@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from features import instants
 from features.columns import RECORD_TYPES, Columns, kinds
 from features.history import History
-from features.records import ChangeEvent, Record
+from features.records import Change, ChangeEvent, Record
 from features.store.chain import GENESIS, Head, chain_hash
 from features.store.dialects import insert_into
-from features.store.news import freed, news
+from features.store.news import current, freed, is_withdrawn, news
 from features.store.prompt import Prompt
 from features.store.references import References
 from features.store.retention import Retention
@@ -73,6 +73,14 @@ class Writer:
     def standing(self, change_ids: Iterable[str]) -> dict[str, Standing]:
         """The revisions that stand of those of some changes that are on record."""
         return standing(self._connection, change_ids)
+
+    def current(self, change_id: str) -> Change | None:
+        """The revision of a change that stands; None for a change that is not on record."""
+        return current(self._connection, [change_id]).get(change_id)
+
+    def is_withdrawn(self, change: Change) -> bool:
+        """Whether the change of a revision that stands was withdrawn."""
+        return is_withdrawn(self._connection, change)
 
     def add_news(self, records: Sequence[Record]) -> dict[str, int]:
         """Store what is not on record yet in other words; see :mod:`features.store.news`.

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.records import Change, ChangeEvent, Incident, Item, Link, Record, Relation
+from features.records import (
+    CalendarEntry,
+    Change,
+    ChangeEvent,
+    Incident,
+    Item,
+    Link,
+    Record,
+    Relation,
+)
 from features.store import Store
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -100,6 +109,39 @@ def test_relations_are_told_apart_by_both_ends(add: Any) -> None:
     one = Relation(parent="a", child="b", kind="runs_on", occurred_at=NOW, known_at=NOW)
     assert add(one) == 1
     assert add(one, replace(one, child="c"), replace(one, known_at=at(3))) == 1
+
+
+def relation(hours: float, *, ended: bool = False) -> Relation:
+    return Relation(parent="a", child="b", kind="runs_on", occurred_at=at(hours),
+                    known_at=at(hours), ended_at=at(hours) if ended else None)  # fmt: skip
+
+
+def entry(hours: float, length: float = 2) -> CalendarEntry:
+    return CalendarEntry(entry_id="x", kind="blackout", scope="*", starts_at=at(50),
+                         ends_at=at(50 + length), known_at=at(hours))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("open_", "over"),
+    [(relation, lambda hours: relation(hours, ended=True)), (entry, lambda hours: entry(hours, 0))],
+)
+def test_what_is_over_may_begin_again(add: Any, open_: Any, over: Any) -> None:
+    assert add(over(0)) == 0, "an end of what never was"
+    assert add(open_(1)) == 1
+    assert add(over(2)) == 1
+    assert add(over(3), open_(1)) == 0, "told again"
+    assert add(open_(4)) == 1
+    assert add(over(5), over(6)) == 1
+
+
+def test_an_entry_that_is_moved_back_stands_as_it_did(add: Any) -> None:
+    assert [add(entry(1)), add(entry(2, 5)), add(entry(3))] == [1, 1, 1]
+
+
+def test_a_later_word_of_the_same_second_stands(add: Any) -> None:
+    """An item is often updated in the second it was made in."""
+    made, updated = Item(ci="x", known_at=at(0)), Item(ci="x", known_at=at(0), criticality=2)
+    assert [add(made), add(updated), add(made), add(updated)] == [1, 1, 0, 0]
 
 
 @settings(max_examples=25, deadline=None,

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
-import orjson
-from pydantic import BaseModel, PrivateAttr, ValidationError
+from pydantic import ValidationError
 
 from features.records import Change
-from features.sources import jira_webhook, rt, servicenow
+from features.sources import jira_webhook, rt, servicenow_post, servicenow_webhook
 from features.sources.connections import NAME, Connection, load
 from features.sources.reading import SourceError
 from features.sources.vendor import Delivery, DeliveryError
-from features.store import Store, StoreError
-from serving.contract import Answer, ChangeIn, Warned, neutral
+from features.store import ASKED, Store, StoreError
+from features.store.writing import Writer
+from serving.contract import Answer, ChangeIn, Warned
+from serving.delivered import WITHDRAWN, Delivered, Recorded, amended, as_on_record, asked_of
 from serving.kept import Kept, KeptBody
 from serving.moment import InputError
 from serving.runtime import Runtime
@@ -29,9 +29,6 @@ _log = logging.getLogger(__name__)
 
 KEPT = "rejected/webhooks"
 """Where refused bodies are kept, under the home."""
-
-BEFORE_ALL = "0"
-"""Mark of a revision that came late from a vendor that does not number them."""
 
 Read = Callable[..., Delivery]
 
@@ -58,35 +55,14 @@ VENDORS: dict[str, Vendor] = {
     for vendor in (
         Vendor(
             name="servicenow",
-            read=servicenow.delivery,
-            references=servicenow.references,
+            read=servicenow_webhook.delivery,
+            references=servicenow_post.references,
         ),
         Vendor(name="jira", read=jira_webhook.delivery, references=jira_webhook.references),
         Vendor(name="rt", read=rt.delivery, references=rt.references),
     )
 }
 """Every ITSM by its name in the path of its webhook."""
-
-
-class Recorded(BaseModel):
-    """What became of a body that is about no change: its facts are part of the history now."""
-
-    status: Literal["recorded"] = "recorded"
-    number: str
-    new: dict[str, int]
-    warnings: list[Warned] = []
-
-
-class Delivered(ChangeIn):
-    """A change that came by webhook, with what was odd about its body."""
-
-    _odd: list[Warned] = PrivateAttr(default_factory=list)
-
-    def warnings(self) -> list[Warned]:
-        """What was missing or not used, of the body and of what the ITSM wrote, each once."""
-        said = {(one.code, one.field) for one in self._odd}
-        own = [one for one in super().warnings() if (one.code, one.field) not in said]
-        return [*own, *self._odd]
 
 
 class Connections:
@@ -166,18 +142,12 @@ class Inbox:
         if delivery.change is None:
             if store is None:
                 raise StoreError("the store cannot be used")
+            if delivery.affects is not None:
+                return _amended(store, vendor, delivery, odd, give, now)
             new = _record(store, vendor, delivery, now)
             return Recorded(number=delivery.number, new=new, warnings=odd)
-        if store is not None:
-            try:
-                _record(store, vendor, delivery, now)
-            except StoreError as error:  # the answer will say whether it could be recorded
-                _log.error("facts of a webhook could not be stored: %s", error)
-        change = _asked(delivery.change, delivery, odd)
-        if delivery.withdrawn:
-            text = "The change was cancelled or deleted: there is nothing to score."
-            return self._runtime.unscored(change, Warned(code="withdrawn", text=text))
-        return give(change)
+        asked = _kept(store, vendor, delivery, delivery.change, now).beside(odd)
+        return self._runtime.unscored(asked, WITHDRAWN) if delivery.withdrawn else give(asked)
 
 
 def _names(store: Store | None, vendor: Vendor, body: object) -> dict[str, str]:
@@ -192,29 +162,54 @@ def _names(store: Store | None, vendor: Vendor, body: object) -> dict[str, str]:
         return {}
 
 
+def _kept(
+    store: Store | None, vendor: Vendor, delivery: Delivery, change: Change, now: datetime
+) -> Delivered:
+    """The change to be scored, when what its body says besides is stored."""
+    asked = asked_of(change, delivery)
+    if store is None:
+        return asked
+    try:
+        _record(store, vendor, delivery, now)
+        return as_on_record(store, asked, delivery)
+    except StoreError as error:  # the answer will say whether it could be recorded
+        _log.error("facts of a webhook could not be stored: %s", error)
+        return asked
+
+
 def _record(store: Store, vendor: Vendor, delivery: Delivery, now: datetime) -> dict[str, int]:
     """Store what is new; a body that says nothing new opens no write."""
     if not delivery.records and not delivery.references:
         return {}
     with store.write(f"webhook {vendor.name}", now=now) as writer:
-        learnt = ((r.kind, r.ref_id, r.name) for r in delivery.references)
-        writer.references.learn(vendor.name, learnt)
+        _learn(writer, vendor, delivery)
         added = writer.add_news(delivery.records)
     return {name: count for name, count in added.items() if count}
 
 
-def _asked(change: Change, delivery: Delivery, odd: list[Warned]) -> Delivered:
-    """The change to be scored; where the vendor does not number its revisions the service counts
-    them by their content, and one that comes late stands before all of those.
-    """
-    body: dict[str, object] = orjson.loads(neutral(change))
-    if delivery.late:
-        body["revision"] = BEFORE_ALL
-    elif not delivery.numbered:
-        del body["revision"]
-    asked = Delivered.model_validate(body)
-    asked._odd = odd
-    return asked
+def _learn(writer: Writer, vendor: Vendor, delivery: Delivery) -> None:
+    """Keep the names that a body gives."""
+    learnt = ((r.kind, r.ref_id, r.name) for r in delivery.references)
+    writer.references.learn(vendor.name, learnt)
+
+
+def _amended(
+    store: Store,
+    vendor: Vendor,
+    delivery: Delivery,
+    odd: list[Warned],
+    give: Callable[[ChangeIn], Answer],
+    now: datetime,
+) -> Answer | Recorded:
+    """Revise the change that an item was added to or taken from, and score it if that is news."""
+    assert delivery.affects is not None  # noqa: S101 - that is what it is about
+    with store.write(ASKED, now=now) as writer:
+        _learn(writer, vendor, delivery)
+        found = amended(writer, delivery.affects, now)
+    odd = [*odd, *found.warnings]
+    if found.asked is None:
+        return Recorded(number=delivery.number, new=found.new, warnings=odd)
+    return give(found.asked.beside(odd))
 
 
 def replayed(runtime: Runtime, kept: Kept) -> Iterator[tuple[KeptBody, str, bool]]:

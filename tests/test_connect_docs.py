@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from features.sources import jira_webhook, servicenow
+from features.sources import jira_webhook, servicenow_webhook
 from features.sources.connections import NAME, load
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -42,12 +42,12 @@ def test_files_and_pages_named_are_there(guide: Path) -> None:
 
 def test_bodies_are_understood() -> None:
     (body,) = blocks(DOCS / "connect-servicenow.md", "json")
-    found = servicenow.delivery(json.loads(body), load()["servicenow"], {}, now=NOW)
+    found = servicenow_webhook.delivery(json.loads(body), load()["servicenow"], {}, now=NOW)
     assert found.change is not None
     assert found.change.affected_cis == ("pay-db-01", "1b0c7d22c6112276018f7705562f9cb0")
     for path in (DOCS / "examples").glob("servicenow-*.json"):
         row = json.loads(path.read_text(encoding="utf-8"))
-        assert servicenow.delivery(row, load()["servicenow"], {}, now=NOW).number
+        assert servicenow_webhook.delivery(row, load()["servicenow"], {}, now=NOW).number
     for name in ("webhook", "automation"):
         issue = json.loads((DOCS / "examples" / f"jira-{name}.json").read_text(encoding="utf-8"))
         assert jira_webhook.delivery(issue, load()["jira"], {}, now=NOW).number == "CHG-412"
@@ -63,11 +63,14 @@ function record(row) {
     return {row: row, getValue: function (n) { return row[n] && row[n].value; },
             getDisplayValue: function (n) { return row[n] && row[n].display_value; },
             getUniqueValue: function () { return row.sys_id.value; },
+            getTableName: function () { return 'TABLE'; },
             operation: function () { return 'update'; }};
 }
 function GlideRecord(table) {
     var left = [record({ci_item: {value: 'f'.repeat(32), display_value: 'pay-db-02'}})];
-    return {addQuery: function () {}, query: function () {}, get: function () { return true; },
+    return {addQuery: function () {}, query: function () {},
+            get: function () { this.row = table === 'cmn_schedule' && record(SCHEDULE);
+                               return true; },
             next: function () { this.row = left.pop(); return !!this.row; },
             getValue: function (n) { return this.row ? this.row.getValue(n) : ''; },
             getDisplayValue: function (n) { return this.row.getDisplayValue(n); },
@@ -79,6 +82,7 @@ var sn_ws = {RESTMessageV2: function () {
             setHttpMethod: function (m) { sent.method = m; },
             setRequestHeader: function (n, v) { sent.headers[n] = v; },
             setRequestBody: function (b) { sent.body = JSON.parse(b); },
+            executeAsync: function () {},
             execute: function () {
                 if (JOURNAL === null) { throw 'no connection'; }
                 return {getStatusCode: function () { return 200; },
@@ -91,17 +95,31 @@ console.log(JSON.stringify({sent: sent, written: written}));
 """
 
 
-def ran(answer: Any) -> Any:
-    """The business rule, run by Node with ServiceNow's objects stood in for."""
+def cells(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with value and display value in every cell."""
+    return {
+        name: {"display_value": cell["value"], **cell}
+        if isinstance(cell, dict)
+        else {"value": cell, "display_value": cell}
+        for name, cell in row.items()
+    }
+
+
+def ran(answer: Any, example: str = "change-all", rule: str = "business-rule") -> Any:
+    """A business rule, run by Node with ServiceNow's objects stood in for."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed")
-    row = json.loads((DOCS / "examples" / "servicenow-change-all.json").read_text(encoding="utf-8"))
-    rule = (DOCS / "examples" / "servicenow-business-rule.js").read_text(encoding="utf-8")
+    path = DOCS / "examples" / f"servicenow-{example}.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    row = body.get("result") or body["record"]
+    text = (DOCS / "examples" / f"servicenow-{rule}.js").read_text(encoding="utf-8")
     script = (
         HARNESS.replace("ANSWER", json.dumps(answer))
-        .replace("ROW", json.dumps(row["result"]))
-        .replace("RULE", rule)
+        .replace("= record(ROW)", f"= record({json.dumps(cells(row))})")
+        .replace("record(SCHEDULE)", f"record({json.dumps(cells(body.get('schedule', {})))})")
+        .replace("'TABLE'", json.dumps(body.get("table")))
+        .replace("RULE", text)
     )
     done = subprocess.run(
         [node, "-"], input=script, capture_output=True, text=True, timeout=60, check=True
@@ -119,7 +137,7 @@ def test_the_business_rule_sends_what_is_understood() -> None:
     sent = done["sent"]
     assert (sent["method"], sent["url"]) == ("POST", "https://risk/v1/webhooks/servicenow")
     assert sent["headers"]["Authorization"] == "Bearer crk_x"
-    found = servicenow.delivery(sent["body"], load()["servicenow"], {}, now=NOW)
+    found = servicenow_webhook.delivery(sent["body"], load()["servicenow"], {}, now=NOW)
     assert found.change is not None
     assert (found.change.change_id, found.change.revision) == ("CHG0031874", "6")
     assert found.change.planned_start == datetime(2026, 11, 24, 22, tzinfo=UTC)
@@ -138,3 +156,17 @@ def test_without_a_score_the_business_rule_changes_nothing(answer: Any) -> None:
     done = ran(answer)
     assert done["written"] == []
     assert "changerisk:" in done["sent"]["said"]
+
+
+@pytest.mark.parametrize("name", ["item", "relation", "affected", "blackout"])
+def test_the_rule_of_the_other_tables_sends_what_is_understood(name: str) -> None:
+    path = DOCS / "examples" / f"servicenow-{name}.json"
+    expected = json.loads(path.read_text(encoding="utf-8"))
+    sent = ran(None, name, "rows-rule")["sent"]
+    assert (sent["method"], sent["url"]) == ("POST", "https://risk/v1/webhooks/servicenow")
+    given, meant = (
+        servicenow_webhook.delivery(body, load()["servicenow"], {}, now=NOW)
+        for body in (sent["body"], expected)
+    )
+    assert (given.records, given.affects) == (meant.records, meant.affects)
+    assert given.oddities == ()

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from functools import partial
 
 from features.records import CalendarEntry, Change, ChangeEvent, Item, Link, Record, Relation
-from features.sources import servicenow, vendor
+from features.sources import servicenow
+from features.sources import servicenow_calendar as calendar
+from features.sources import servicenow_estate as estate
 from features.sources.patience import ForbiddenError
 from features.sources.servicenow_history import Version
 from features.sources.servicenow_rows import Row
 from features.sources.servicenow_source import RowContent, Source, value_of
 from features.sources.sync import Feed, Page
 from features.sources.vendor import DeliveryError
-
-_SPAN_FORMATS = ["%Y%m%dT%H%M%S", "%Y-%m-%d %H:%M:%S"]
-
 
 # changes -----------------------------------------------------------------------------------------
 
@@ -205,22 +204,16 @@ class Items:
         """Pages of items updated at ``since`` or later."""
         table = self.source.connection.table("tables")["item"]
         for rows, until in self.source.updated(table, since):
-            yield self.source.page(rows, list(filter(None, map(self._one, rows))), until)
+            yield self.source.page(rows, self.source.each(rows, self._one), until)
 
     def _one(self, row: RowContent) -> Item | None:
         read = self.source.row(row)
-        name, known = read.named("item", "ci"), read.stamp("sys_updated_on")
-        if not name or known is None:
+        known = read.stamp("sys_updated_on")
+        if known is None:
             return None
-        self.source.names.learn("cmdb_ci", value_of(row, "sys_id"), name)
-        criticality = read.named("item", "criticality")
-        return Item(
-            ci=name,
-            known_at=known,
-            ci_class=read.named("item", "ci_class"),
-            service=read.named("item", "service"),
-            criticality=vendor.level("criticality", criticality, self.source.odd),
-        )
+        made = estate.item(read, known_at=known)
+        self.source.names.learn("cmdb_ci", value_of(row, "sys_id"), made.ci)
+        return made
 
 
 @dataclass
@@ -234,19 +227,12 @@ class Relations:
         """Pages of relations updated at ``since`` or later."""
         table = self.source.connection.table("tables")["relation"]
         for rows, until in self.source.updated(table, since):
-            yield self.source.page(rows, list(filter(None, map(self._one, rows))), until)
+            yield self.source.page(rows, self.source.each(rows, self._one), until)
 
     def _one(self, row: RowContent) -> Relation | None:
         read = self.source.row(row)
-        parent = read.name("cmdb_ci", read.cell("parent"))
-        child = read.name("cmdb_ci", read.cell("child"))
         known = read.stamp("sys_created_on") or read.stamp("sys_updated_on")
-        if not parent or not child or known is None:
-            return None
-        # "Depends on::Used by": how the parent sees it, and how the child does.
-        said = (read.cell("type").display or "depends on").partition("::")[0]
-        kind = "_".join(said.casefold().split())
-        return Relation(parent=parent, child=child, kind=kind, occurred_at=known, known_at=known)
+        return None if known is None else estate.relation(read, known_at=known)
 
 
 @dataclass
@@ -265,47 +251,20 @@ class Blackouts:
                 tables["schedule"], "sys_id", ids, limit=self.source.limit
             )
             schedules = {value_of(schedule, "sys_id"): schedule for schedule in chosen}
-            made = (self._one(row, schedules.get(value_of(row, "schedule"))) for row in rows)
-            yield self.source.page(rows, [entry for entry in made if entry], until)
+            made = self.source.each(rows, partial(self._one, schedules))
+            yield self.source.page(rows, made, until)
 
-    def _one(self, row: RowContent, schedule: RowContent | None) -> CalendarEntry | None:
-        kind = value_of(schedule or {}, "type").casefold()
-        if schedule is None or kind not in ("blackout", "maintenance"):
+    def _one(self, schedules: Mapping[str, RowContent], row: RowContent) -> CalendarEntry | None:
+        read, schedule = self.source.row(row), schedules.get(value_of(row, "schedule"))
+        known = read.stamp("sys_updated_on")
+        if schedule is None or known is None:
             return None
-        if value_of(schedule, "condition") or value_of(row, "repeat_type"):
-            text = "a schedule with a condition or a repetition cannot be told as one span"
-            self.source.odd.note("schedule_left_out", "cmn_schedule", text)
-            return None
-        starts = self._time(row, schedule, "start_date_time")
-        ends = self._time(row, schedule, "end_date_time")
-        known = self.source.row(row).stamp("sys_updated_on")
-        if starts is None or ends is None or known is None or ends < starts:
-            return None
-        return CalendarEntry(
-            entry_id=value_of(row, "sys_id"),
-            kind=kind,
-            scope="*",
-            starts_at=starts,
-            ends_at=ends,
-            known_at=known,
-        )
-
-    def _time(self, row: RowContent, schedule: RowContent, column: str) -> datetime | None:
-        """A span's moment, in the zone of its schedule; a floating one is in the zone set."""
-        value = value_of(row, column)
-        name = value_of(schedule, "time_zone")
-        try:
-            zone = ZoneInfo(name) if name and name != "floating" else self.source.connection.zone
-        except (ValueError, OSError, KeyError):
-            zone = None
-        found = vendor.local_time(value.rstrip("Z"), _SPAN_FORMATS, ZoneInfo("UTC"))
-        if found is not None and not value.endswith("Z"):
-            if zone is None:
-                text = "a schedule has no time zone; set display_zone to use it"
-                self.source.odd.note("time_without_zone", column, text)
-                return None
-            found = vendor.local_time(value, _SPAN_FORMATS, zone)
-        return found
+        found = calendar.Schedule.of(self.source.row(schedule))
+        sys_id = calendar.reference_id(value_of(schedule, "sys_id"))
+        self.source.names.learn(calendar.SCHEDULE, sys_id, found.told())
+        if found.kind not in calendar.KINDS:
+            return None  # most schedules are about people
+        return calendar.span(read, found, known_at=known)
 
 
 def feeds(source: Source) -> list[Feed]:

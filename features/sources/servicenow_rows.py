@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from features import people
 from features.records import PERSON_FIELDS
@@ -33,6 +34,7 @@ _REFERENCES = {
     "rfc": "change_request",
     "chg_model": "chg_model",
     "std_change_producer_version": "std_change_producer_version",
+    "type": "cmdb_rel_type",
 }
 """Tables that columns refer to, where no link says so."""
 CHOICES = ("change_type", "declared_risk", "impact", "urgency", "priority")
@@ -103,6 +105,15 @@ class Row:
         self._names = names
         self._odd = odd
         self._written = serialisation(content)
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The zone of times that are in none, if one is set."""
+        return self._connection.zone
+
+    def note(self, code: str, column: str, text: str) -> None:
+        """Tell of what cannot be used."""
+        self._odd.note(code, column, text)
 
     def cell(self, column: str) -> Cell:
         """A column's value; an empty cell where it has none or one that is no value."""
@@ -204,6 +215,11 @@ class Row:
         """Yes or no."""
         _, cell = self.first(self._connection.columns(record, field))
         return vendor.flag(field, cell.value or cell.display, self._odd)
+
+    def level(self, record: str, field: str) -> int | None:
+        """A priority or criticality as a number."""
+        _, cell = self.first(self._connection.columns(record, field))
+        return vendor.level(field, cell.shown, self._odd)
 
 
 def database_time(value: str) -> datetime | None:

@@ -59,6 +59,21 @@ class Source:
         self.names.learnt.clear()
         return Page(rows=len(rows), records=tuple(records), references=learnt, until=until)
 
+    def each(
+        self, rows: Sequence[RowContent], make: Callable[[RowContent], Record | None]
+    ) -> list[Record]:
+        """A record of every row that is one; what is missing in the others is told."""
+        found = []
+        for row in rows:
+            try:
+                made = make(row)
+            except DeliveryError as error:
+                self.odd.note("no_record", error.pointer, error.detail)
+                continue
+            if made is not None:
+                found.append(made)
+        return found
+
     def updated(
         self, table: str, since: datetime, also: str = ""
     ) -> Iterator[tuple[list[dict[str, Any]], datetime]]:

@@ -97,6 +97,29 @@ class Directory:
             self.learnt[ref_id] = Reference(kind, ref_id, name)
 
 
+@dataclass(frozen=True)
+class Affects:
+    """An item was added to those that a change affects, or taken from them.
+
+    Parameters
+    ----------
+    item_id : str or None
+        Its id, which may stand in for the name where that was not known.
+    """
+
+    change_id: str
+    item: str
+    item_id: str | None
+    removed: bool
+
+    def applied(self, items: Sequence[str]) -> tuple[str, ...]:
+        """The affected items of the change after it."""
+        if self.item in items and not self.removed:
+            return tuple(items)
+        others = tuple(one for one in items if one not in (self.item, self.item_id))
+        return others if self.removed else (*others, self.item)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """What one body of a vendor says.
@@ -115,6 +138,10 @@ class Delivery:
         Whether the vendor gives the revision's number.
     late : bool
         A later state of the change came before.
+    affects : Affects or None
+        What it says of the affected items of a change.
+    affected_told : bool
+        Whether it says which items the change affects; else those on record stay.
     """
 
     number: str
@@ -125,6 +152,8 @@ class Delivery:
     references: tuple[Reference, ...] = ()
     numbered: bool = False
     late: bool = False
+    affects: Affects | None = None
+    affected_told: bool = True
 
 
 def text(value: object) -> str | None:

@@ -16,7 +16,8 @@ from features.sources.vendor import DeliveryError
 from features.store import StoreError
 from serving.bodies import parsed
 from serving.contract import Answer
-from serving.inbox import KEPT, VENDORS, Inbox, Recorded, Vendor
+from serving.delivered import Recorded
+from serving.inbox import KEPT, VENDORS, Inbox, Vendor
 from serving.kept import Kept
 from serving.moment import InputError
 from serving.problems import of_input, of_validation, problem

@@ -42,6 +42,7 @@ ODD: list[Any] = [
     "NaN", "2026-11-24 22:00:00", "9999-12-31 23:59:59", "1969-12-31",
     "2026-11-24T22:00:00.000+0100",
     "1b0c7d22c6112276018f7705562f9cb0", "https://x/api/now/table/cmdb_ci/" + "f" * 32, [], {}, [[]],
+    "delete", "cmdb_rel_ci", "20261224T220000Z", "blackout",
     [None], {"value": None}, {"display_value": []}, {"value": {"value": 1}}, {"link": 3},
     {"type": "doc", "content": "x"}, {"type": "doc", "content": [{"type": []}]}, {"id": {}},
     {"name": 7}, [{"name": []}], 10**400, "x" * 5_000,
@@ -65,7 +66,8 @@ def examples() -> list[tuple[str, Any]]:
         vendor = path.stem.split("-")[0]
         if path.stem != "jira-fields":
             found.append((f"/v1/webhooks/{vendor}", orjson.loads(path.read_bytes())))
-    return found
+    gone = [(path, {**body, "operation": "delete"}) for path, body in found if "table" in body]
+    return found + gone
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from features import people
 from features.records import FORBIDDEN_FIELDS, Change, ChangeEvent, Incident, Link
 from features.sources.connections import NAME, load
-from features.sources.servicenow import delivery, references
+from features.sources.servicenow_post import references
 from features.sources.servicenow_rows import serialisation
+from features.sources.servicenow_webhook import delivery
 from features.sources.vendor import Delivery, DeliveryError
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
@@ -310,7 +311,7 @@ ODD = st.recursive(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("table", ["problem", "cmdb_ci", "foo", "sc_req_item"])
+@pytest.mark.parametrize("table", ["problem", "cmdb", "cmdb_cix", "foo", "sc_req_item"])
 def test_rows_of_other_tables_are_refused(table: str) -> None:
     with pytest.raises(DeliveryError, match=f"got '{table}'") as refused:
         read({"record": example("change")["result"], "table": table})

@@ -310,12 +310,13 @@ def test_code_that_fails(
     monkeypatch.setattr(place, name, fail)
     # Still to come, or nobody would ask what could be done instead.
     window = {"planned_start": "2025-06-05T10:00:00Z", "planned_end": "2025-06-05T11:00:00Z"}
-    answer = shared.score(ticket(change_id="FAIL\n1", **window))
+    turned = "FAIL\u202e1"  # what follows would be read from right to left
+    answer = shared.score(ticket(change_id=turned, **window))
     check_unscored(answer, "internal_error")
     assert journaled(shared, answer)
     assert "a fault of ours" in caplog.text
     assert "a fault of ours" not in str(answer)
-    assert "scoring FAIL?1 failed" in caplog.text, "an id cannot begin a line of the log"
+    assert "scoring FAIL?1 failed" in caplog.text, "an id cannot forge a line of the log"
 
 
 def test_an_index_that_failed_midway_is_made_anew(

@@ -113,15 +113,17 @@ class Pack:
         usual : ndarray of float64
             Failure rate of all changes at each moment.
         """
-        half = self._happening
-        answered = half.ask(state.index, asked, moments)
-        entities = (self.plans[n].entity for n in half.plans)
-        found = dict(zip(entities, answered.each, strict=True))
+        half, found = self._happening, {}
+        if half.plans:
+            answered = half.ask(state.index, asked, moments)
+            entities = (self.plans[n].entity for n in half.plans)
+            found = dict(zip(entities, answered.each, strict=True))
         if self._of_all is None:
             usual = usual_rate(moments, asked.owner, state, AllCursors(kept=False))
         else:
             usual = usual_of(found["organisation"][0], self._of_all)
-        half.fill(values, answered, asked, usual, behind)
+        if half.plans:
+            half.fill(values, answered, asked, usual, behind)
         if self._standing.plans:
             standing = self._standing.ask(state.topology.index, asked, moments)
             self._standing.fill(values, standing, asked, usual, behind)

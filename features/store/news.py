@@ -144,6 +144,7 @@ def _new_states(given: Sequence[Record], before: Mapping[object, Sequence[Record
     for subject, records in about.items():
         old = before.get(subject, ())
         told = {one.known_at for one in old}
+        said = {(one.known_at, _content(one)) for one in old}
         # Where both are of one moment, what is on record comes first.
         entries = [*((one, 0) for one in old), *((one, 1) for one in records)]
         ordered = sorted(entries, key=lambda entry: (entry[0].known_at, entry[1]))
@@ -152,7 +153,8 @@ def _new_states(given: Sequence[Record], before: Mapping[object, Sequence[Record
             content = _content(record)
             if is_new:
                 never_was = last is None and _ended(record)
-                if content == last or never_was or _is_taken(record, told):
+                again = (record.known_at, content) in said and not isinstance(record, Change)
+                if content == last or never_was or again or _is_taken(record, told):
                     continue
                 fresh.add(id(record))
             last = content

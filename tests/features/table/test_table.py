@@ -22,6 +22,7 @@ from features.policy import POLICIES
 from features.records import Change, Incident, Link
 from features.state import FeatureState
 from features.store import Store
+from features.synthetic import organisation
 from features.table import Building, FeatureTable, build
 from features.tallies import SMOOTHING
 
@@ -175,6 +176,20 @@ def test_facts_from_the_store_give_the_rows_of_the_facts_themselves(
     right = build(kept[Change], times, FeatureState(kept, policy))
     assert differences(left, right) == {}
     assert left.values.tobytes() == right.values.tobytes()
+
+
+def test_any_features_can_be_had_without_the_others(day):
+    """Byte for byte what they are in the whole table."""
+    made = organisation(seed=1, until=day(400), changes=300, days=100)
+    history = History.from_records(made.records)
+    state = FeatureState(history, POLICIES["incident"])
+    some = history[Change].take(np.arange(40))
+    times = some.times("known_at")
+    whole = build(some, times, state).values
+    assert build(some, times, state, features=()).values.shape == (40, 0)
+    for column, feature in enumerate(CATALOGUE):
+        alone = build(some, times, state, features=(feature,)).values
+        assert alone.tobytes() == whole[:, column].tobytes(), feature.name
 
 
 # worked examples ---------------------------------------------------------------------------------
